@@ -22,7 +22,8 @@ def compiled(*, parallel: bool = False) -> Callable[[Callable[P, R]], Callable[P
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        jitted: Callable[P, R] = numba.njit(function, parallel=parallel, fastmath=True, cache=True, nogil=True)
+        compile_it: Any = numba.njit(parallel=parallel, fastmath=True, cache=True, nogil=True)
+        jitted: Callable[P, R] = compile_it(function)
         return jitted
 
     return decorate
