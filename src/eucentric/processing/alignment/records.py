@@ -1,0 +1,51 @@
+"""What an alignment gives besides the alignment itself: its evidence."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from eucentric.core import Alignment, Degrees, Record
+
+Correlation = Annotated[float, Field(ge=-1.0001, le=1.0001)]
+"""A normalised correlation coefficient."""
+
+
+class AxisSearch(Record):
+    """The search for the tilt axis.
+
+    `scores` are the mean held-out correlations of the series aligned with the axis at each of `axes_deg`
+    (sorted); `best_deg` is where their fitted peak lies, and `uncertainty_deg` how far the axis can move
+    before the score drops by one standard error of its mean over tilts.
+    """
+
+    axes_deg: tuple[Degrees, ...]
+    scores: tuple[Correlation, ...]
+    best_deg: Degrees
+    uncertainty_deg: Annotated[float, Field(ge=0)]
+
+
+class TiltResidual(Record):
+    """How well one view agrees with the volume made of all the others.
+
+    `correlation` is between the image and the projection of the volume that has not seen it; `residual_A`
+    is the shift that was still found against that projection in the last round; `coarse_shift_yx_A` is
+    where the coarse alignment had put the view, in the same sense as `TiltAlignment.shift_yx_A`.
+    """
+
+    section: int
+    correlation: Correlation
+    residual_A: Annotated[float, Field(ge=0)]
+    coarse_shift_yx_A: tuple[float, float]
+
+
+class AlignmentResult(Record):
+    """An alignment with its evidence.
+
+    `axis_search` is absent where the axis was given; `rounds_rms_A` is the rms change of the shifts in each
+    round of refinement; `tilts` follow the sections.
+    """
+
+    alignment: Alignment
+    axis_search: AxisSearch | None
+    tilts: tuple[TiltResidual, ...]
+    rounds_rms_A: tuple[float, ...]
