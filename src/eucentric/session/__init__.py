@@ -1,0 +1,31 @@
+"""The session folder: which stage ran on which series, with what settings and inputs, and what came out.
+
+A `Session` holds a folder for one process at a time and keeps its journal, an append-only SQLite file. A stage is
+described by a `StagePlan`; `Session.state` says whether it has to run, `Session.run` records that it does.
+`read_history` looks at a session from outside, also while another process works in it.
+"""
+
+from eucentric.session.history import read_history
+from eucentric.session.records import (
+    Fingerprint,
+    Provenance,
+    RunStatus,
+    StagePlan,
+    StageRecord,
+    StageState,
+    StageStatus,
+)
+from eucentric.session.session import Session, StageRun
+
+__all__ = [
+    "Fingerprint",
+    "Provenance",
+    "RunStatus",
+    "Session",
+    "StagePlan",
+    "StageRecord",
+    "StageRun",
+    "StageState",
+    "StageStatus",
+    "read_history",
+]

@@ -1,0 +1,67 @@
+"""Runs as the journal tells them, read by the session itself or from outside."""
+
+from contextlib import closing
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from eucentric.core import InputError
+from eucentric.session.journal import JOURNAL, Journal, Run, damaged
+from eucentric.session.lock import LOCK, is_held
+from eucentric.session.records import RunStatus, StageRecord
+
+KILLED = "the process that ran it was killed, or the machine stopped"
+
+
+def history_of(journal: Journal, series: str | None = None, stage: str | None = None) -> tuple[StageRecord, ...]:
+    """Return the runs of all, or of one, series and stage, oldest first.
+
+    Raises
+    ------
+    FormatError
+        If the journal is damaged.
+    """
+    try:
+        return tuple(_record(run) for run in journal.runs(series, stage))
+    except ValidationError as error:
+        raise damaged(journal.path, f"an entry makes no sense: {error.errors()[0]['msg']}") from error
+
+
+def read_history(folder: Path) -> tuple[StageRecord, ...]:
+    """Return all runs of the session at `folder`, oldest first, without changing anything there.
+
+    Unlike `Session`, this works beside a process that holds the session, and on a read-only copy. A run whose
+    process was killed is given as interrupted, although the journal does not say so until it is next opened.
+
+    Raises
+    ------
+    InputError
+        If the folder is not a session.
+    FormatError
+        If its journal is damaged or was written by a newer version.
+    """
+    if not (folder / JOURNAL).is_file():
+        raise InputError(f"{folder}: not a session, for it has no {JOURNAL}.", "Name the folder of a session.")
+    lock = folder / LOCK
+    held_before = is_held(lock)
+    with closing(Journal.open_to_read(folder / JOURNAL)) as journal:
+        records = history_of(journal)
+    if not held_before and not is_held(lock):  # a holder that just left had ended its runs; one that just came is alive
+        killed = {"status": RunStatus.INTERRUPTED, "reason": KILLED}
+        return tuple(record.replace(**killed) if record.status is RunStatus.RUNNING else record for record in records)
+    return records
+
+
+def _record(run: Run) -> StageRecord:
+    status = RunStatus.RUNNING if run.ended is None else run.ended.removeprefix("stage.")
+    return StageRecord.model_validate(
+        {
+            "series": run.series,
+            "stage": run.stage,
+            "started_at": run.at,
+            "provenance": run.provenance,
+            "status": status,
+            **run.intent,
+            **run.outcome,
+        }
+    )
