@@ -1,0 +1,22 @@
+"""One module per file format: tolerant reading that names each liberty it takes, strict writing.
+
+`io.ome_zarr` is public too, but imported by name: it loads zarr, which a command that only reads metadata should
+not wait for.
+"""
+
+from eucentric.io._mrc_sections import SectionHeader
+from eucentric.io.angles import read_angles, write_angles
+from eucentric.io.mrc import MrcImage, open_mrc
+from eucentric.io.mrc_writer import write_mrc
+from eucentric.io.tables import TiltRow, read_tilt_table
+
+__all__ = [
+    "MrcImage",
+    "SectionHeader",
+    "TiltRow",
+    "open_mrc",
+    "read_angles",
+    "read_tilt_table",
+    "write_angles",
+    "write_mrc",
+]
