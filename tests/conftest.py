@@ -1,6 +1,8 @@
 """Fixtures that every folder of tests shares."""
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,3 +16,17 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recorded data at {folder}; set EUCENTRIC_DATA to their folder")
     return folder
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a file system of one MiB that can be filled; skip where mounting is not permitted."""
+    place = tmp_path / "small-disk"
+    place.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, text=True, check=False
+    )
+    if mount.returncode:
+        pytest.skip(f"a disk that can be filled needs the right to mount one: {mount.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)

@@ -104,8 +104,9 @@ class Journal:
     def open_to_read(cls, path: Path) -> Self:
         """Open the journal at `path` without changing it, also while another process appends to it."""
         uri = f"{path.absolute().as_uri()}?mode=ro"
-        if not path.with_name(f"{path.name}-wal").exists():
-            # Nobody has it open. Where the folder is read-only SQLite could not make the index of a write-ahead log.
+        log = path.with_name(f"{path.name}-wal")
+        if not log.exists() or log.stat().st_size == 0:
+            # All is in the file itself. On a read-only or full disk SQLite could not make the index of an absent log.
             uri += "&immutable=1"
         with _explained(path):
             connection = sqlite3.connect(uri, uri=True, isolation_level=None)
@@ -144,7 +145,7 @@ class Journal:
         with _explained(self.path):
             rows = self._connection.execute(_RUNS, (series, stage)).fetchall()
             return [
-                Run(id_, series, stage, at, json.loads(intent), json.loads(opened), kind, json.loads(outcome or "{}"))
+                Run(id_, series, stage, at, _parsed(intent), _parsed(opened), kind, _parsed(outcome or "{}"))
                 for id_, series, stage, at, intent, opened, kind, outcome in rows
             ]
 
@@ -169,7 +170,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
         return connection.execute(question).fetchone()[0]
 
     if (damage := ask("PRAGMA quick_check(1)")) != "ok":
-        raise damaged(path, str(damage))
+        raise damaged(path, str(damage).splitlines()[-1])
     version = int(ask("PRAGMA user_version"))
     if ask("PRAGMA application_id") != _APPLICATION_ID and ask("SELECT count(*) FROM sqlite_master"):
         raise FormatError(
@@ -192,22 +193,30 @@ def damaged(path: Path, how: str) -> FormatError:
     )
 
 
+def _parsed(body: str) -> dict[str, Any]:
+    values = json.loads(body)
+    if not isinstance(values, dict):
+        raise ValueError(f"an entry holds {body[:20]!r}")
+    return values
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
         raise _explain(error, path) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise damaged(path, str(error)) from error
 
 
 def _explain(error: sqlite3.Error, path: Path) -> EucentricError:
-    # The low byte is the primary code; errors of Python's own module carry none.
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    extended = getattr(error, "sqlite_errorcode", 0)  # errors of Python's own module carry none
+    code = extended & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return damaged(path, str(error))
-    if code == sqlite3.SQLITE_FULL:
+    # SHMSIZE: there is no room for the 32 kB that index the write-ahead log.
+    if code == sqlite3.SQLITE_FULL or extended == sqlite3.SQLITE_IOERR_SHMSIZE:
         return OutputError(
             f"{path}: the disk is full; earlier results and the journal's earlier entries are untouched.",
             "Free some space and run the same command again: it carries on from the last finished step.",

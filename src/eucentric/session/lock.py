@@ -28,7 +28,7 @@ def exclusive(path: Path) -> Iterator[None]:
         If another process (or this one) holds it, or the place cannot be written to or has no locks.
     """
     try:
-        handle = path.open("a+", encoding="utf-8")
+        handle = path.open("a+b", buffering=0)
     except OSError as error:
         raise OutputError(
             f"{path.parent}: this session cannot be written to ({error.strerror}); nothing was changed.",
@@ -38,12 +38,12 @@ def exclusive(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             handle.truncate(0)
-            handle.write(f"process {os.getpid()} on {platform.node()}")
-            handle.flush()
+            handle.write(f"process {os.getpid()} on {platform.node()}".encode())
         except BlockingIOError as error:
             handle.seek(0)
+            holder = handle.read().decode() or "another process"
             raise OutputError(
-                f"{path.parent}: {handle.read() or 'another process'} is working in this session; nothing was changed.",
+                f"{path.parent}: {holder} is working in this session; nothing was changed.",
                 "Wait until it is done or stop it, or choose another --output.",
             ) from error
         except OSError as error:
