@@ -6,6 +6,7 @@ not wait for.
 
 from eucentric.io._mrc_sections import SectionHeader
 from eucentric.io.angles import read_angles, write_angles
+from eucentric.io.imod import format_excluded, read_imod_alignment, read_xf, write_tlt, write_xf
 from eucentric.io.mrc import MrcImage, open_mrc
 from eucentric.io.mrc_writer import write_mrc
 from eucentric.io.tables import TiltRow, read_tilt_table
@@ -14,9 +15,14 @@ __all__ = [
     "MrcImage",
     "SectionHeader",
     "TiltRow",
+    "format_excluded",
     "open_mrc",
     "read_angles",
+    "read_imod_alignment",
     "read_tilt_table",
+    "read_xf",
     "write_angles",
     "write_mrc",
+    "write_tlt",
+    "write_xf",
 ]
