@@ -7,7 +7,7 @@ machine, and readers do not wait for the writer. The table of digests beside the
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -104,8 +104,10 @@ class Journal:
     def open_to_read(cls, path: Path) -> Self:
         """Open the journal at `path` without changing it, also while another process appends to it."""
         uri = f"{path.absolute().as_uri()}?mode=ro"
-        log = path.with_name(f"{path.name}-wal")
-        if not log.exists() or log.stat().st_size == 0:
+        in_log = 0
+        with suppress(FileNotFoundError):
+            in_log = path.with_name(f"{path.name}-wal").stat().st_size
+        if in_log == 0:
             # All is in the file itself. On a read-only or full disk SQLite could not make the index of an absent log.
             uri += "&immutable=1"
         with _explained(path):
@@ -222,7 +224,10 @@ def _explain(error: sqlite3.Error, path: Path) -> EucentricError:
             "Free some space and run the same command again: it carries on from the last finished step.",
         )
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-        return OutputError(f"{path}: the journal cannot be written to ({error}).", "Choose another --output.")
+        return OutputError(
+            f"{path}: the journal cannot be opened or written to here ({error}).",
+            "Make the folder writable, or choose another --output.",
+        )
     return OutputError(
         f"{path}: the journal could not be kept ({error}); earlier entries are untouched.",
         "Look at the disk and its free space, and run the same command again.",
