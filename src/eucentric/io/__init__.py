@@ -7,11 +7,17 @@ not wait for.
 from eucentric.io._mrc_sections import SectionHeader
 from eucentric.io.angles import read_angles, write_angles
 from eucentric.io.imod import format_excluded, read_imod_alignment, read_xf, write_tlt, write_xf
+from eucentric.io.mdoc import MdocSection, MdocSeries, read_mdoc
+from eucentric.io.mdoc_findings import Finding, FindingName
 from eucentric.io.mrc import MrcImage, open_mrc
 from eucentric.io.mrc_writer import write_mrc
 from eucentric.io.tables import TiltRow, read_tilt_table
 
 __all__ = [
+    "Finding",
+    "FindingName",
+    "MdocSection",
+    "MdocSeries",
     "MrcImage",
     "SectionHeader",
     "TiltRow",
@@ -19,6 +25,7 @@ __all__ = [
     "open_mrc",
     "read_angles",
     "read_imod_alignment",
+    "read_mdoc",
     "read_tilt_table",
     "read_xf",
     "write_angles",

@@ -44,6 +44,14 @@ def read_text(path: Path, kind: str) -> str:
     FormatError
         If it is empty, binary, or too large to be text of this `kind`.
     """
+    text, foreign = decode_text(path, kind)
+    if foreign:
+        warn_format(path, "not-utf8", foreign)
+    return text
+
+
+def decode_text(path: Path, kind: str) -> tuple[str, str]:
+    """Return the text of a small file as `read_text` does, and in place of a warning its sentence, or ""."""
     if size_of(path, kind) > _MAX_TEXT_BYTES:
         raise FormatError(f"{path}: too large to be {kind}.", "Name the right file.")
     try:
@@ -52,10 +60,11 @@ def read_text(path: Path, kind: str) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror}).", "Check its permissions.") from error
     if b"\0" in raw:
         raise FormatError(f"{path}: holds binary data; {kind} was expected.", "Name the right file.")
+    foreign = ""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         # Microscope computers run Windows: µ and ° arrive in its code page.
         text = raw.decode("cp1252", errors="replace")
-        warn_format(path, "not-utf8", f"byte {error.start} is not UTF-8; the file was read as Windows-1252.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+        foreign = f"byte {error.start} is not UTF-8; the file was read as Windows-1252."
+    return text.replace("\r\n", "\n").replace("\r", "\n"), foreign
