@@ -1,0 +1,116 @@
+"""The key numbers and what must not be overlooked."""
+
+from dataclasses import dataclass
+
+from eucentric.report.inputs import ReportInput, summarise_alignment
+from eucentric.report.words import degrees, seconds
+
+
+@dataclass(frozen=True)
+class Number:
+    """One key number: its name, its value with the unit, and what it means here."""
+
+    key: str
+    label: str
+    value: str
+    note: str
+
+
+def headline(data: ReportInput) -> tuple[Number, ...]:
+    """Return the key numbers, in the order of a reader's questions."""
+    alignment = summarise_alignment(data.result)
+    tilts = data.tilts_deg
+    left_out = f"{len(alignment.left_out)} left out" if alignment.left_out else "none left out"
+    shape = " × ".join(str(n) for n in data.tomogram.shape)
+    worst = data.series.tilts[alignment.worst_section].tilt_deg
+    uncertain = alignment.axis_uncertainty_deg
+    axis = degrees(alignment.axis_deg) + ("" if uncertain is None else f" ± {uncertain:.1f}°")
+    return (
+        Number(
+            "tilts",
+            "Tilts used",
+            f"{alignment.used} of {len(tilts)}",
+            f"{degrees(tilts.min())} to {degrees(tilts.max())}; {left_out}",
+        ),
+        _resolution(data),
+        Number(
+            "residual",
+            "Residual shift",
+            f"{alignment.median_residual_A:.1f} Å",
+            f"median; largest {alignment.worst_residual_A:.1f} Å, at {degrees(worst)}; "
+            f"mean correlation {alignment.mean_correlation:.2f}",
+        ),
+        Number("axis", "Tilt axis", axis, "as given" if uncertain is None else "found by search"),
+        _thickness(data),
+        _sharpness(data),
+        Number(
+            "pixel", "Voxel", f"{data.pixel_A:.2f} Å", f"tomogram {shape} (z y x); images {data.series.pixel_A:.2f} Å"
+        ),
+        Number("time", "Time taken", seconds(sum(data.timings.values())), f"in {len(data.timings)} stages")
+        if data.timings
+        else Number("time", "Time taken", "–", "not recorded"),
+    )
+
+
+def notices(data: ReportInput) -> tuple[str, ...]:
+    """Return the warnings given, and those that the results themselves call for."""
+    found = list(data.warnings)
+    for view in data.result.alignment.tilts:
+        if not view.used:
+            tilt = data.series.tilts[view.section]
+            found.append(
+                f"View {tilt.order + 1} at {degrees(tilt.tilt_deg)} was left out: {view.reason or 'no reason given'}."
+            )
+    if not data.series.order_known:
+        found.append("The order of acquisition was not given; it is taken to be that of the sections.")
+    search = data.result.axis_search
+    if search is not None and not min(search.axes_deg) < search.best_deg < max(search.axes_deg):
+        found.append("The best tilt axis lies at the end of the range that was searched; search a wider one.")
+    median_A = summarise_alignment(data.result).median_residual_A
+    if median_A > 2 * data.series.pixel_A:
+        found.append(
+            f"The median residual shift, {median_A:.1f} Å, is more than two pixels: the alignment limits this tomogram."
+        )
+    return tuple(found)
+
+
+def _resolution(data: ReportInput) -> Number:
+    label = "Halves agree to"
+    if data.fsc is None:
+        return Number("fsc", label, "–", "no halves were compared")
+    resolution = data.fsc.resolution_A(0.143)
+    if resolution is not None:
+        return Number("fsc", label, f"{resolution:.0f} Å", "even and odd tilts, FSC 0.143; a lower bound")
+    if data.fsc.correlation[0] < 0.143:
+        return Number("fsc", label, "–", "even and odd tilts do not agree at any frequency")
+    return Number(
+        "fsc", label, f"{2 * data.fsc.pixel_A:.0f} Å", "Nyquist: the FSC of even and odd tilts stays above 0.143"
+    )
+
+
+def _thickness(data: ReportInput) -> Number:
+    fit, label = data.thickness, "Thickness"
+    depth = f"the views agree best in a volume {data.result.specimen_depth_A / 10:.0f} nm deep"
+    if fit is None or fit.thickness_A is None or fit.thickness_range_A is None or fit.pre_tilt_deg is None:
+        return Number("thickness", label, "–", f"{'not estimated' if fit is None else fit.reason}; {depth}")
+    low, high = fit.thickness_range_A
+    return Number(
+        "thickness",
+        label,
+        f"{fit.thickness_A / 10:.0f} nm",
+        f"{low / 10:.0f} to {high / 10:.0f} nm over the published mean free paths; "
+        f"slab tilted by {degrees(fit.pre_tilt_deg)}; {depth}",
+    )
+
+
+def _sharpness(data: ReportInput) -> Number:
+    found, label = data.sharpness, "Compact features"
+    if found is None or found.width_zyx_A is None:
+        return Number("sharpness", label, "–", "not measured" if found is None else found.reason)
+    z, y, x = (width / 10 for width in found.width_zyx_A)
+    return Number(
+        "sharpness",
+        label,
+        f"{x:.1f} × {y:.1f} × {z:.1f} nm",
+        f"full width at half height, x y z, of {found.features} {found.polarity} features such as beads",
+    )

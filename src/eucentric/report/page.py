@@ -1,0 +1,190 @@
+"""The report's page: sections, tables, and the file itself."""
+
+import platform
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from eucentric.core import SILENT, Reporter, write_text
+from eucentric.report.figures import (
+    axis_search,
+    counts,
+    montage,
+    movie,
+    residuals,
+    shell_correlation,
+    shifts,
+    slices,
+)
+from eucentric.report.headline import headline, notices
+from eucentric.report.inputs import ReportInput
+from eucentric.report.look import CSS
+from eucentric.report.style import Plot, styled
+from eucentric.report.words import seconds
+
+PACKAGES = ("eucentric", "numpy", "scipy", "torch", "numba", "mrcfile", "matplotlib")
+"""What the numbers depend on."""
+
+_SAFE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+"""The browser itself then refuses anything from a network."""
+
+_MARK = (
+    '<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns=%27http://www.w3.org/2000/svg%27 viewBox=%270 0 9 9%27%3E'
+    '%3Ccircle cx=%274.5%27 cy=%274.5%27 r=%273%27 fill=%27none%27 stroke=%27%230b6e99%27/%3E%3C/svg%3E">'
+)
+
+
+def write_report(path: Path, data: ReportInput, reporter: Reporter = SILENT) -> None:
+    """Write the report as one self-contained HTML file, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where to write it; a file that stands there is replaced.
+    data
+        What to show.
+    reporter
+        Told of each section.
+
+    Raises
+    ------
+    InputError
+        If the alignment uses no view.
+    OutputError
+        If the place cannot be written to.
+    """
+    numbers = headline(data)
+    subjects = (
+        ("tomogram", "Tomogram", (slices, movie)),
+        ("resolution", "Agreement of the halves", (shell_correlation,)),
+        ("axis", "Tilt axis", (axis_search,)),
+        ("alignment", "Alignment, view by view", (shifts, residuals)),
+        ("thickness", "Counts and thickness", (counts,)),
+        ("views", "Views", (montage,)),
+    )
+    sections = []
+    with styled():
+        for key, title, figures in reporter.each(subjects, "report"):
+            plots = [plot for figure in figures for plot in figure(data)]
+            sections.append(
+                _section(key, title, _plots(plots) if plots else f'<p class="quiet">{_absent(key, data)}</p>')
+            )
+    sections.append(_section("settings", "Settings and provenance", _provenance(data)))
+    sections.append(_section("timings", "Time taken", _timings(data.timings)))
+    named = [(key, title) for key, title, _ in subjects] + [("settings", "Settings"), ("timings", "Time taken")]
+    links = "".join(f'<a href="#{key}">{title}</a>' for key, title in named)
+    name = escape(data.series.name)
+    written = f" · {data.written:%Y-%m-%d %H:%M}" if data.written else ""
+    text = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_SAFE}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{name} – tilt-series report</title>{_MARK}<style>{CSS}</style></head><body>\n"
+        f'<header><p class="over">Tilt-series report{written}</p><h1>{name}</h1>'
+        f'<nav aria-label="Sections">{links}</nav></header>\n'
+        f"<main>{_numbers(numbers)}{_warnings(notices(data))}{''.join(sections)}</main>\n</body></html>\n"
+    )
+    write_text(path, text)
+
+
+def _section(key: str, title: str, content: str) -> str:
+    return f'<section id="{key}"><h2>{title}</h2>{content}</section>\n'
+
+
+def _plots(plots: Iterable[Plot]) -> str:
+    figures = []
+    for plot in plots:
+        drawing = plot.drawing.replace("<svg", f'<svg role="img" aria-label="{escape(plot.caption)}"', 1)
+        wide = ' class="wide"' if plot.wide else ""
+        figures.append(
+            f'<figure{wide} id="{plot.name}">{drawing}<figcaption>{escape(plot.caption)}</figcaption></figure>'
+        )
+    return f'<div class="plots">{"".join(figures)}</div>'
+
+
+def _absent(key: str, data: ReportInput) -> str:
+    """Say why a section has no picture."""
+    if key == "axis":
+        return f"The tilt axis was given ({escape(headline(data)[3].value)}), so it was not searched."
+    return "No halves of the series were reconstructed, so their agreement is not known."
+
+
+def _numbers(numbers: Iterable[Any]) -> str:
+    cells = "".join(
+        f'<div id="number-{n.key}"><dt>{escape(n.label)}</dt><dd class="value">{escape(n.value)}</dd>'
+        f'<dd class="note">{escape(n.note)}</dd></div>'
+        for n in numbers
+    )
+    return f'<dl class="numbers" id="summary">{cells}</dl>'
+
+
+def _warnings(messages: tuple[str, ...]) -> str:
+    if not messages:
+        return '<p class="quiet" id="warnings">No warnings.</p>'
+    items = "".join(f"<li>{escape(message)}</li>" for message in messages)
+    title = "One thing to know" if len(messages) == 1 else f"{len(messages)} things to know"
+    return f'<section class="warnings" id="warnings"><p>{title}</p><ul>{items}</ul></section>'
+
+
+def _table(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    body = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
+    return f"<section><h3>{escape(title)}</h3><table>{body}</table></section>"
+
+
+def _provenance(data: ReportInput) -> str:
+    tables = [_table(stage, _flat(settings)) for stage, settings in data.settings.items() if settings]
+    if data.inputs:
+        tables.append(_table("input files", ((file, digest or "no digest taken") for file, digest in data.inputs)))
+    series = data.series
+    tables.append(
+        _table(
+            "series",
+            (
+                ("name", series.name),
+                ("pixel", f"{series.pixel_A:g} Å"),
+                ("image", f"{series.shape_yx[0]} × {series.shape_yx[1]} (y x)"),
+                ("voltage", "not given" if series.voltage_kV is None else f"{series.voltage_kV:g} kV"),
+                (
+                    "tilt axis in the metadata",
+                    "not given" if series.tilt_axis_deg is None else f"{series.tilt_axis_deg:g}°",
+                ),
+                ("order of acquisition", "given" if series.order_known else "not given"),
+            ),
+        )
+    )
+    tables.append(
+        _table("versions", [*((name, _version(name)) for name in PACKAGES), ("python", platform.python_version())])
+    )
+    return f'<div class="tables">{"".join(tables)}</div>'
+
+
+def _flat(settings: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
+    """Return every setting, nested ones with a dotted name."""
+    rows = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{before}{name}.")
+        else:
+            rows.append((f"{before}{name}", "not set" if value is None else str(value)))
+    return rows
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _timings(timings: Mapping[str, float]) -> str:
+    if not timings:
+        return '<p class="quiet">No times were recorded.</p>'
+    longest = max(*timings.values(), 1e-9)
+    rows = "".join(
+        f"<tr><th>{escape(stage)}</th><td>{seconds(taken)}</td>"
+        f'<td class="bar"><span style="width:{100 * taken / longest:.1f}%"></span></td></tr>'
+        for stage, taken in timings.items()
+    )
+    return f"<table>{rows}<tr><th>in all</th><td>{seconds(sum(timings.values()))}</td><td></td></tr></table>"
