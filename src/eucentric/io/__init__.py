@@ -11,17 +11,20 @@ from eucentric.io.mdoc import MdocSection, MdocSeries, read_mdoc
 from eucentric.io.mdoc_findings import Finding, FindingName
 from eucentric.io.mrc import MrcImage, open_mrc
 from eucentric.io.mrc_writer import write_mrc
+from eucentric.io.series import LoadedSeries, load_series
 from eucentric.io.tables import TiltRow, read_tilt_table
 
 __all__ = [
     "Finding",
     "FindingName",
+    "LoadedSeries",
     "MdocSection",
     "MdocSeries",
     "MrcImage",
     "SectionHeader",
     "TiltRow",
     "format_excluded",
+    "load_series",
     "open_mrc",
     "read_angles",
     "read_imod_alignment",

@@ -45,8 +45,8 @@ def read_sections(
     complaint = _distrust([section.tilt_deg for section in found], n)
     if complaint:
         found = [replace(section, tilt_deg=None) for section in found]
-    empty = SectionHeader()
-    return kind, tuple(found) if any(section != empty for section in found) else (), complaint
+    is_whole = len(found) == n and any(section != SectionHeader() for section in found)
+    return kind, tuple(found) if is_whole else (), complaint
 
 
 def _parse(

@@ -3,7 +3,7 @@
 import warnings
 from pathlib import Path
 
-from eucentric.core import FormatError, FormatWarning, InputError
+from eucentric.core import DataWarning, FormatError, FormatWarning, InputError
 
 _MAX_TEXT_BYTES = 64 << 20  # an .mdoc of a thousand tilts has 1 MB; anything larger is some other file
 
@@ -11,6 +11,11 @@ _MAX_TEXT_BYTES = 64 << 20  # an .mdoc of a thousand tilts has 1 MB; anything la
 def warn_format(path: Path, name: str, what: str) -> None:
     """Warn that `path` departs from its format: `name` is a fixed word to search for, `what` the sentence."""
     warnings.warn(f"{path}: {what} [{name}]", FormatWarning, stacklevel=4)
+
+
+def warn_data(path: Path, name: str, what: str) -> None:
+    """Warn that the data of `path` may not be what they seem, in the same form."""
+    warnings.warn(f"{path}: {what} [{name}]", DataWarning, stacklevel=4)
 
 
 def size_of(path: Path, kind: str) -> int:
