@@ -29,4 +29,5 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if mount.returncode:
         pytest.skip(f"a disk that can be filled needs the right to mount one: {mount.stderr.strip()}")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    # Lazily: a failing test may leave files open, and the mount must not outlive it all the same.
+    subprocess.run(["umount", "--lazy", str(place)], check=True)

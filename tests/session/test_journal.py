@@ -11,7 +11,7 @@ from session_cases import plan as plan
 from session_cases import session as session
 
 from eucentric.core import FormatError, InputError, OutputError
-from eucentric.session import RunStatus, Session, StagePlan, StageStatus, read_history
+from eucentric.session import RunStatus, Session, StagePlan, StageStatus, journal, read_history
 
 
 @pytest.fixture
@@ -144,6 +144,26 @@ def test_a_journal_whose_making_was_cut_short_is_made_again(tmp_path: Path) -> N
         read_history(tmp_path)
     with Session.create_or_open(tmp_path) as session:
         assert session.history() == ()
+
+
+def test_a_migration_is_whole_or_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def schema() -> list[tuple[object, ...]]:
+        with closing(sqlite3.connect(folder / "session.db")) as connection:
+            return connection.execute("SELECT * FROM sqlite_master").fetchall()
+
+    before = schema()
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_MIGRATIONS", (*journal._MIGRATIONS, "CREATE TABLE exposures (id); CREATE NONSENSE;"))
+        with pytest.raises(OutputError, match="NONSENSE"):
+            Session.create_or_open(folder)
+    assert schema() == before
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_MIGRATIONS", (*journal._MIGRATIONS, "CREATE TABLE exposures (id);"))
+        with Session.create_or_open(folder) as session:
+            assert len(session.history()) == 1
+    assert len(schema()) == len(before) + 1
+    with pytest.raises(FormatError, match="newer"):
+        Session.create_or_open(folder)
 
 
 def test_a_folder_of_other_things_is_refused_untouched(tmp_path: Path) -> None:

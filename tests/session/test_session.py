@@ -55,6 +55,15 @@ def test_done_if_and_only_if_the_settings_are_the_same(shared: Session, before: 
     assert state.done == (before.model_dump_json() == after.model_dump_json() or _same(before, after))
 
 
+def test_the_order_in_which_a_mapping_was_filled_does_not_count(shared: Session) -> None:
+    plan = StagePlan(
+        series=next(series_names), stage="align", version=1, settings=Free(values={"a": [{"x": 1, "y": 2}]}, number=0)
+    )
+    with shared.run(plan):
+        pass
+    assert shared.state(plan.replace(settings=Free(values={"a": [{"y": 2, "x": 1}]}, number=0))).done
+
+
 def _same(before: Free, after: Free) -> bool:
     # The order in which a mapping was filled does not count, and repr tells NaN, 1 from 1.0 and 0.0 from -0.0.
     def canonical(value: object) -> object:
@@ -143,6 +152,16 @@ def test_the_session_may_be_moved(tmp_path: Path, plan: StagePlan) -> None:
     with Session.create_or_open(tmp_path / "there") as session:
         assert session.state(plan).done
         assert session.state(second.replace(inputs=(session.folder / "series/ts01/align.json",))).done
+
+
+def test_the_session_may_be_reached_through_a_link(tmp_path: Path, plan: StagePlan) -> None:
+    (tmp_path / "far-away").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "far-away")
+    with Session.create_or_open(tmp_path / "link") as session, session.run(plan) as run:
+        (run.folder / "align.json").write_text("{}")
+        run.output(tmp_path / "link" / "series" / "ts01" / "align.json")
+    (record,) = read_history(tmp_path / "far-away")
+    assert [output.path for output in record.outputs] == ["series/ts01/align.json"]
 
 
 def test_what_follows_a_changed_stage_is_outdated_by_content(session: Session, plan: StagePlan) -> None:

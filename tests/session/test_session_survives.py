@@ -1,6 +1,8 @@
 """What a session makes of kill -9, of a second process, of a full disk and of a read-only one."""
 
 import os
+import platform
+import re
 import signal
 import subprocess
 import sys
@@ -102,6 +104,13 @@ def test_a_session_is_opened_once_within_a_process_too(session: Session) -> None
     session.close()
     with Session.create_or_open(session.folder) as again:
         assert again.state(ALIGN).done
+
+
+def test_the_holder_is_named_and_not_those_before_it(tmp_path: Path) -> None:
+    (tmp_path / "session.lock").write_text("process 999999999 on a machine with a long name that is gone")
+    named = rf"^{tmp_path}: process {os.getpid()} on {re.escape(platform.node())} is working in this session"
+    with Session.create_or_open(tmp_path), pytest.raises(OutputError, match=named):
+        Session.create_or_open(tmp_path)
 
 
 def fill(disk: Path) -> Path:
