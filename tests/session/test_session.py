@@ -308,7 +308,15 @@ def test_history_can_be_narrowed(session: Session, plan: StagePlan) -> None:
 def test_history_is_read_beside_the_process_that_holds_it(session: Session, plan: StagePlan) -> None:
     finish(session, plan)
     with session.run(plan):
-        assert [record.status for record in read_history(session.folder)] == [RunStatus.FINISHED, RunStatus.RUNNING]
+        assert session.state(plan).done  # the run before still holds
+        assert session.state(plan.replace(stage="other")).reason == "never ran"
+        with session.run(plan.replace(stage="other")):
+            assert session.state(plan.replace(stage="other")).reason == "last run running"
+        assert [record.status for record in read_history(session.folder)] == [
+            RunStatus.FINISHED,
+            RunStatus.RUNNING,
+            RunStatus.FINISHED,
+        ]
     assert read_history(session.folder) == session.history()
 
 

@@ -151,7 +151,7 @@ class Session:
         done = self.last(plan.series, plan.stage, RunStatus.FINISHED)
         if done is None:
             tried = self.last(plan.series, plan.stage)
-            why = "never ran" if tried is None else f"last run {tried.status}: {tried.reason}"
+            why = "never ran" if tried is None else f"last run {tried.status}: {tried.reason}".removesuffix(": ")
             return StageState(status=StageStatus.MISSING, reason=why)
         if changes := [*changes_of_code(done, plan), *self._changes_of_inputs(done, plan)]:
             return StageState(status=StageStatus.OUTDATED, reason="; ".join(changes))
