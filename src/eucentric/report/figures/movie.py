@@ -10,7 +10,7 @@ from eucentric.report.style import SMOOTHED_A, Plot, data_uri, grey, robust_limi
 MOST_FRAMES, LARGEST_PX = 80, 512
 """With JPEG of at most 65 kB a frame this stays below 7 MB, so that the page can be mailed."""
 
-_PLAYER = """<div class="player" id="movie">
+_PLAYER = """<div class="player" id="player">
 <canvas width="{width}" height="{height}" role="img" aria-label="Slice through the tomogram"></canvas>
 <noscript><img src="{still}" alt="Central slice of the tomogram"></noscript>
 <div class="controls"><button type="button" aria-pressed="false">Play</button>
@@ -20,7 +20,7 @@ _PLAYER = """<div class="player" id="movie">
 <script>
 (() => {{
   const data = JSON.parse(document.getElementById("movie-frames").textContent);
-  const box = document.getElementById("movie");
+  const box = document.getElementById("player");
   const canvas = box.querySelector("canvas"), slider = box.querySelector("input");
   const button = box.querySelector("button"), label = box.querySelector("output");
   const images = data.frames.map(source => Object.assign(new Image(), {{src: source}}));
@@ -28,11 +28,12 @@ _PLAYER = """<div class="player" id="movie">
   const show = () => {{
     const at = Number(slider.value), image = images[at];
     label.textContent = slider.ariaValueText = "z = " + data.z_nm[at] + " nm";
-    image.decode().then(() => {{
+    const draw = () => {{
       if (Number(slider.value) !== at) return;
       canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
       canvas.dataset.frame = at;
-    }}, () => {{ label.textContent = "this slice cannot be shown"; }});
+    }};
+    if (image.complete) draw(); else image.addEventListener("load", draw, {{once: true}});
   }};
   const play = on => {{
     clearInterval(timer);
@@ -74,6 +75,7 @@ def movie(data: ReportInput) -> tuple[Plot, ...]:
     words = (
         f"{len(frames)} slices along the beam, each averaged over {thick * data.pixel_A / 10:.0f} nm and smoothed "
         f"by {SMOOTHED_A / 10:g} nm, on one grey scale. The specimen should come into view, be "
-        "crisp through its thickness and leave again; if it is cut at either end, the tomogram is too thin or off centre."
+        "crisp through its thickness and leave again; if it is cut at either end, the tomogram is too thin or off "
+        "centre."
     )
     return (Plot("movie", player, words, wide=True),)
