@@ -67,6 +67,10 @@ code { font-size: .85em; overflow-wrap: anywhere; }
   .numbers .value { font-size: 1.15rem; } .montage { grid-template-columns: repeat(auto-fill, minmax(78px, 1fr)); } }
 @media print { body { max-width: none; padding: 0; font-size: 10.5pt; }
   nav, .controls button, .controls input { display: none; }
+  h2 { break-after: avoid; margin-top: 1.5rem; } .numbers { grid-template-columns: repeat(4, 1fr); }
+  .numbers .value { font-size: 1rem; } .plots { grid-template-columns: 1fr 1fr; gap: 1rem 1.4rem; }
+  .wide > svg { max-width: 82%; } .player { max-width: 55%; }
+  .montage { grid-template-columns: repeat(9, 1fr); }
   h2 { break-after: avoid; } figure, .numbers div, .warnings { break-inside: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
