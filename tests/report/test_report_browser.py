@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from report_case import small_report
 
 from eucentric.report import ReportInput, write_report
 
@@ -32,6 +33,12 @@ addEventListener("load", async () => {
   document.title = "probe:" + seen.join(";") + ";" + wide;
 });
 </script>"""
+
+
+@pytest.fixture(scope="module")
+def report_input() -> ReportInput:
+    """Give a small series with everything that a report shows."""
+    return small_report()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from report_case import small_report
 
 from eucentric.assessment import ThicknessFit
 from eucentric.core import InputError, OutputError
@@ -74,6 +75,12 @@ def pictures(page: Page) -> list[Image.Image]:
 def movie(page: Page) -> dict[str, list[str]]:
     frames: dict[str, list[str]] = json.loads(page.by_id["movie-frames"])
     return frames
+
+
+@pytest.fixture(scope="module")
+def report_input() -> ReportInput:
+    """Give a small series with everything that a report shows."""
+    return small_report()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """A small series with everything that a report shows."""
 
 import numpy as np
-import pytest
 from scipy import ndimage
 
 from eucentric.assessment import fourier_shell_correlation, sharpness, thickness_from_counts
@@ -13,8 +12,7 @@ TILTS_DEG = (-60.0, -40.0, -20.0, 0.0, 20.0, 40.0, 60.0)
 ORDERS = (6, 4, 2, 0, 1, 3, 5)
 
 
-@pytest.fixture(scope="session")
-def report_input() -> ReportInput:
+def small_report() -> ReportInput:
     """Seven views of 90 x 110 pixels and a tomogram of 30 x 90 x 110, bright near the first row and column."""
     draw = stream(0, "report")
     images = draw.normal(50, 5, (7, 90, 110)).astype(np.float32)
