@@ -5,6 +5,7 @@ not wait for.
 """
 
 from eucentric.io._mrc_sections import SectionHeader
+from eucentric.io.alignment_json import read_alignment, write_alignment
 from eucentric.io.angles import read_angles, write_angles
 from eucentric.io.imod import format_excluded, read_imod_alignment, read_xf, write_tlt, write_xf
 from eucentric.io.mdoc import MdocSection, MdocSeries, read_mdoc
@@ -26,11 +27,13 @@ __all__ = [
     "format_excluded",
     "load_series",
     "open_mrc",
+    "read_alignment",
     "read_angles",
     "read_imod_alignment",
     "read_mdoc",
     "read_tilt_table",
     "read_xf",
+    "write_alignment",
     "write_angles",
     "write_mrc",
     "write_tlt",
