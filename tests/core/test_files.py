@@ -1,5 +1,6 @@
 """Whole or nothing: whatever happens while a file is written, its name shows the old content or all of the new."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -96,6 +97,81 @@ def test_a_link_is_replaced_and_not_what_it_points_to(tmp_path: Path) -> None:
     write_text(tmp_path / "link", "new")
     assert raw.read_text() == "raw data are never modified"
     assert (tmp_path / "link").read_text() == "new"
+
+
+def test_a_body_that_writes_nothing_leaves_the_old_folder(tmp_path: Path) -> None:
+    group = tmp_path / "tomogram.zarr"
+    (group / "0").mkdir(parents=True)
+
+    def write_nothing() -> None:
+        with whole_or_nothing(group):
+            pass
+
+    with pytest.raises(OutputError):
+        write_nothing()
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
+        "tomogram.zarr",
+        "tomogram.zarr/0",
+    ]
+
+
+def test_a_file_never_replaces_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "results" / "a year of work").mkdir(parents=True)
+    with pytest.raises(OutputError, match="Is a directory"):
+        write_text(tmp_path / "results", "")
+    assert (tmp_path / "results" / "a year of work").is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
+
+
+def test_a_kill_while_folders_are_swapped_loses_neither(tmp_path: Path) -> None:
+    script = """
+import os, signal, sys
+from pathlib import Path
+from eucentric.core import whole_or_nothing
+
+rename = Path.rename
+def rename_once(self, target):
+    rename(self, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+Path.rename = rename_once
+with whole_or_nothing(Path(sys.argv[1])) as partial:
+    partial.mkdir()
+"""
+    group = tmp_path / "old-tomogram.zarr"
+    (group / "old").mkdir(parents=True)
+    dead = subprocess.run([sys.executable, "-c", script, str(group)], capture_output=True, check=False)
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    assert not group.exists()
+    assert len(remove_partials(tmp_path)) == 2
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
+        "old-tomogram.zarr",
+        "old-tomogram.zarr/old",
+    ]
+
+
+def test_an_error_about_another_file_is_not_taken_for_one_of_writing(tmp_path: Path) -> None:
+    def copy() -> None:
+        with whole_or_nothing(tmp_path / "copy") as partial:
+            partial.write_bytes((tmp_path / "original").read_bytes())
+
+    with pytest.raises(FileNotFoundError, match="original"):
+        copy()
+
+
+def test_a_used_up_quota_is_a_full_disk(tmp_path: Path) -> None:
+    def write() -> None:
+        with whole_or_nothing(tmp_path / "result"):
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    with pytest.raises(OutputError, match="the disk is full"):
+        write()
+
+
+def test_a_read_only_disk_is_named(small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for path in (small_disk / "file", small_disk / "folder" / "file"):
+        with pytest.raises(OutputError, match="cannot be written to"):
+            write_text(path, "")
 
 
 @pytest.mark.parametrize("old", [None, "old"])

@@ -5,16 +5,18 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from eucentric.core.errors import OutputError
 
-_PARTIAL = ".partial-"  # prefix of temporary names; `remove_partials` clears what a killed run left
+# Prefixes of temporary names, before eight hexadecimal digits; `remove_partials` clears what a killed run left.
+_PARTIAL = ".partial-"  # a result in the making
+_ASIDE = ".aside-"  # a whole folder on its way to be replaced
 
 
 def _explain(error: OSError, path: Path) -> OutputError:
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(
             f"{path}: the disk is full; nothing of this file was kept, earlier results are untouched.",
             "Free some space and run the same command again: it carries on from the last finished step.",
@@ -58,13 +60,15 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
         If the place cannot be written to or the disk is full.
     """
     make_folder(path.parent)
-    partial = path.parent / f"{_PARTIAL}{uuid.uuid4().hex[:8]}-{path.name}"
+    partial = _temporary(_PARTIAL, path)
     try:
         try:
             yield partial
             _flush(partial)
             _put_in_place(partial, path)
         except OSError as error:
+            if _names_another_file(error, path, partial):
+                raise
             raise _explain(error, path) from error
     finally:
         _remove(partial)
@@ -77,39 +81,69 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_partials(folder: Path) -> list[Path]:
-    """Remove the temporaries that a killed run left anywhere below `folder`, and return their paths."""
-    left = [path for path in sorted(folder.rglob(f"{_PARTIAL}*")) if path.name.startswith(_PARTIAL)]
-    for path in left:
-        _remove(path)
-    return left
+    """Clear the temporaries that a killed run left anywhere below `folder`, and return their paths.
+
+    A folder that had been moved aside and not yet replaced is put back.
+    """
+    aside = sorted(folder.rglob(f"{_ASIDE}????????-*"))
+    for old in aside:
+        path = old.with_name(old.name[len(_ASIDE) + 9 :])
+        if path.exists():
+            _remove(old)
+        else:
+            old.rename(path)
+    partials = sorted(folder.rglob(f"{_PARTIAL}????????-*"))
+    for partial in partials:
+        _remove(partial)
+    return aside + partials
+
+
+def _temporary(prefix: str, path: Path) -> Path:
+    return path.with_name(f"{prefix}{uuid.uuid4().hex[:8]}-{path.name}")
+
+
+def _names_another_file(error: OSError, path: Path, partial: Path) -> bool:
+    """Whether an error from the body is about a file that it reads, say, and not about writing this one."""
+    if not isinstance(error.filename, str) or error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return False
+    named = Path(error.filename).absolute()
+    return named not in (path.absolute(), path.parent.absolute()) and not named.is_relative_to(partial.absolute())
 
 
 def _flush(path: Path) -> None:
-    """Force a file, or every file of a folder, to disk, so that the rename cannot outrun the data."""
-    for file in path.rglob("*") if path.is_dir() else [path]:
-        if file.is_file():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
+    """Force a file, or a folder with all that is in it, to disk, so that the rename cannot outrun the data."""
+    for part in (path, *path.rglob("*")):
+        if not part.is_symlink():
+            _sync(part)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _put_in_place(partial: Path, path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
+    if partial.is_dir() and path.is_dir() and not path.is_symlink():
         # A folder cannot be replaced in one step: the old one is moved aside first and removed last.
-        old = path.parent / f"{_PARTIAL}{uuid.uuid4().hex[:8]}-old-{path.name}"
+        old = _temporary(_ASIDE, path)
         path.rename(old)
-        partial.rename(path)
+        try:
+            partial.rename(path)
+        except OSError:
+            old.rename(path)
+            raise
         _remove(old)
     else:
         partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _sync(path.parent)
 
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be removed must not hide why it is being removed
+            path.unlink()

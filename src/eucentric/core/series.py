@@ -30,7 +30,7 @@ class TiltSeries(Record):
     counter-clockwise), absent where nobody said.
     """
 
-    name: Annotated[str, Field(min_length=1, pattern=r"^[^/\x00]+$")]
+    name: Annotated[str, Field(min_length=1, pattern=r"^[^/\x00.][^/\x00]*$")]
     pixel_A: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     shape_yx: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
     tilts: Annotated[tuple[Tilt, ...], Field(min_length=1)]

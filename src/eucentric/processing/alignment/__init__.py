@@ -1,5 +1,16 @@
 """How each image of a series sees the specimen, found from the images."""
 
+from eucentric.processing.alignment.pipeline import align_series
+from eucentric.processing.alignment.prepare import PreparedImages, prepare_images
 from eucentric.processing.alignment.records import AlignmentResult, AxisSearch, TiltResidual
+from eucentric.processing.alignment.settings import AlignSettings
 
-__all__ = ["AlignmentResult", "AxisSearch", "TiltResidual"]
+__all__ = [
+    "AlignSettings",
+    "AlignmentResult",
+    "AxisSearch",
+    "PreparedImages",
+    "TiltResidual",
+    "align_series",
+    "prepare_images",
+]

@@ -14,8 +14,8 @@ class AxisSearch(Record):
     """The search for the tilt axis.
 
     `scores` are the mean held-out correlations of the series aligned with the axis at each of `axes_deg`
-    (sorted); `best_deg` is where their fitted peak lies, and `uncertainty_deg` how far the axis can move
-    before the score drops by one standard error of its mean over tilts.
+    (sorted); `best_deg` is where their fitted peak lies, and `uncertainty_deg` the standard error of that, from
+    leaving out each view in turn (a jackknife).
     """
 
     axes_deg: tuple[Degrees, ...]
@@ -41,11 +41,13 @@ class TiltResidual(Record):
 class AlignmentResult(Record):
     """An alignment with its evidence.
 
-    `axis_search` is absent where the axis was given; `rounds_rms_A` is the rms change of the shifts in each
-    round of refinement; `tilts` follow the sections.
+    `axis_search` is absent where the axis was given; `specimen_depth_A` is the depth of the volume that predicts
+    views best, from which z is counted; `rounds_rms_A` is the rms change of the shifts in each round of the last
+    refinement; `tilts` follow the sections.
     """
 
     alignment: Alignment
     axis_search: AxisSearch | None
+    specimen_depth_A: Annotated[float, Field(gt=0)]
     tilts: tuple[TiltResidual, ...]
     rounds_rms_A: tuple[float, ...]

@@ -1,0 +1,165 @@
+"""`align_series`: from prepared images and stage tilts to an alignment, coarse to fine."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eucentric.core import SILENT, Alignment, InputError, Reporter, TiltAlignment
+from eucentric.processing.alignment.levels import (
+    FINE_FIELD,
+    MIDDLE_FIELD,
+    Levels,
+    State,
+    climb_axis,
+    first_pass,
+    refine_level,
+    scan_axis,
+)
+from eucentric.processing.alignment.prepare import PreparedImages
+from eucentric.processing.alignment.quality import poorly_predicted
+from eucentric.processing.alignment.records import AlignmentResult, TiltResidual
+from eucentric.processing.alignment.settings import AlignSettings
+
+_UNKNOWN_DEPTH = 0.3  # share of the field to begin with; typical of cells and lamellae in a field of half a micrometre
+
+
+def align_series(
+    prepared: PreparedImages,
+    tilts_deg: Sequence[float],
+    pixel_A: float,
+    settings: AlignSettings,
+    *,
+    nominal_axis_deg: float | None = None,
+    device: torch.device | None = None,
+    reporter: Reporter = SILENT,
+) -> AlignmentResult:
+    """Find how each view sees the specimen.
+
+    Every view is moved until it agrees best with the projection, at its tilt, of a volume made of the other
+    views: outwards from the untilted view at first, then in rounds over all views on finer and finer images.
+    The tilt axis and the depth of the specimen are those with which views predict each other best.
+
+    Projections cannot tell an axis from its opposite, nor with it the hand of the volume: the angle given is the
+    one nearest to the given or nominal axis, or within ±90° where there is neither. The specimen's origin is where
+    the least tilted view sees it in the middle; its height is that of the middle of the predicting volume.
+
+    Parameters
+    ----------
+    prepared
+        From `prepare_images`.
+    tilts_deg
+        Stage tilts, in section order; they are taken as they are.
+    pixel_A
+        Pixel size in Å.
+    settings
+        See `AlignSettings`.
+    nominal_axis_deg
+        The microscope's word for the axis: where a search starts, and which of two opposites is meant.
+    device
+        Where to compute; the CPU if absent.
+    reporter
+        Where progress goes.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 5 tilts, or not one angle to each image, or all tilts are the same.
+    """
+    _check(prepared, tilts_deg)
+    n, rows, columns = prepared.images.shape
+    levels = Levels(prepared.images, tilts_deg, device or torch.device("cpu"))
+    given = settings.axis_deg if settings.axis_deg is not None else nominal_axis_deg
+    depth_fixed = settings.specimen_depth_A is not None
+    state = State(
+        axis_deg=given or 0.0,
+        depth_px=(settings.specimen_depth_A or 0.0) / pixel_A if depth_fixed else _UNKNOWN_DEPTH * levels.field,
+        depth_fixed=depth_fixed,
+        shifts_px=torch.zeros((n, 2), dtype=torch.float64),
+        views=torch.tensor([section for section in range(n) if section not in prepared.reasons]),
+        max_shift_fraction=settings.max_shift_fraction,
+    )
+    search = settings.axis_deg is None or settings.refine_axis
+    if search and given is None:
+        scan_axis(levels, state, reporter)
+    first_pass(levels, state)
+    coarse_px = state.shifts_px.clone()
+    if search:
+        climb_axis(levels, state, MIDDLE_FIELD, 4.0, 1.0, reporter)
+    middle, _ = refine_level(levels, state, MIDDLE_FIELD, settings.rounds, reporter)
+    reasons = dict(prepared.reasons)
+    poor = poorly_predicted(middle.match.correlation.cpu().numpy(), [tilts_deg[view] for view in state.views])
+    reasons |= {int(state.views[place]): reason for place, reason in poor.items()}
+    state.views = torch.tensor([section for section in range(n) if section not in reasons])
+    axis_search = climb_axis(levels, state, FINE_FIELD, 1.0, 0.5, reporter) if search else None
+    refined, factor = refine_level(levels, state, FINE_FIELD, settings.rounds, reporter)
+
+    axis_deg = _nearest_opposite(state.axis_deg, given)
+    if axis_search is not None:
+        turn = axis_deg - state.axis_deg
+        axes = tuple(axis + turn for axis in axis_search.axes_deg)
+        axis_search = axis_search.replace(axes_deg=axes, best_deg=axis_deg)
+    moves_A = dict(zip(state.views.tolist(), refined.match.move_vu.norm(dim=1).tolist(), strict=True))
+    correlations = dict(zip(state.views.tolist(), refined.match.correlation.tolist(), strict=True))
+    alignment = Alignment(
+        pixel_A=pixel_A,
+        shape_yx=(rows, columns),
+        tilts=tuple(
+            TiltAlignment(
+                section=section,
+                tilt_deg=tilts_deg[section],
+                axis_deg=axis_deg,
+                shift_yx_A=_yx(state.shifts_px[section] * pixel_A),
+                used=section not in reasons,
+                reason=reasons.get(section, ""),
+            )
+            for section in range(n)
+        ),
+    )
+    return AlignmentResult(
+        alignment=_with_origin_in_untilted_view(alignment),
+        axis_search=axis_search,
+        specimen_depth_A=state.depth_px * pixel_A,
+        tilts=tuple(
+            TiltResidual(
+                section=section,
+                correlation=correlations.get(section, 0.0),
+                residual_A=moves_A.get(section, 0.0) * factor * pixel_A,
+                coarse_shift_yx_A=_yx(coarse_px[section] * pixel_A),
+            )
+            for section in range(n)
+        ),
+        rounds_rms_A=tuple(change * factor * pixel_A for change in refined.rounds_rms),
+    )
+
+
+def _check(prepared: PreparedImages, tilts_deg: Sequence[float]) -> None:
+    n = len(prepared.images)
+    if n != len(tilts_deg):
+        raise InputError(f"{len(tilts_deg)} tilt angles were given for {n} images; nothing was computed.")
+    if n < 5:
+        raise InputError(f"A series of {n} tilts is too short: at least 5 are needed to make a volume.")
+    if max(tilts_deg) - min(tilts_deg) < 1.0:
+        raise InputError(
+            f"All {n} tilts lie within 1° of {tilts_deg[0]:.2f}°: this is not a tilt series.",
+            "Give the right angles with --angles.",
+        )
+
+
+def _nearest_opposite(axis_deg: float, wanted_deg: float | None) -> float:
+    """Return the axis or its opposite, whichever is nearer to the wanted one, or within ±90° without one."""
+    centre = 0.0 if wanted_deg is None else wanted_deg
+    return (axis_deg - centre + 90.0) % 180.0 - 90.0 + centre
+
+
+def _with_origin_in_untilted_view(alignment: Alignment) -> Alignment:
+    """Move the specimen's origin, at the height it has, to the middle of the least tilted view in use."""
+    untilted = min(alignment.used, key=lambda tilt: abs(tilt.tilt_deg))
+    in_plane = untilted.sample2image().linear[1:, 1:]
+    y, x = np.linalg.solve(in_plane, np.negative(untilted.shift_yx_A))
+    return alignment.moved((0.0, float(y), float(x)))
+
+
+def _yx(shift: Tensor) -> tuple[float, float]:
+    return float(shift[0]), float(shift[1])

@@ -1,0 +1,38 @@
+"""Name the views that do not belong: those that all the others fail to predict."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NEIGHBOURS = 8
+_SHARE = 0.35  # of the median correlation of its neighbours in angle
+_DEVIATIONS = 6.0  # robust standard deviations below that median: both must be met
+
+
+def poorly_predicted(correlation: NDArray[np.float64], tilts_deg: Sequence[float]) -> dict[int, str]:
+    """Return, by place in the arguments, why views are to be left out.
+
+    A view is compared with its neighbours in angle, since views at high tilt are always predicted less well.
+
+    Parameters
+    ----------
+    correlation
+        Held-out correlation of each view, (n,).
+    tilts_deg
+        Its tilt.
+    """
+    tilts = np.asarray(tilts_deg, dtype=float)
+    expected = np.empty_like(correlation)
+    for place in range(len(correlation)):
+        distance = np.abs(tilts - tilts[place])
+        distance[place] = np.inf
+        expected[place] = np.median(correlation[np.argsort(distance, kind="stable")[:_NEIGHBOURS]])
+    shortfall = expected - correlation
+    spread = 1.4826 * np.median(np.abs(shortfall - np.median(shortfall)))
+    poor = (correlation < _SHARE * expected) & (shortfall > _DEVIATIONS * spread)
+    return {
+        int(place): f"the other views do not predict it: correlation {correlation[place]:.2f}"
+        f" where its neighbours in angle have {expected[place]:.2f}"
+        for place in np.flatnonzero(poor)
+    }

@@ -1,0 +1,119 @@
+"""The steps of an alignment at one level: the first pass outwards from the untilted view, and the refining rounds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from eucentric.processing.alignment.matcher import Match, Matcher, turn_matrix
+
+_NEIGHBOURS = 8  # aligned views that predict the next one: more add views too far in angle to overlap
+_LOCAL_MOVE = 0.1  # share of the field that a view may move in one refining round
+_TRUSTED = 0.3  # a view predicted this much worse than those before it says nothing about its neighbours
+_LEARNING_ROUNDS = 2  # rounds after which the coherence, and with it the weights, no longer change
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Shifts (n, 2) in pixels of the level, the last match, and the rms change of each round in pixels."""
+
+    shifts: Tensor
+    match: Match
+    rounds_rms: tuple[float, ...]
+
+
+def align_outwards(matcher: Matcher, axis_deg: float, views: Tensor, max_move: float) -> Tensor:
+    """Align view after view, from the untilted one outwards, each against the volume of those already aligned.
+
+    Starting each view at its nearest neighbour's shift and predicting it through a volume carries every
+    stretch along; with a dose-symmetric scheme this is also the order of acquisition. A view that its
+    neighbours predict far worse than usual does not serve as anyone's neighbour.
+
+    Parameters
+    ----------
+    matcher
+        The level's images.
+    axis_deg
+        Tilt-axis angle.
+    views
+        Indices of the views to align, in any order.
+    max_move
+        Largest shift in pixels from one view to the next.
+
+    Returns
+    -------
+    Tensor
+        Shifts (n, 2) in pixels; zero for the least tilted view and for views not asked for.
+    """
+    tilts = matcher.tilts_rad
+    order = views[tilts[views].abs().argsort(stable=True)]
+    shifts = torch.zeros((matcher.n, 2), dtype=torch.float64)
+    turn = turn_matrix(axis_deg)
+    filtered = torch.empty((matcher.n, *matcher.shape(axis_deg)), device=matcher.coefficients.device)
+    trusted: list[int] = []
+    correlations: list[float] = []
+    for view in order:
+        this = view[None]
+        if trusted:
+            known = torch.tensor(trusted)
+            nearest = known[(tilts[known] - tilts[view]).abs().argsort(stable=True)][:_NEIGHBOURS]
+            shifts[view] = shifts[nearest[0]]
+            image = matcher.aligned(axis_deg, shifts[this], this)
+            match = matcher.match(matcher.predict(filtered[nearest], nearest, this), image, max_move)
+            shifts[view] += turn @ match.move_vu[0].cpu()
+            correlation = float(match.correlation[0])
+            if correlations and correlation < _TRUSTED * median(correlations[-_NEIGHBOURS:]):
+                continue
+            correlations.append(correlation)
+        filtered[view] = matcher.filtered(matcher.aligned(axis_deg, shifts[this], this))[0]
+        trusted.append(int(view))
+    return shifts
+
+
+def refine(
+    matcher: Matcher,
+    axis_deg: float,
+    shifts: Tensor,
+    views: Tensor,
+    *,
+    rounds: int,
+    learn: bool = True,
+    each_round: Callable[[], None] = lambda: None,
+) -> Refined:
+    """Move every view onto its prediction from all the others, round after round.
+
+    Parameters
+    ----------
+    matcher
+        The level's images.
+    axis_deg
+        Tilt-axis angle.
+    shifts
+        (n, 2) to start from, in pixels.
+    views
+        Indices of the views to use.
+    rounds
+        How many.
+    learn
+        Learn the weights of frequencies in the first rounds; off, scores at different axes stay comparable.
+    each_round
+        Called after each round, for progress.
+    """
+    shifts = shifts.clone()
+    turn = turn_matrix(axis_deg)
+    changes = []
+    for number in range(rounds):
+        images = matcher.aligned(axis_deg, shifts[views], views)
+        predicted = matcher.predict_from_others(matcher.filtered(images), views)
+        match = matcher.match(predicted, images, _LOCAL_MOVE * matcher.field)
+        each_round()
+        if learn and number < _LEARNING_ROUNDS:
+            matcher.learn_weights(match.coherence)
+        if number == rounds - 1 and rounds > 1:
+            break  # the last round only measures, so that its correlation belongs to the shifts returned
+        moves = match.move_vu.cpu() @ turn.T
+        shifts[views] += moves
+        changes.append(float(moves.square().sum(1).mean().sqrt()))
+    return Refined(shifts, match, tuple(changes))

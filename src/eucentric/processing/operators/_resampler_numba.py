@@ -1,0 +1,77 @@
+"""CPU form of the cubic B-spline resampler."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eucentric.core.jit import compiled, parallel_range
+
+Doubles = NDArray[np.float64]
+Floats = NDArray[np.float32]
+
+
+@compiled()
+def _mirrored(i: int, n: int) -> int:
+    """Return the index within 0 .. n - 1 that mirroring about the outermost pixels leads to."""
+    period = max(2 * (n - 1), 1)
+    i = abs(i) % period
+    return i if i < n else period - i
+
+
+@compiled()
+def _fade(position: float, n: int, margin: float) -> float:
+    """Return 1 on the image, falling as a raised cosine to 0 at `margin` pixels beyond its border."""
+    beyond = max(-0.5 - position, position - (n - 0.5), 0.0)
+    if beyond == 0.0:
+        return 1.0
+    if beyond >= margin:
+        return 0.0
+    return 0.5 + 0.5 * math.cos(math.pi * beyond / margin)
+
+
+@compiled(parallel=True)
+def resample(coefficients: Floats, maps: Doubles, margin: float, out: Floats) -> None:
+    """Fill `out` (n, y', x') from `coefficients` (n, y, x)."""
+    n, rows, columns = coefficients.shape
+    _, new_rows, new_columns = out.shape
+    for job in parallel_range(n * new_rows):
+        i, row = job // new_rows, job % new_rows
+        m = maps[i]
+        y_new = row - new_rows // 2
+        for column in range(new_columns):
+            x_new = column - new_columns // 2
+            y = m[0, 0] * y_new + m[0, 1] * x_new + m[0, 2] + rows // 2
+            x = m[1, 0] * y_new + m[1, 1] * x_new + m[1, 2] + columns // 2
+            weight = _fade(y, rows, margin) * _fade(x, columns, margin)
+            if weight == 0.0:
+                out[i, row, column] = 0.0
+                continue
+            y0, x0 = int(np.floor(y)), int(np.floor(x))
+            f, g = y - y0, x - x0
+            wy = (
+                (1 - f) ** 3 / 6,
+                (4 - 6 * f**2 + 3 * f**3) / 6,
+                (4 - 6 * (1 - f) ** 2 + 3 * (1 - f) ** 3) / 6,
+                f**3 / 6,
+            )
+            wx = (
+                (1 - g) ** 3 / 6,
+                (4 - 6 * g**2 + 3 * g**3) / 6,
+                (4 - 6 * (1 - g) ** 2 + 3 * (1 - g) ** 3) / 6,
+                g**3 / 6,
+            )
+            total = 0.0
+            if 1 <= y0 < rows - 2 and 1 <= x0 < columns - 2:
+                for a in range(4):
+                    line = 0.0
+                    for b in range(4):
+                        line += wx[b] * coefficients[i, y0 - 1 + a, x0 - 1 + b]
+                    total += wy[a] * line
+            else:
+                for a in range(4):
+                    line = 0.0
+                    for b in range(4):
+                        line += wx[b] * coefficients[i, _mirrored(y0 - 1 + a, rows), _mirrored(x0 - 1 + b, columns)]
+                    total += wy[a] * line
+            out[i, row, column] = weight * total
