@@ -24,6 +24,7 @@ _REFUSED = {
     101: "4-bit packed images",
 }
 _MAX_SIDE = 1 << 20  # pixels; a larger nx, ny or nz is not a size but some other kind of file, or bytes swapped
+_MAX_EXTENDED = 64 << 20  # bytes parsed; the largest layout has 888 a section
 _IMOD_STAMP = 1146047817  # at byte 152: IMOD wrote this header, and bit 0 of the flags after it means signed bytes
 _PIXEL_RANGE_A = (0.01, 1e6)  # a tenth of what TEM resolves, to a millimetre-wide overview: beyond it, a mistake
 _COMPRESSED = {b"\x1f\x8b": "gunzip", b"BZ": "bunzip2", b"\xfd7": "unxz", b"PK": "unzip"}
@@ -93,7 +94,7 @@ def open_mrc(path: Path) -> MrcImage:
             mode, dtype = int(header["mode"]), _dtype(path, header, order)
             n, ny, nx = (int(header[side]) for side in ("nz", "ny", "nx"))
             extended = _extended_bytes(path, int(header["nsymbt"]), n, ny * nx * dtype.itemsize, size)
-            kind, sections, complaint = read_sections(header, file.read(extended), n, order)
+            kind, sections, complaint = read_sections(header, file.read(min(extended, _MAX_EXTENDED)), n, order)
         if complaint:
             warn_format(path, "extended-header-tilts", f"the extended header is not believed: {complaint}.")
         data = np.memmap(path, dtype, mode="r", offset=HEADER_BYTES + extended, shape=(n, ny, nx))
