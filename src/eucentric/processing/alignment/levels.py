@@ -13,7 +13,7 @@ from eucentric.processing.alignment.matcher import Matcher
 from eucentric.processing.alignment.prepare import standardise
 from eucentric.processing.alignment.records import AxisSearch
 from eucentric.processing.alignment.search import Scores, climb, local_peaks
-from eucentric.processing.alignment.steps import Refined, align_outwards, refine
+from eucentric.processing.alignment.steps import Refined, align_outwards, judge, refine
 from eucentric.processing.operators import bin_images
 
 COARSE_FIELD, MIDDLE_FIELD, FINE_FIELD = 80, 160, 320  # pixels along the shorter side of each level
@@ -59,13 +59,14 @@ class State:
 def scan_axis(levels: Levels, state: State, reporter: Reporter) -> None:
     """Try axes all around on coarse images, and take the best after a closer look at the best few."""
     axes = [float(axis) for axis in np.arange(-90.0, 90.0, _SCAN_STEP_DEG)]
-    scores = [_outwards_score(levels, state, axis) for axis in reporter.each(axes, "Scanning for the tilt axis")]
+    watched = reporter.each(axes, "Scanning for the tilt axis")
+    scores = [_axis_score(levels, state, axis, state.depth_px) for axis in watched]
     closer = []
     for axis in local_peaks(axes, scores, 180.0)[:3]:
         depth_px = best_depth(levels, state, axis)
         for offset in (-0.75, -0.25, 0.25, 0.75):
             near = axis + offset * _SCAN_STEP_DEG
-            closer.append((_outwards_score(levels, state, near, depth_px), near))
+            closer.append((_axis_score(levels, state, near, depth_px), near))
     _, state.axis_deg = max(closer)
 
 
@@ -74,7 +75,10 @@ def best_depth(levels: Levels, state: State, axis_deg: float) -> float:
     if state.depth_fixed:
         return state.depth_px
     depths = [share * levels.field for share in _DEPTHS]
-    return max((_outwards_score(levels, state, axis_deg, depth), depth) for depth in depths)[1]
+    settled = [_settled(levels, state, axis_deg, depth)[1] for depth in depths]
+    return max(
+        (float(refined.match.correlation.mean()), depth) for refined, depth in zip(settled, depths, strict=True)
+    )[1]
 
 
 def first_pass(levels: Levels, state: State) -> None:
@@ -89,7 +93,7 @@ def first_pass(levels: Levels, state: State) -> None:
     def score(log_depth: float) -> Scores:
         trial, _ = levels.matcher(MIDDLE_FIELD, math.exp(log_depth))
         start = state.shifts_px / factor
-        return refine(trial, state.axis_deg, start, state.views, rounds=4, learn=False).match.correlation.cpu().numpy()
+        return refine(trial, state.axis_deg, start, state.views, rounds=3, learn=False).match.correlation.cpu().numpy()
 
     state.depth_px = math.exp(climb(score, math.log(state.depth_px), 0.2, 0.1).best)
 
@@ -99,14 +103,14 @@ def climb_axis(
 ) -> AxisSearch:
     """Move the axis to the nearest peak of the held-out correlation, realigning at every place tried."""
     matcher, factor = levels.matcher(field, state.depth_px)
-    learnt = refine(matcher, state.axis_deg, state.shifts_px / factor, state.views, rounds=3)
+    learnt = refine(matcher, state.axis_deg, state.shifts_px / factor, state.views, rounds=2)
 
     with reporter.task(f"Refining the tilt axis ({field} px)", 9) as advance:
 
         def score(axis_deg: float) -> Scores:
-            refined = refine(matcher, axis_deg, learnt.shifts, state.views, rounds=3, learn=False)
+            refined = refine(matcher, axis_deg, learnt.shifts, state.views, rounds=2, learn=False)
             advance()
-            return refined.match.correlation.cpu().numpy()
+            return judge(matcher, axis_deg, refined.shifts, state.views).numpy()
 
         peak = climb(score, state.axis_deg, step_deg, smallest_deg)
     state.axis_deg = peak.best
@@ -130,12 +134,16 @@ def refine_level(levels: Levels, state: State, field: int, rounds: int, reporter
     return refined, factor
 
 
-def _outwards_score(levels: Levels, state: State, axis_deg: float, depth_px: float | None = None) -> float:
-    """Align outwards on coarse images, settle for two rounds, and return the mean held-out correlation.
+def _settled(levels: Levels, state: State, axis_deg: float, depth_px: float) -> tuple[Matcher, Refined]:
+    """Align outwards on coarse images and settle for two rounds.
 
     The weights of frequencies stay as they are at first, so that scores at all axes and depths compare.
     """
-    matcher, _ = levels.matcher(COARSE_FIELD, depth_px or state.depth_px)
-    move = state.max_shift_fraction * matcher.field
-    shifts = align_outwards(matcher, axis_deg, state.views, move)
-    return float(refine(matcher, axis_deg, shifts, state.views, rounds=3, learn=False).match.correlation.mean())
+    matcher, _ = levels.matcher(COARSE_FIELD, depth_px)
+    shifts = align_outwards(matcher, axis_deg, state.views, state.max_shift_fraction * matcher.field)
+    return matcher, refine(matcher, axis_deg, shifts, state.views, rounds=2, learn=False)
+
+
+def _axis_score(levels: Levels, state: State, axis_deg: float, depth_px: float) -> float:
+    matcher, refined = _settled(levels, state, axis_deg, depth_px)
+    return float(judge(matcher, axis_deg, refined.shifts, state.views).mean())

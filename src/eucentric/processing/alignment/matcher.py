@@ -15,6 +15,7 @@ from eucentric.processing.operators import backproject, project, ramp_filter, re
 _EDGE = 0.1  # share of the field over which windows fall off: wide enough to keep the border out of every frequency
 _LOW_CYCLES = 4.0  # frequencies below this many cycles per field hold thickness and beam profile, not features
 _WIDEST = 3.0  # at most this many fields across: beyond 70° views overlap too little to be worth the memory
+_BLOCK = 5  # views held out together where the geometry is judged
 _COHERENCE_CAP = 0.8  # beyond, errors of the model and not noise limit the match, so more weight is not deserved
 
 
@@ -89,6 +90,23 @@ class Matcher:
         predicted -= own
         predicted[:, :, :-1] -= below[:, :, 1:]
         predicted[:, :, 1:] -= above[:, :, :-1]
+        return predicted
+
+    def predict_from_afar(self, filtered: Tensor, views: Tensor) -> Tensor:
+        """Predict each block of `_BLOCK` views neighbouring in tilt from all views outside it.
+
+        Nearest neighbours agree with each other even when the geometry is wrong; only views some way apart
+        tell a wrong axis (measured on a needle: scored by nearest neighbours it lies 14° off, by blocks 2°).
+        """
+        width = filtered.shape[2]
+        size = (self.depth, self._volume_width(width))
+        tilts = self.tilts_rad[views]
+        volume = backproject(filtered, tilts, size)
+        predicted = torch.empty_like(filtered)
+        for block in torch.split(tilts.argsort(stable=True), _BLOCK):
+            backproject(-filtered[block], tilts[block], size, out=volume)
+            predicted[block] = project(volume, tilts[block], width)
+            backproject(filtered[block], tilts[block], size, out=volume)
         return predicted
 
     def match(self, predicted: Tensor, aligned: Tensor, max_move: float) -> Match:

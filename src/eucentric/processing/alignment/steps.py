@@ -17,7 +17,7 @@ _LEARNING_ROUNDS = 2  # rounds after which the coherence, and with it the weight
 
 @dataclass(frozen=True)
 class Refined:
-    """Shifts (n, 2) in pixels of the level, the last match, and the rms change of each round in pixels."""
+    """Shifts (n, 2) in pixels of the level, a match made with them, and the rms change of each round in pixels."""
 
     shifts: Tensor
     match: Match
@@ -105,15 +105,28 @@ def refine(
     turn = turn_matrix(axis_deg)
     changes = []
     for number in range(rounds):
-        images = matcher.aligned(axis_deg, shifts[views], views)
-        predicted = matcher.predict_from_others(matcher.filtered(images), views)
-        match = matcher.match(predicted, images, _LOCAL_MOVE * matcher.field)
-        each_round()
+        match = _match(matcher, axis_deg, shifts, views, matcher.predict_from_others)
         if learn and number < _LEARNING_ROUNDS:
             matcher.learn_weights(match.coherence)
-        if number == rounds - 1 and rounds > 1:
-            break  # the last round only measures, so that its correlation belongs to the shifts returned
         moves = match.move_vu.cpu() @ turn.T
         shifts[views] += moves
         changes.append(float(moves.square().sum(1).mean().sqrt()))
-    return Refined(shifts, match, tuple(changes))
+        each_round()
+    final = _match(matcher, axis_deg, shifts, views, matcher.predict_from_others)
+    return Refined(shifts, final, tuple(changes))
+
+
+def judge(matcher: Matcher, axis_deg: float, shifts: Tensor, views: Tensor) -> Tensor:
+    """Return the correlation (len(views),) of each view with its prediction from views some way off in tilt."""
+    return _match(matcher, axis_deg, shifts, views, matcher.predict_from_afar).correlation.cpu()
+
+
+def _match(
+    matcher: Matcher,
+    axis_deg: float,
+    shifts: Tensor,
+    views: Tensor,
+    predict: Callable[[Tensor, Tensor], Tensor],
+) -> Match:
+    images = matcher.aligned(axis_deg, shifts[views], views)
+    return matcher.match(predict(matcher.filtered(images), views), images, _LOCAL_MOVE * matcher.field)
