@@ -1,14 +1,17 @@
-"""How good is it: correlation of halves, thickness from counts, sharpness; figures from arrays alone, no files."""
+"""How good is it: correlation of halves, thickness, sharpness, scores against truth; from arrays alone, no files."""
 
 from eucentric.assessment.fsc import FSC, fourier_shell_correlation
+from eucentric.assessment.score import AlignmentScore, score_alignment
 from eucentric.assessment.sharpness import Sharpness, sharpness
 from eucentric.assessment.thickness import ThicknessFit, thickness_from_counts
 
 __all__ = [
     "FSC",
+    "AlignmentScore",
     "Sharpness",
     "ThicknessFit",
     "fourier_shell_correlation",
+    "score_alignment",
     "sharpness",
     "thickness_from_counts",
 ]

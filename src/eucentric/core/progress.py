@@ -58,6 +58,7 @@ class ConsoleReporter(Reporter):
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
+            disable=not self._console.is_terminal,  # a log file wants lines, not bars
         )
         try:
             with self._progress, self._row(self._progress, what, total) as step:

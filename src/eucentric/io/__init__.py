@@ -13,7 +13,7 @@ from eucentric.io.mdoc_findings import Finding, FindingName
 from eucentric.io.mrc import MrcImage, open_mrc
 from eucentric.io.mrc_writer import write_mrc
 from eucentric.io.series import LoadedSeries, load_series
-from eucentric.io.tables import TiltRow, read_tilt_table
+from eucentric.io.tables import TiltRow, read_tilt_table, write_tilt_table
 
 __all__ = [
     "Finding",
@@ -36,6 +36,7 @@ __all__ = [
     "write_alignment",
     "write_angles",
     "write_mrc",
+    "write_tilt_table",
     "write_tlt",
     "write_xf",
 ]

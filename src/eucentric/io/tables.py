@@ -1,13 +1,14 @@
 """Tables of a series: which section was recorded when, at what tilt, and with what exposure (CSV)."""
 
 import csv
+import io
 import math
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from eucentric.core import Degrees, ElectronsPerA2, FormatError, Record
+from eucentric.core import Degrees, ElectronsPerA2, FormatError, Record, TiltSeries, write_text
 from eucentric.io._text import read_text, warn_format
 
 _NEEDED = ("section", "acquisition_order")
@@ -121,3 +122,20 @@ def _counted_from_zero(path: Path, rows: list[TiltRow]) -> tuple[TiltRow, ...]:
         first[name] = counts[0]
     shifted = [row.replace(**{name: getattr(row, name) - first[name] for name in _NEEDED}) for row in rows]
     return tuple(sorted(shifted, key=lambda row: row.section))
+
+
+def write_tilt_table(path: Path, series: TiltSeries) -> None:
+    """Write the table of a series, as `read_tilt_table` reads it: commas, counts from 0, unknown cells empty.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_KNOWN)
+    for tilt in series.tilts:
+        exposures = (tilt.pre_exposure_e_A2, tilt.exposure_e_A2)
+        writer.writerow([tilt.section, tilt.order, f"{tilt.tilt_deg:.2f}", *exposures, tilt.movie])
+    write_text(path, text.getvalue())

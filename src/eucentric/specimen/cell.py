@@ -80,7 +80,14 @@ def cell_phantom(seed: int = 0, *, field_A: float = 5120.0, thickness_A: float =
         Thickness of the slab, which is centred on the plane z = 0.
     beads
         Number of beads in the field, about.
+
+    Raises
+    ------
+    ValueError
+        If the field or the thickness is not positive and finite.
     """
+    if not (0 < field_A < np.inf and 0 < thickness_A < np.inf):
+        raise ValueError(f"a slab {thickness_A} Å thick around a field of {field_A} Å cannot be made")
     half = np.array([thickness_A / 2, 0.6 * field_A, field_A + 0.9 * thickness_A])
     edge = _Edge(seed, field_A, thickness_A)
     membrane = _membrane(edge, half, stream(seed, "specimen", "membrane"))

@@ -1,0 +1,170 @@
+"""`eucentric process`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from eucentric.cli.app import (
+    DONE,
+    FAILED,
+    Device,
+    Json,
+    app,
+    print_json,
+    reporter,
+    settings_from,
+    tell,
+    tell_error,
+    told_warnings,
+)
+from eucentric.cli.reconstruct import RECONSTRUCT_OPTIONS
+from eucentric.cli.wording import describe
+from eucentric.core import EucentricError, InputError
+
+
+@app.command
+def process(
+    stacks: list[Path],
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    angles: Path | None = None,
+    tilts: Path | None = None,
+    mdoc: Path | None = None,
+    pixel: float | None = None,
+    name: str | None = None,
+    axis: float | None = None,
+    refine_axis: bool = False,
+    depth: float | None = None,
+    max_shift: float = 0.2,
+    rounds: int = 6,
+    binning: Annotated[int, Parameter(name="--bin")] = 1,
+    thickness: float | None = None,
+    filter: Literal["ramp", "shepp-logan", "cosine", "hamming", "hann"] = "ramp",  # noqa: A002 - the option's name
+    cutoff: float = 0.8,
+    weighting: Literal["uniform", "cosine"] = "uniform",
+    mean_free_path: float = 3150.0,
+    device: Device = "auto",
+    json: Json = False,
+) -> int:
+    """Process tilt series: stacks with their angles to alignments, tomograms and reports.
+
+    Example: `eucentric process ts01.mrc --angles ts01.rawtlt --tilts ts01.csv --output my-session`
+
+    Results go to `my-session/series/NAME/`: `report.html`, `tomogram.mrc`, `tomogram.zarr`, the tomograms of even and
+    odd tilts, `alignment.json`, IMOD's `.xf` and `.tlt`. The same command run again does only what is not yet done;
+    a series that fails does not stop the next one.
+
+    Parameters
+    ----------
+    stacks
+        MRC stacks, one section a tilt; they are only read.
+    output
+        The session folder; made if it is not there.
+    angles
+        Tilt angles, one a line in the order of the sections (.rawtlt, .tlt); looked for beside the stack if no file
+        is named.
+    tilts
+        Table (.csv) of acquisition order and exposure.
+    mdoc
+        SerialEM's .mdoc of the series.
+    pixel
+        Pixel size in Å, in place of what the files say.
+    name
+        Name of the series, by default that of the stack.
+    axis
+        Tilt-axis angle in degrees, IMOD's: from the image's y axis, counter-clockwise; searched for if not given.
+    refine_axis
+        Search around the given axis too.
+    depth
+        Depth of the specimen in Å, for the alignment; found from the data if not given.
+    max_shift
+        Largest shift between neighbouring tilts, as a share of the field.
+    rounds
+        Rounds of refinement at each level.
+    binning
+        Pixels along each side of a voxel.
+    thickness
+        Thickness of the tomogram in Å; by default the depth found for the specimen.
+    filter
+        Window on the ramp filter.
+    cutoff
+        Where the ramp filter ends, as a share of Nyquist.
+    weighting
+        Weight of the tilts in the tomogram.
+    mean_free_path
+        Inelastic mean free path in Å, which turns counts into thickness (published for 300 kV: 2110 to 3950).
+    """
+    from eucentric.core.devices import resolve_device
+    from eucentric.io import load_series
+    from eucentric.processing.alignment import AlignSettings
+    from eucentric.processing.reconstruction import ReconstructSettings
+    from eucentric.session import Session
+    from eucentric.workflow import ProcessSettings, process_series
+
+    if len(stacks) > 1 and any((angles, tilts, mdoc, name)):
+        raise InputError(
+            f"--angles, --tilts, --mdoc and --name belong to one stack, and {len(stacks)} were given.",
+            "Process them one by one, or keep these files beside each stack under its name.",
+        )
+    align = settings_from(
+        {
+            "axis_deg": axis,
+            "refine_axis": refine_axis,
+            "specimen_depth_A": depth,
+            "max_shift_fraction": max_shift,
+            "rounds": rounds,
+        },
+        AlignSettings,
+        {"axis_deg": "axis", "specimen_depth_A": "depth", "max_shift_fraction": "max-shift"},
+    )
+    volume = settings_from(
+        {
+            "binning": binning,
+            "thickness_A": thickness,
+            "filter": filter,
+            "cutoff": cutoff,
+            "weighting": weighting,
+        },
+        ReconstructSettings,
+        RECONSTRUCT_OPTIONS,
+    )
+    settings = settings_from(
+        {"align": align, "reconstruct": volume, "mean_free_path_A": mean_free_path},
+        ProcessSettings,
+        {"mean_free_path_A": "mean-free-path"},
+    )
+    where = resolve_device(device)
+    outcomes, failures = [], []
+    # Inputs are read before the session is made: a wrong path leaves no folder behind.
+    loaded_series = []
+    for stack in stacks:
+        try:
+            with told_warnings() as messages:
+                loaded = load_series(stack, angles=angles, tilts=tilts, mdoc=mdoc, pixel_A=pixel, name=name)
+            loaded_series.append((loaded, messages()))
+        except EucentricError as error:
+            tell_error(error)
+            failures.append({"stack": str(stack), "error": str(error)})
+    if not loaded_series:
+        return FAILED
+    with Session.create_or_open(output, reporter=reporter()) as session:
+        for loaded, messages_of_load in loaded_series:
+            for note in loaded.notes:
+                tell(note)
+            try:
+                with told_warnings():
+                    outcome = process_series(
+                        session, loaded, settings, device=where, reporter=reporter(), warnings=messages_of_load
+                    )
+            except EucentricError as error:
+                tell_error(error)
+                failures.append({"stack": str(loaded.sources[0]), "error": str(error)})
+                continue
+            outcomes.append(outcome)
+            for line in describe(outcome):
+                tell(line)
+    if json:
+        print_json({"series": [outcome.model_dump(mode="json") for outcome in outcomes], "failed": failures})
+    return FAILED if failures else DONE
