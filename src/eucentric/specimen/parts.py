@@ -17,7 +17,7 @@ Doubles = NDArray[np.float64]
 LEAFLET_A = 20.0  # from the middle of a membrane to the head groups on either side
 HEAD_GROUP_SIGMA_A = 12.0
 GRAIN_A = 27.0  # between neighbouring blobs of a leaflet
-GOLD_DENSITY = 8.0  # mean inner potential over that of ice in units of protein's: some 25 V against 2 to 3 V
+GOLD_DENSITY = 8.0  # mean inner potential above that of ice, in units of protein's: some 20 V against 2 to 3 V
 
 
 def bilayer(middle_A: Doubles, normals: Doubles, draw: np.random.Generator) -> Phantom:
@@ -102,7 +102,7 @@ def filament(
     bend_per_A
         Its curvature in the xy plane.
     """
-    n = int(length_A / lattice.rise_A)
+    n = max(1, int(length_A / lattice.rise_A))
     along = (np.arange(n) - (n - 1) / 2) * lattice.rise_A
     heading = np.deg2rad(heading_deg) + along * bend_per_A
     ahead = np.stack([np.full(n, slope), np.sin(heading), np.cos(heading)], axis=1)
