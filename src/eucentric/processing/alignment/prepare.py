@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import median_filter
 from torch import Tensor
@@ -16,6 +17,7 @@ _HOT = 12.0  # such standard deviations from the local median: gold at 10 Å sta
 _NOT_FINITE_SHARE = 0.1  # more bad pixels than this and the view is left out instead of mended
 _DARK_SHARE = 0.1  # of the counts of its neighbours in angle: a blocked beam, not a thicker specimen
 _NEIGHBOURS = 4
+_MENDED_AT_ONCE = 2**16  # pixels: bounds the memory that their surroundings take
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,10 @@ class PreparedImages:
     """Images of a series, ready to be matched and back-projected.
 
     `images` (n, y, x) float32 on the CPU: each view's counts over its mean, minus one, so that every view has mean
-    zero and the contrast that it was recorded with; views that cannot be used are all zero. `mean_counts` (n,)
-    is the mean of the finite pixels; `mended_pixels` (n,) how many were replaced; `reasons` says, by section, why
-    a view is left out.
+    zero and the contrast that it was recorded with (where means are no counts, since an offset was taken off, it is
+    divided by its standard deviation instead); views that cannot be used are all zero. `mean_counts` (n,) is the mean
+    of the mended pixels as stored, 0 where too few are numbers; `mended_pixels` (n,) how many were replaced;
+    `reasons` says, by section, why a view is left out.
     """
 
     images: Tensor
@@ -49,17 +52,20 @@ def prepare_images(images: ArrayLike, tilts_deg: Sequence[float], *, reporter: R
     Raises
     ------
     InputError
-        If fewer than 5 views can be used: no volume can be made of them.
+        If there is not one tilt to each image, or fewer than 5 views can be used: no volume can be made of them.
     """
     source = np.asanyarray(images)
     n = len(source)
+    if source.ndim != 3 or n != len(tilts_deg):
+        raise InputError(f"{len(tilts_deg)} tilt angles were given for images of shape {source.shape}.")
     prepared = torch.zeros(source.shape, dtype=torch.float32)
     means = np.zeros(n)
     spreads = np.zeros(n)
     mended = np.zeros(n, dtype=np.int64)
     reasons: dict[int, str] = {}
     for section in reporter.each(range(n), "Mending pixels"):
-        image = np.array(source[section], dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is too large for a float32 is no number either, and mended
+            image = np.array(source[section], dtype=np.float32)
         bad = ~np.isfinite(image)
         if bad.mean() > _NOT_FINITE_SHARE:
             reasons[section] = f"{bad.mean():.0%} of its pixels are not numbers"
@@ -73,67 +79,80 @@ def prepare_images(images: ArrayLike, tilts_deg: Sequence[float], *, reporter: R
             reasons[section] = "all its pixels are equal"
             continue
         prepared[section] = torch.from_numpy(image)
-    reasons |= _dark_views(means, np.asarray(tilts_deg, dtype=float), reasons)
-    usable = [section for section in range(n) if section not in reasons]
-    if len(usable) < 5:
+    usable = np.array([section for section in range(n) if section not in reasons], dtype=int)
+    light = _light(means, spreads, usable)
+    reasons |= _dark_views(light, np.asarray(tilts_deg, dtype=float), usable)
+    if n - len(reasons) < 5:
         listed = "; ".join(f"section {section}: {reason}" for section, reason in sorted(reasons.items()))
         raise InputError(
-            f"Only {len(usable)} of {n} views can be used, and no volume can be made of fewer than 5. {listed}".strip(),
+            f"Only {n - len(reasons)} of {n} views can be used, and no volume can be made of fewer than 5. "
+            f"{listed}".strip(),
             "Check the stack with a viewer; nothing was computed.",
         )
-    scale = _contrast_scale(means, spreads, usable)
     for section in range(n):
         if section in reasons:
             prepared[section] = 0
         else:
-            prepared[section] = (prepared[section] - means[section]) / scale[section]
+            prepared[section] = (prepared[section] - means[section]) / light[section]
     return PreparedImages(prepared, means, mended, reasons)
 
 
 def _hot_pixels(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return lone pixels that stand out from the median of their neighbours far beyond the noise."""
-    difference = np.abs(image - median_filter(image, size=3, mode="mirror"))
+    with np.errstate(over="ignore"):
+        difference = np.abs(image - median_filter(image, size=3, mode="mirror"))
+    # Where counts are sparse most pixels equal their neighbours, which says nothing about the noise of the others.
+    sample = difference[::3, ::3]
+    sample = sample[sample > 0]
+    if not sample.size:
+        return np.zeros(image.shape, dtype=bool)
     # Noise may differ over an image (a needle before vacuum): the noisiest part sets the scale.
-    noise = np.quantile(difference[::3, ::3], _NOISE_QUANTILE) / _NOISE_QUANTILE_SIGMAS
-    hot: NDArray[np.bool_] = difference > _HOT * max(float(noise), 1e-30)
+    noise = float(np.quantile(sample, _NOISE_QUANTILE)) / _NOISE_QUANTILE_SIGMAS
+    hot: NDArray[np.bool_] = difference > _HOT * noise
     return hot
 
 
 def _mend(image: NDArray[np.float32], bad: NDArray[np.bool_]) -> None:
-    """Replace bad pixels by the median of the good ones around them."""
-    rows, columns = image.shape
-    for y, x in np.argwhere(bad):
-        for reach in (1, 2, 4, 8, max(rows, columns)):
-            window = np.s_[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
-            good = image[window][~bad[window]]
-            if good.size >= 3:
-                image[y, x] = np.median(good)
-                break
+    """Replace bad pixels by the median of the good ones near them, or of the whole image where none is near."""
+    if not bad.any():
+        return
+    holes = np.where(bad, np.nan, image)
+    image[bad] = np.median(image[~bad])
+    left = np.argwhere(bad)
+    for reach in (1, 2, 4):
+        side = 2 * reach + 1
+        windows = sliding_window_view(np.pad(holes, reach, constant_values=np.nan), (side, side))
+        still = []
+        for some in np.array_split(left, len(left) // _MENDED_AT_ONCE + 1):
+            near = windows[some[:, 0], some[:, 1]].reshape(len(some), side * side)
+            enough = np.isfinite(near).sum(1) >= 3
+            y, x = some[enough].T
+            image[y, x] = np.nanmedian(near[enough], axis=1)
+            still.append(some[~enough])
+        left = np.concatenate(still)
 
 
-def _dark_views(means: NDArray[np.float64], tilts_deg: NDArray[np.float64], known: dict[int, str]) -> dict[int, str]:
+def _light(means: NDArray[np.float64], spreads: NDArray[np.float64], usable: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Return how much light each view got, in units of its own: its mean, which keeps contrast comparable.
+
+    Where means are no measure of exposure (an offset was taken off, so that they are near or below zero), the
+    spread of each view is the only measure left.
+    """
+    if len(usable) and np.median(means[usable]) > 0.5 * np.median(spreads[usable]):
+        return means
+    return spreads
+
+
+def _dark_views(light: NDArray[np.float64], tilts_deg: NDArray[np.float64], usable: NDArray[np.int_]) -> dict[int, str]:
     reasons: dict[int, str] = {}
-    if means.min(initial=0) < 0:
-        return reasons  # an offset has been taken off: counts say nothing any more
-    usable = np.array([section for section in range(len(means)) if section not in known], dtype=int)
     for section in usable:
         others = usable[usable != section]
         nearest = others[np.argsort(np.abs(tilts_deg[others] - tilts_deg[section]), kind="stable")[:_NEIGHBOURS]]
-        if len(nearest) and means[section] < _DARK_SHARE * np.median(means[nearest]):
-            share = means[section] / np.median(means[nearest])
-            reasons[int(section)] = f"dark: {share:.1%} of the counts of its neighbours in angle"
+        expected = np.median(light[nearest]) if len(nearest) else 0.0
+        if light[section] <= max(_DARK_SHARE * expected, 0.0):
+            share = max(light[section] / expected, 0.0) if expected > 0 else 0.0
+            reasons[int(section)] = f"dark: {share:.1%} of the signal of its neighbours in angle"
     return reasons
-
-
-def _contrast_scale(means: NDArray[np.float64], spreads: NDArray[np.float64], usable: list[int]) -> NDArray[np.float64]:
-    """Return what to divide each view by: its mean, which keeps contrast comparable between views.
-
-    Where means are no measure of exposure (an offset was taken off, so that they are near or below zero), the
-    spread of each view is the only scale left.
-    """
-    if min(means[usable]) > 0.5 * np.median(spreads[usable]):
-        return np.where(means > 0, means, 1.0)
-    return np.where(spreads > 0, spreads, 1.0)
 
 
 def standardise(images: Tensor) -> Tensor:

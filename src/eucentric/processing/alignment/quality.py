@@ -13,7 +13,8 @@ _DEVIATIONS = 6.0  # robust standard deviations below that median: both must be 
 def poorly_predicted(correlation: NDArray[np.float64], tilts_deg: Sequence[float]) -> dict[int, str]:
     """Return, by place in the arguments, why views are to be left out.
 
-    A view is compared with its neighbours in angle, since views at high tilt are always predicted less well.
+    A view is compared with its neighbours in angle, since views at high tilt are always predicted less well. At the
+    ends of a series all neighbours lie on one side: there the line through them is followed down, but never up.
 
     Parameters
     ----------
@@ -27,7 +28,8 @@ def poorly_predicted(correlation: NDArray[np.float64], tilts_deg: Sequence[float
     for place in range(len(correlation)):
         distance = np.abs(tilts - tilts[place])
         distance[place] = np.inf
-        expected[place] = np.median(correlation[np.argsort(distance, kind="stable")[:_NEIGHBOURS]])
+        near = np.argsort(distance, kind="stable")[: min(_NEIGHBOURS, len(tilts) - 1)]
+        expected[place] = _expected(tilts[near] - tilts[place], correlation[near])
     shortfall = expected - correlation
     spread = 1.4826 * np.median(np.abs(shortfall - np.median(shortfall)))
     poor = (correlation < _SHARE * expected) & (shortfall > _DEVIATIONS * spread)
@@ -36,3 +38,15 @@ def poorly_predicted(correlation: NDArray[np.float64], tilts_deg: Sequence[float
         f" where its neighbours in angle have {expected[place]:.2f}"
         for place in np.flatnonzero(poor)
     }
+
+
+def _expected(away_deg: NDArray[np.float64], correlation: NDArray[np.float64]) -> float:
+    """Return the neighbours' median, or what the line through them (Theil-Sen) says at 0 if that is less."""
+    middle = float(np.median(correlation))
+    first, second = np.triu_indices(len(away_deg), 1)
+    run, rise = away_deg[second] - away_deg[first], correlation[second] - correlation[first]
+    apart = np.abs(run) > 1e-6
+    if not apart.any():
+        return middle
+    slope = np.median(rise[apart] / run[apart])
+    return min(middle, float(np.median(correlation - slope * away_deg)))

@@ -94,7 +94,8 @@ def bandpass(images: Tensor, low: float, high: float) -> Tensor:
     images
         (..., y, x), real.
     low, high
-        Frequencies where the gain has fallen to exp(-1/2) of its plateau; ``low`` 0 keeps all but the mean.
+        Widths of the Gaussian edges: the gain is exp(-1/2) at ``high``, and ``1 - exp(-1/2)`` of that without an
+        edge at ``low``; ``low`` 0 keeps all but the mean.
     """
     rows, columns = images.shape[-2:]
     ky = torch.fft.fftfreq(rows, device=images.device)[:, None]

@@ -43,11 +43,19 @@ def backproject(
     Tensor
         The volume (z, y, x), float32, the sum (not the mean) over the tilts; a ray that falls off the
         detector adds nothing.
+
+    Raises
+    ------
+    ValueError
+        If there is not one tilt to each projection, or `out` has another shape than the volume asked for.
     """
     depth, width = depth_width
-    rows = projections.shape[1]
+    shape = (depth, projections.shape[1], width)
     if out is None:
-        out = torch.zeros((depth, rows, width), dtype=torch.float32, device=projections.device)
+        out = torch.zeros(shape, dtype=torch.float32, device=projections.device)
+    # Compiled loops do not look where they write.
+    if out.shape != shape or len(tilts_rad) != len(projections):
+        raise ValueError(f"{len(tilts_rad)} tilts and {tuple(projections.shape)} do not fit {tuple(out.shape)}")
     cos, sin, offset = _rays(tilts_rad, projections.shape[2], centre_zx_px)
     if projections.device.type == "cpu":
         _projector_numba.backproject(projections.contiguous().numpy(), cos, sin, offset, out.numpy())
