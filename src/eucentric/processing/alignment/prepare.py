@@ -14,6 +14,7 @@ from eucentric.core import SILENT, InputError, Reporter
 
 _NOISE_QUANTILE, _NOISE_QUANTILE_SIGMAS = 0.995, 2.81  # where, and in what units of a Gaussian, noise is read off
 _HOT = 12.0  # such standard deviations from the local median: gold at 10 Å stays below, a cosmic ray does not
+_NO_COUNT = 1e30  # no camera counts this far, but memory that was never written reads so
 _NOT_FINITE_SHARE = 0.1  # more bad pixels than this and the view is left out instead of mended
 _DARK_SHARE = 0.1  # of the counts of its neighbours in angle: a blocked beam, not a thicker specimen
 _NEIGHBOURS = 4
@@ -108,7 +109,7 @@ def _hot_pixels(image: NDArray[np.float32]) -> NDArray[np.bool_]:
         return np.zeros(image.shape, dtype=bool)
     # Noise may differ over an image (a needle before vacuum): the noisiest part sets the scale.
     noise = float(np.quantile(sample, _NOISE_QUANTILE)) / _NOISE_QUANTILE_SIGMAS
-    hot: NDArray[np.bool_] = difference > _HOT * noise
+    hot: NDArray[np.bool_] = difference > min(_HOT * noise, _NO_COUNT)
     return hot
 
 
