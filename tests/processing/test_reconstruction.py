@@ -140,7 +140,7 @@ def test_every_filter_finds_the_blob(window: str, weighting: str) -> None:
         {"thickness_A": 640.0, "filter": window, "weighting": weighting, "size_yx": (32, 32)}
     )
     volume = full(reconstruct(recorded(blob(0, 0, 0), alignment), alignment, settings))
-    assert np.unravel_index(volume.argmax(), volume.shape) == (16, 16, 16)
+    assert tuple(map(int, np.unravel_index(volume.argmax(), volume.shape))) == (16, 16, 16)
 
 
 def test_what_does_not_belong_together_is_refused() -> None:
