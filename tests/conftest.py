@@ -1,11 +1,19 @@
 """Fixtures that every folder of tests shares."""
 
+from __future__ import annotations
+
 import os
 import subprocess
-from collections.abc import Iterator
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:  # these load torch, which the tests of a reader need not wait for
+    from collections.abc import Iterator
+
+    from eucentric.workflow import ProcessOutcome, WrittenPhantom
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +39,39 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     yield place
     # Lazily: a failing test may leave files open, and the mount must not outlive it all the same.
     subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WrittenPhantom]:
+    """Give a phantom series that is processed in a second or two; never write to it."""
+    import numba
+    import torch
+
+    from eucentric.workflow import write_phantom_series
+
+    # On images this small threads wait for each other more than they work, the more so beside other programs.
+    before = torch.get_num_threads(), numba.get_num_threads()
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+    tilts_deg = [float(tilt) for tilt in range(-60, 61, 6)]
+    yield write_phantom_series(
+        tmp_path_factory.mktemp("phantom"), tilts_deg=tilts_deg, size=96, pixel_A=53.0, name="ts"
+    )
+    torch.set_num_threads(before[0])
+    numba.set_num_threads(before[1])
+
+
+@pytest.fixture(scope="session")
+def processed(phantom: WrittenPhantom, tmp_path_factory: pytest.TempPathFactory) -> ProcessOutcome:
+    """Give what became of the phantom series, its axis given; copy its session before changing it."""
+    from eucentric.core import DataWarning
+    from eucentric.io import load_series
+    from eucentric.processing.alignment import AlignSettings
+    from eucentric.session import Session
+    from eucentric.workflow import ProcessSettings, process_series
+
+    settings = ProcessSettings(align=AlignSettings(axis_deg=84.3))
+    folder = tmp_path_factory.mktemp("processed") / "session"
+    with warnings.catch_warnings(), Session.create_or_open(folder) as session:
+        warnings.simplefilter("ignore", DataWarning)
+        return process_series(session, load_series(phantom.stack), settings)

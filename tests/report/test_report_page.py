@@ -195,7 +195,7 @@ def test_the_headline_says_what_the_records_say(default: tuple[str, Page], repor
     assert "4.5 Å" in page.by_id["number-residual"]
     assert "largest 7.0 Å, at 40.0°" in page.by_id["number-residual"]
     assert f"{summary.mean_correlation:.2f}" in page.by_id["number-residual"]
-    assert "−86.3° ± 0.7°" in page.by_id["number-axis"]
+    assert "−86.30° ± 0.70°" in page.by_id["number-axis"]
     assert "10.00 Å" in page.by_id["number-pixel"]
     assert "30 × 90 × 110" in page.by_id["number-pixel"]
     assert "1 min 44 s" in page.by_id["number-time"]  # 103.5 s
@@ -266,7 +266,7 @@ def test_what_was_not_assessed_is_said_and_not_drawn(tmp_path: Path, report_inpu
         inputs=(),
     )
     _, page = written(tmp_path, bare)
-    assert "was given (−86.3°)" in page.by_id["axis"]
+    assert "was given (−86.30°)" in page.by_id["axis"]
     assert "as given" in page.by_id["number-axis"]
     assert "not known" in page.by_id["resolution"]
     assert "the counts rise with tilt" in page.by_id["number-thickness"]
@@ -345,3 +345,13 @@ def test_the_same_input_gives_the_same_page(
 ) -> None:
     again, _ = written(tmp_path, report_input)
     assert again == default[0]
+
+
+def test_one_pixel_that_is_no_number_does_not_blank_a_view(tmp_path: Path, report_input: ReportInput) -> None:
+    images = np.array(report_input.images)
+    images[2, 40, 40], images[3, 50, 50], images[4] = np.nan, np.inf, np.nan
+    _, page = written(tmp_path, replace(report_input, images=images))
+    views = [decoded(v["src"]) for _, v in page.tags if v.get("alt", "").startswith("View ")]
+    spread = [float(np.asarray(views[report_input.series.tilts[section].order]).std()) for section in (2, 3, 4)]
+    assert min(spread[:2]) > 10
+    assert spread[2] == 0

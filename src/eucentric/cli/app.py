@@ -1,13 +1,14 @@
 """The application, and what every verb shares: exit status, errors, warnings, JSON."""
 
 import json
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, validators
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -23,7 +24,13 @@ class UsageError(Exception):
     """An option has a value that its setting does not take."""
 
 
-Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or cuda:N.")]
+def _no_device(_: object, name: str) -> None:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise ValueError("There is auto, cpu, cuda and cuda:N.")
+
+
+Device = Annotated[str, Parameter(help="Where to compute: auto, cpu, cuda or cuda:N.", validator=_no_device)]
+Pixel = Annotated[float | None, Parameter(validator=validators.Number(gt=0, lt=1e6))]
 Json = Annotated[
     bool, Parameter(name="--json", negative=(), help="Print the result as JSON, and nothing else, on standard output.")
 ]
@@ -35,6 +42,7 @@ app = App(
     help="Design, acquire, process and understand tilt series for cryo-electron tomography.",
     version=__version__,
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # `main` says what was kept
 )
 
 
@@ -58,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell_error(error)
         return FAILED
     except KeyboardInterrupt:
-        _console.print("Interrupted. Finished stages are kept: the same command carries on from there.")
+        tell("Interrupted. Finished stages are kept: the same command carries on from there.")
         return FAILED
     return status if isinstance(status, int) else DONE
 
@@ -77,7 +85,7 @@ def settings_from(options: dict[str, Any], record: type[R], names: dict[str, str
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else ""
         option = names.get(field, field.replace("_", "-"))
-        raise UsageError(f"--{option} {first['input']}: {first['msg'].lower()}.") from error
+        raise UsageError(f"--{option} {first['input']}: {first['msg'].lower().removeprefix('input ')}.") from error
 
 
 def reporter() -> Reporter:

@@ -1,7 +1,9 @@
 """`eucentric process`."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -10,6 +12,8 @@ from eucentric.cli.app import (
     FAILED,
     Device,
     Json,
+    Pixel,
+    UsageError,
     app,
     print_json,
     reporter,
@@ -22,6 +26,14 @@ from eucentric.cli.reconstruct import RECONSTRUCT_OPTIONS
 from eucentric.cli.wording import describe
 from eucentric.core import EucentricError, InputError
 
+if TYPE_CHECKING:
+    from eucentric.io import LoadedSeries
+
+
+def _no_name(_: object, name: str | None) -> None:
+    if name is not None and (not name or "/" in name or name.startswith(".") or len(os.fsencode(name)) > 200):
+        raise ValueError("A name is that of a folder: without /, not beginning with a dot, of up to 200 bytes.")
+
 
 @app.command
 def process(
@@ -32,8 +44,8 @@ def process(
     angles: Path | None = None,
     tilts: Path | None = None,
     mdoc: Path | None = None,
-    pixel: float | None = None,
-    name: str | None = None,
+    pixel: Pixel = None,
+    name: Annotated[str | None, Parameter(validator=_no_name)] = None,
     axis: float | None = None,
     refine_axis: bool = False,
     depth: float | None = None,
@@ -104,9 +116,9 @@ def process(
     from eucentric.workflow import ProcessSettings, process_series
 
     if len(stacks) > 1 and any((angles, tilts, mdoc, name)):
-        raise InputError(
-            f"--angles, --tilts, --mdoc and --name belong to one stack, and {len(stacks)} were given.",
-            "Process them one by one, or keep these files beside each stack under its name.",
+        raise UsageError(
+            f"--angles, --tilts, --mdoc and --name belong to one stack, and {len(stacks)} were given. "
+            "Process them one by one, or keep these files beside each stack under its name."
         )
     align = settings_from(
         {
@@ -136,9 +148,8 @@ def process(
         {"mean_free_path_A": "mean-free-path"},
     )
     where = resolve_device(device)
-    outcomes, failures = [], []
     # Inputs are read before the session is made: a wrong path leaves no folder behind.
-    loaded_series = []
+    loaded_series, failures = [], []
     for stack in stacks:
         try:
             with told_warnings() as messages:
@@ -147,24 +158,38 @@ def process(
         except EucentricError as error:
             tell_error(error)
             failures.append({"stack": str(stack), "error": str(error)})
-    if not loaded_series:
-        return FAILED
-    with Session.create_or_open(output, reporter=reporter()) as session:
-        for loaded, messages_of_load in loaded_series:
-            for note in loaded.notes:
-                tell(note)
-            try:
-                with told_warnings():
-                    outcome = process_series(
-                        session, loaded, settings, device=where, reporter=reporter(), warnings=messages_of_load
-                    )
-            except EucentricError as error:
-                tell_error(error)
-                failures.append({"stack": str(loaded.sources[0]), "error": str(error)})
-                continue
-            outcomes.append(outcome)
-            for line in describe(outcome):
-                tell(line)
+    _refuse_same_names([loaded for loaded, _ in loaded_series])
+    outcomes = []
+    if loaded_series:
+        with Session.create_or_open(output, reporter=reporter()) as session:
+            for loaded, noticed in loaded_series:
+                for note in loaded.notes:
+                    tell(note)
+                try:
+                    with told_warnings():
+                        outcome = process_series(
+                            session, loaded, settings, device=where, reporter=reporter(), noticed=noticed
+                        )
+                except EucentricError as error:
+                    tell_error(error)
+                    failures.append({"stack": str(loaded.sources[0]), "error": str(error)})
+                    continue
+                outcomes.append(outcome)
+                for line in describe(outcome):
+                    tell(line)
     if json:
         print_json({"series": [outcome.model_dump(mode="json") for outcome in outcomes], "failed": failures})
     return FAILED if failures else DONE
+
+
+def _refuse_same_names(series: "Sequence[LoadedSeries]") -> None:
+    """Refuse two series of one name, whose results would go to one folder."""
+    by_name: dict[str, Path] = {}
+    for loaded in series:
+        stack, name = loaded.sources[0], loaded.series.name
+        if name in by_name:
+            raise InputError(
+                f"{by_name[name]} and {stack} would both be series {name}; nothing was processed.",
+                "Process them one by one, each with its own --name.",
+            )
+        by_name[name] = stack

@@ -1,12 +1,25 @@
 """`eucentric reconstruct`."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from eucentric.cli.app import DONE, Device, Json, app, print_json, reporter, settings_from, tell, told_warnings
-from eucentric.core import InputError
+from eucentric.cli.app import (
+    DONE,
+    Device,
+    Json,
+    Pixel,
+    UsageError,
+    app,
+    print_json,
+    reporter,
+    settings_from,
+    tell,
+    told_warnings,
+)
+from eucentric.core import InputError, OutputError, make_folder
 
 RECONSTRUCT_OPTIONS = {"binning": "bin", "thickness_A": "thickness", "size_yx": "size"}
 """The options that set the fields of `ReconstructSettings`, where the names differ."""
@@ -21,7 +34,7 @@ def reconstruct(
     alignment: Path | None = None,
     xf: Path | None = None,
     tlt: Path | None = None,
-    pixel: float | None = None,
+    pixel: Pixel = None,
     binning: Annotated[int, Parameter(name="--bin")] = 1,
     thickness: float | None = None,
     size: tuple[int, int] | None = None,
@@ -50,7 +63,7 @@ def reconstruct(
     tlt
         IMOD's tilt angles.
     pixel
-        Pixel size in Å, in place of the stack's.
+        Pixel size in Å, in place of the stack's, for IMOD's files; `alignment.json` has its own.
     binning
         Pixels along each side of a voxel.
     thickness
@@ -73,7 +86,12 @@ def reconstruct(
     from eucentric.processing.alignment import prepare_images
     from eucentric.processing.reconstruction import ReconstructSettings
     from eucentric.processing.reconstruction import reconstruct as back_project
+    from eucentric.workflow import VOLUME_LABELS, about_file
 
+    if alignment is None and (xf is None or tlt is None):
+        raise UsageError("No alignment was given: give --alignment alignment.json, or both --xf and --tlt.")
+    if alignment is not None and any((xf, tlt, pixel)):
+        raise UsageError("--alignment holds all that --xf, --tlt and --pixel give: use it, or them.")
     where = resolve_device(device)
     settings = settings_from(
         {
@@ -88,6 +106,10 @@ def reconstruct(
         ReconstructSettings,
         RECONSTRUCT_OPTIONS,
     )
+    written = {
+        suffix: output.with_name(f"{output.stem}{suffix}{output.suffix}")
+        for suffix in (("", "_even", "_odd") if halves else ("",))
+    }
     with told_warnings():
         image = open_mrc(stack)
         if alignment is not None:
@@ -98,25 +120,38 @@ def reconstruct(
                 raise InputError(f"{stack}: its header gives no pixel size.", "Give it in Å with --pixel.")
             rows, columns = image.data.shape[1:]
             views = read_imod_alignment(xf, tlt, pixel_A, (rows, columns))
-        else:
-            raise InputError("No alignment was given.", "Give --alignment alignment.json, or --xf and --tlt.")
-        prepared = prepare_images(image.data, [tilt.tilt_deg for tilt in views.tilts], reporter=reporter())
-        tilts = tuple(
-            tilt.replace(used=False, reason=prepared.reasons[tilt.section])
-            if tilt.section in prepared.reasons
-            else tilt
-            for tilt in views.tilts
-        )
-        both = back_project(prepared.images, views.replace(tilts=tilts), settings, device=where, reporter=reporter())
-        written = [output]
-        write_mrc(output, both.full().cpu().numpy(), both.voxel_A, kind="volume", label=stack.stem)
-        if halves:
-            for suffix, volume in (("_even", both.even), ("_odd", both.odd)):
-                path = output.with_name(f"{output.stem}{suffix}{output.suffix}")
-                write_mrc(path, volume.cpu().numpy(), both.voxel_A, kind="volume", label=f"{stack.stem}{suffix}")
-                written.append(path)
-    shape = tuple(both.even.shape)
-    tell(f"Wrote {', '.join(map(str, written))}: {shape[0]} x {shape[1]} x {shape[2]} voxels of {both.voxel_A:g} Å.")
+        _check_outputs(written.values(), [path for path in (stack, alignment, xf, tlt) if path])
+        with about_file(stack):
+            prepared = prepare_images(image.data, [tilt.tilt_deg for tilt in views.tilts], reporter=reporter())
+            tilts = tuple(
+                tilt.replace(used=False, reason=prepared.reasons[tilt.section])
+                if tilt.section in prepared.reasons
+                else tilt
+                for tilt in views.tilts
+            )
+            both = back_project(
+                prepared.images, views.replace(tilts=tilts), settings, device=where, reporter=reporter()
+            )
+        for suffix, path in written.items():
+            volume = both.even if suffix == "_even" else both.odd if suffix == "_odd" else both.full()
+            write_mrc(path, volume.cpu().numpy(), both.voxel_A, kind="volume", label=VOLUME_LABELS[suffix])
+    for section, reason in sorted(prepared.reasons.items()):
+        tell(f"Left out: section {section}, {reason}.")
+    paths, shape = [str(path) for path in written.values()], tuple(both.even.shape)
+    tell(f"Wrote {', '.join(paths)}: {shape[0]} x {shape[1]} x {shape[2]} voxels of {both.voxel_A:g} Å.")
     if json:
-        print_json({"written": [str(path) for path in written], "shape_zyx": shape, "voxel_A": both.voxel_A})
+        print_json({"written": paths, "shape_zyx": shape, "voxel_A": both.voxel_A})
     return DONE
+
+
+def _check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse, before any work, outputs that cannot be or that would replace an input."""
+    sources = {path.resolve() for path in inputs}
+    for path in outputs:
+        if path.resolve() in sources:
+            raise OutputError(
+                f"{path}: this is an input, and would be replaced; nothing was done.", "Choose another --output."
+            )
+        if path.is_dir():
+            raise OutputError(f"{path}: this is a folder; nothing was done.", "Name a file in --output.")
+        make_folder(path.parent)

@@ -51,7 +51,7 @@ class ConsoleReporter(Reporter):
                 yield step
             return
         self._progress = Progress(
-            TextColumn("[progress.description]{task.description}"),
+            TextColumn("{task.description}", style="progress.description", markup=False),  # a file may be named "[a]"
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -77,7 +77,7 @@ class ConsoleReporter(Reporter):
 
     def say(self, message: str) -> None:
         """Print one line above the bars."""
-        self._console.print(message, highlight=False, markup=False)
+        self._console.print(message, highlight=False, markup=False, soft_wrap=True)
 
 
 SILENT = Reporter()

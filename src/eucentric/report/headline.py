@@ -24,7 +24,7 @@ def headline(data: ReportInput) -> tuple[Number, ...]:
     shape = " × ".join(str(n) for n in data.tomogram.shape)
     worst = data.series.tilts[alignment.worst_section].tilt_deg
     uncertain = alignment.axis_uncertainty_deg
-    axis = degrees(alignment.axis_deg) + ("" if uncertain is None else f" ± {uncertain:.1f}°")
+    axis = degrees(alignment.axis_deg, 2) + ("" if uncertain is None else f" ± {uncertain:.2f}°")
     return (
         Number(
             "tilts",

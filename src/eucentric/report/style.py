@@ -97,19 +97,23 @@ def svg(figure: Figure, name: str) -> str:
 
 
 def grey(image: NDArray[np.floating], limits: tuple[float, float] | None = None) -> NDArray[np.uint8]:
-    """Return an image as 8-bit grey between `limits`, or between its own robust ones."""
+    """Return an image as 8-bit grey between `limits`, or between its own robust ones; what is no number is black."""
     low, high = limits or robust_limits(image)
     scaled = (image - low) * (255 / max(high - low, 1e-12))
-    return np.asarray(np.clip(scaled, 0, 255), dtype=np.uint8)
+    return np.asarray(np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255), dtype=np.uint8)
 
 
 def robust_limits(image: NDArray[np.floating]) -> tuple[float, float]:
     """Return the black and the white point: what all but 0.6 % of the inner pixels lie between.
 
-    So neither the beads rule, nor the rim where views end.
+    So neither the beads rule, nor the rim where views end, nor pixels that are not numbers.
     """
     rows, columns = image.shape[0] // 10, image.shape[1] // 10
-    low, high = np.percentile(image[rows : image.shape[0] - rows, columns : image.shape[1] - columns], (0.3, 99.7))
+    inner = image[rows : image.shape[0] - rows, columns : image.shape[1] - columns]
+    finite = inner[np.isfinite(inner)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.percentile(finite, (0.3, 99.7))
     return float(low), float(high)
 
 

@@ -1,9 +1,9 @@
 """Numbers as a reader would write them."""
 
 
-def degrees(value: float) -> str:
-    """Return an angle with one decimal and a true minus sign, and no minus on a zero."""
-    return f"{value:.1f}°".replace("-0.0°", "0.0°").replace("-", "−")
+def degrees(value: float, decimals: int = 1) -> str:
+    """Return an angle with a true minus sign, and no minus on a zero."""
+    return f"{value:z.{decimals}f}°".replace("-", "−")
 
 
 def seconds(value: float) -> str:

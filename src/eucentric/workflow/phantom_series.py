@@ -1,5 +1,6 @@
 """A phantom series on disk, as a microscope would leave it, with its truth beside it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class WrittenPhantom:
 def write_phantom_series(
     folder: Path,
     *,
+    tilts_deg: Sequence[float] = TILTS_DEG,
     size: int = 320,
     pixel_A: float = 16.0,
     axis_deg: float = 84.3,
@@ -33,12 +35,14 @@ def write_phantom_series(
     name: str = "phantom",
     reporter: Reporter = SILENT,
 ) -> WrittenPhantom:
-    """Record the edge of a phantom cell: ±60° in steps of 3°, dose-symmetric, 3 e/Å² a tilt, a stage that wanders.
+    """Record the edge of a phantom cell: dose-symmetric, 3 e/Å² a tilt, on a stage that wanders.
 
     Parameters
     ----------
     folder
         Where the stack, its angles, its table and ``truth/alignment.json`` go; made if it is not there.
+    tilts_deg
+        Tilts in the order of the sections; ±60° in steps of 3° by default.
     size
         Pixels along each side.
     pixel_A
@@ -59,14 +63,14 @@ def write_phantom_series(
         phantom = cell_phantom(seed, field_A=size * pixel_A)
         step()
         truth = wandering_alignment(
-            TILTS_DEG,
+            tilts_deg,
             pixel_A=pixel_A,
             shape_yx=shape,
             axis_deg=axis_deg,
             max_shift_fraction=max_shift_fraction,
             seed=seed,
         )
-        recorded = simulate_series(phantom, truth, dose_symmetric_orders(TILTS_DEG), Imaging(), seed=seed, name=name)
+        recorded = simulate_series(phantom, truth, dose_symmetric_orders(tilts_deg), Imaging(), seed=seed, name=name)
         step()
         stack, angles, table = (folder / f"{name}{suffix}" for suffix in (".mrc", ".rawtlt", ".csv"))
         write_mrc(stack, recorded.images, pixel_A, kind="stack", label=f"Eucentric phantom, seed {seed}")

@@ -45,7 +45,7 @@ def axis_search(data: ReportInput) -> tuple[Plot, ...]:
             lw=0,
         )
         axes.annotate(
-            degrees(search.best_deg),
+            degrees(search.best_deg, 2),
             (search.best_deg, 1),
             xycoords=("data", "axes fraction"),
             xytext=(5, -2),

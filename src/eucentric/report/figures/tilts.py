@@ -20,7 +20,8 @@ def montage(data: ReportInput) -> tuple[Plot, ...]:
         image = np.asarray(data.images[tilt.section], dtype=np.float32)
         by = max(1, min(image.shape) // THUMBNAIL_PX)
         binned = image[: image.shape[0] // by * by, : image.shape[1] // by * by]
-        binned = binned.reshape(image.shape[0] // by, by, image.shape[1] // by, by).mean(axis=(1, 3))
+        with np.errstate(invalid="ignore", over="ignore"):  # views are shown as recorded: some hold infinities
+            binned = binned.reshape(image.shape[0] // by, by, image.shape[1] // by, by).mean(axis=(1, 3))
         picture = data_uri(shrunk(grey(binned[::-1]), THUMBNAIL_PX), quality=70)
         view = views[tilt.section]
         why = "" if view.used else f'<span class="why">left out: {escape(view.reason or "no reason given")}</span>'

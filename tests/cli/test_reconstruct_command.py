@@ -1,0 +1,146 @@
+"""`eucentric reconstruct`: the same volume from either form of the alignment, and never over an input."""
+
+import shutil
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+from command_line import Run, partials
+from command_line import run as run
+from numpy.typing import NDArray
+
+from eucentric.io import open_mrc, read_alignment, write_alignment
+from eucentric.workflow import ProcessOutcome, WrittenPhantom
+
+
+def volume(path: Path) -> NDArray[np.float32]:
+    with mrcfile.open(path) as file:
+        return np.array(file.data)
+
+
+def thickness(processed: ProcessOutcome) -> float:
+    return processed.shape_zyx[0] * processed.voxel_A
+
+
+def test_both_forms_of_the_alignment_give_the_volume_of_the_session(
+    run: Run, phantom: WrittenPhantom, processed: ProcessOutcome, tmp_path: Path
+) -> None:
+    ours, imods = tmp_path / "a" / "ours.mrc", tmp_path / "imods.mrc"
+    common = ("--thickness", thickness(processed), "--json")
+    ran = run(
+        "reconstruct",
+        phantom.stack,
+        "--alignment",
+        processed.folder / "alignment.json",
+        "--halves",
+        "-o",
+        ours,
+        *common,
+    )
+    assert ran.status == 0
+    names = ["ours.mrc", "ours_even.mrc", "ours_odd.mrc"]
+    assert ran.json["written"] == [str(ours.with_name(name)) for name in names]
+    assert ran.json["shape_zyx"] == list(processed.shape_zyx)
+    for half in ("", "_even", "_odd"):
+        session_volume = volume(processed.folder / f"tomogram{half}.mrc")
+        np.testing.assert_allclose(
+            volume(ours.with_name(f"ours{half}.mrc")), session_volume, atol=1e-4 * session_volume.std()
+        )
+    imod = ("--xf", processed.folder / "ts.xf", "--tlt", processed.folder / "ts.tlt")
+    assert run("reconstruct", phantom.stack, *imod, "-o", imods, *common).status == 0
+    assert mrcfile.validate(imods)
+    whole = volume(processed.tomogram)
+    # IMOD's files have 7 decimals of the rotation, 3 of the shift in pixels and 2 of the tilt in degrees.
+    np.testing.assert_allclose(volume(imods), whole, atol=0.02 * whole.std())
+
+
+def test_binning_keeps_the_field(run: Run, phantom: WrittenPhantom, processed: ProcessOutcome, tmp_path: Path) -> None:
+    alignment = processed.folder / "alignment.json"
+    command = ("reconstruct", phantom.stack, "--alignment", alignment, "-o", tmp_path / "b.mrc", "--json")
+    ran = run(*command, "--bin", "2", "--thickness", thickness(processed))
+    assert ran.json["voxel_A"] == 106.0
+    assert ran.json["shape_zyx"] == [n // 2 for n in processed.shape_zyx]
+    smaller = run(*command, "--size", "40", "48")
+    assert smaller.json["shape_zyx"][1:] == [40, 48]
+
+
+def test_an_input_is_never_replaced(
+    run: Run, phantom: WrittenPhantom, processed: ProcessOutcome, tmp_path: Path
+) -> None:
+    stack, alignment, even = (tmp_path / name for name in ("ts.mrc", "alignment.json", "x_even.mrc"))
+    shutil.copy(phantom.stack, stack)
+    shutil.copy(processed.folder / "alignment.json", alignment)
+    even.symlink_to(stack)
+    before = {path: path.read_bytes() for path in (stack, alignment)}
+    for output, more in (
+        (stack, ()),
+        (tmp_path / "a" / ".." / "ts.mrc", ()),
+        (alignment, ()),
+        (tmp_path / "x.mrc", ("--halves",)),
+    ):
+        ran = run("reconstruct", stack, "--alignment", alignment, "--output", output, *more)
+        assert ran.status == 1
+        assert "would be replaced" in ran.err
+        assert "--output" in ran.err
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (tmp_path / "x.mrc").exists()
+
+
+def test_what_does_not_belong_together_is_named(
+    run: Run, phantom: WrittenPhantom, processed: ProcessOutcome, tmp_path: Path
+) -> None:
+    alignment = read_alignment(processed.folder / "alignment.json")
+    write_alignment(tmp_path / "short.json", alignment.replace(tilts=alignment.tilts[:20]))
+    write_alignment(tmp_path / "wide.json", alignment.replace(shape_yx=(96, 100)))
+    (tmp_path / "not.json").write_text("{}")
+    output = tmp_path / "out.mrc"
+    for name, said in (
+        ("short.json", "20 tilt angles"),
+        ("wide.json", "(96, 100)"),
+        ("not.json", "not an alignment"),
+        ("no.json", "no such file"),
+    ):
+        ran = run("reconstruct", phantom.stack, "--alignment", tmp_path / name, "--output", output)
+        assert ran.status == 1
+        assert said in ran.err
+        assert str(phantom.stack) in ran.err or str(tmp_path / name) in ran.err
+    assert not output.exists()
+    assert partials(tmp_path) == []
+
+
+def test_a_missing_pixel_size_is_asked_for(
+    run: Run, phantom: WrittenPhantom, processed: ProcessOutcome, tmp_path: Path
+) -> None:
+    stack = tmp_path / "ts.mrc"
+    shutil.copy(phantom.stack, stack)
+    with mrcfile.mmap(stack, "r+") as file:
+        file.header.cella = (0, 0, 0)
+    command = ("reconstruct", stack, "--xf", processed.folder / "ts.xf", "--tlt", processed.folder / "ts.tlt")
+    ran = run(*command, "-o", tmp_path / "out.mrc")
+    assert ran.status == 1
+    assert f"Error: {stack}: its header gives no pixel size.\nGive it in Å with --pixel." in ran.err
+    assert run(*command, "-o", tmp_path / "out.mrc", "--pixel", "53", "--bin", "2").status == 0
+    assert open_mrc(tmp_path / "out.mrc").pixel_A == pytest.approx(106)
+
+
+def test_a_full_disk_leaves_no_volume(
+    run: Run, phantom: WrittenPhantom, processed: ProcessOutcome, small_disk: Path
+) -> None:
+    alignment = processed.folder / "alignment.json"
+    command = (
+        "reconstruct",
+        phantom.stack,
+        "--alignment",
+        alignment,
+        "-o",
+        small_disk / "out.mrc",
+        "--thickness",
+        "2000",
+    )
+    ran = run(*command)
+    assert ran.status == 1
+    assert "the disk is full" in ran.err
+    assert list(small_disk.iterdir()) == []
+    assert run(*command, "--bin", "2").status == 0
+    assert mrcfile.validate(small_disk / "out.mrc")
