@@ -376,10 +376,14 @@ def test_match_finds_a_circular_shift(v: float, u: float, seed: int) -> None:
     images = textured(2, (64, 72), seed, sigma=0.5)
     trial = Matcher(images, torch.tensor([0.0, 0.1], dtype=torch.float64), 5)
     match = trial.match(images, moved_around(images, v, u), 10.0)
-    # The parabola through three places is up to 0.04 pixels off between two of them.
-    assert match.move_vu.numpy() == pytest.approx(np.array([[v, u]] * 2), abs=0.06)
+    # The parabola through three places and windows that stay in place are off by up to 0.08 pixels (measured on 400
+    # such images, half of them within 0.04); both errors vanish with the move, so matching again finds the rest.
+    assert match.move_vu.numpy() == pytest.approx(np.array([[v, u]] * 2), abs=0.11)
     assert float(match.correlation.min()) > 0.6
     assert float(match.correlation.max()) <= 1.0001
+    left = (v - float(match.move_vu[0, 0]), u - float(match.move_vu[0, 1]))
+    again = trial.match(images[:1], moved_around(images[:1], *left), 10.0)
+    assert again.move_vu[0].numpy() == pytest.approx(np.array(left), abs=0.05)
 
 
 @given(st.floats(-3, 3), st.floats(-3, 3))
