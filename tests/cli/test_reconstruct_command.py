@@ -144,3 +144,19 @@ def test_a_full_disk_leaves_no_volume(
     assert list(small_disk.iterdir()) == []
     assert run(*command, "--bin", "2").status == 0
     assert mrcfile.validate(small_disk / "out.mrc")
+
+
+def test_a_recorded_needle_whose_header_lies_is_reconstructed_and_the_lie_named(
+    run: Run, real_data: Path, tmp_path: Path
+) -> None:
+    stack = real_data / "haadf-needle" / "HAADF.mrc"
+    before = stack.stat().st_mtime_ns
+    (tmp_path / "rough.xf").write_text("1 0 0 1 0 0\n" * 77)
+    imod = ("--xf", tmp_path / "rough.xf", "--tlt", stack.with_suffix(".rawtlt"))
+    ran = run("reconstruct", stack, *imod, "--bin", "4", "--output", tmp_path / "needle.mrc", "--json")
+    assert ran.status == 0
+    assert f"Warning: {stack}: " in ran.err
+    assert "[pixel-size]" in ran.err
+    assert ran.json["voxel_A"] == pytest.approx(4 * 33.6, rel=0.01)
+    assert ran.json["shape_zyx"][1:] == [64, 64]
+    assert stack.stat().st_mtime_ns == before

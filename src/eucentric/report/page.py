@@ -66,7 +66,7 @@ def write_report(path: Path, data: ReportInput, reporter: Reporter = SILENT) -> 
     )
     sections = []
     with styled():
-        for key, title, figures in reporter.each(subjects, "report"):
+        for key, title, figures in reporter.each(subjects, "Drawing the report"):
             plots = [plot for figure in figures for plot in figure(data)]
             sections.append(
                 _section(key, title, _plots(plots) if plots else f'<p class="quiet">{_absent(key, data)}</p>')
