@@ -164,3 +164,11 @@ def test_a_view_is_seen_where_its_alignment_says() -> None:
     volume = full(reconstruct(recorded(phantom, alignment), alignment, FULL_BAND))
     _, y, x = np.unravel_index(volume.argmax(), volume.shape)
     assert ((y - 48) * PIXEL_A, (x - 45) * PIXEL_A) == (240.0, -180.0)
+
+
+def test_many_views_at_one_tilt_do_not_empty_the_volume() -> None:
+    """Repeated exposures at one angle share its weight; the median increment of such a series is zero."""
+    alignment = views([0.0] * 10 + [-30.0, -15.0, 15.0, 30.0])
+    volume = full(reconstruct(recorded(blob(0, 0, 0), alignment), alignment, FULL_BAND))
+    assert tuple(map(int, np.unravel_index(volume.argmax(), volume.shape)))[1:] == (48, 45)
+    assert volume.max() > 0

@@ -142,8 +142,8 @@ def _put_in_place(partial: Path, path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):  # what cannot be removed must not hide why it is being removed
+    with suppress(OSError):  # what cannot be removed must not hide why it is being removed
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink()

@@ -84,7 +84,10 @@ def prepare_images(images: ArrayLike, tilts_deg: Sequence[float], *, reporter: R
     light = _light(means, spreads, usable)
     reasons |= _dark_views(light, np.asarray(tilts_deg, dtype=float), usable)
     if n - len(reasons) < 5:
-        listed = "; ".join(f"section {section}: {reason}" for section, reason in sorted(reasons.items()))
+        by_reason: dict[str, list[int]] = {}
+        for section, reason in sorted(reasons.items()):
+            by_reason.setdefault(reason, []).append(section)
+        listed = "; ".join(f"sections {sections}: {reason}" for reason, sections in by_reason.items())
         raise InputError(
             f"Only {n - len(reasons)} of {n} views can be used, and no volume can be made of fewer than 5. "
             f"{listed}".strip(),

@@ -159,7 +159,9 @@ def _quadrature(tilts: Tensor) -> Tensor:
     streak through the volume.
     """
     steps = torch.diff(tilts)
-    steps = torch.minimum(steps, 2 * steps.median())
+    if not bool((steps > 0).any()):
+        return torch.full_like(tilts, 1 / len(tilts))
+    steps = torch.minimum(steps, 2 * steps[steps > 0].median())
     left, right = torch.cat([steps[:1], steps]), torch.cat([steps, steps[-1:]])
     return (left + right) / 2
 
