@@ -139,7 +139,9 @@ def test_what_is_left_out_is_named_where_too_little_is_left() -> None:
     images = counts()
     images[1] = np.nan
     images[3] = 5
-    with pytest.raises(InputError, match=r"Only 4 of 6 views.*section 1: 100% .* not numbers; section 3: all its pix"):
+    with pytest.raises(
+        InputError, match=r"Only 4 of 6 views.*sections \[1\]: 100% .* not numbers; sections \[3\]: all its pix"
+    ):
         prepare_images(images, TILTS_DEG)
 
 
