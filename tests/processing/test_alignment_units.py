@@ -442,6 +442,21 @@ def test_learnt_weights_are_finite_and_end_at_nyquist(values: list[float]) -> No
     assert torch.equal(trial.weights, learnt)
 
 
+def test_a_ring_weighs_what_its_coherence_says() -> None:
+    trial = matcher(shape=(40, 40))
+    # Above four cycles a field, where thickness and beam profile end, and away from the last ring.
+    middle = slice(10, 18)
+    for coherence, weight in ((0.1, 0.1 / 0.99), (0.5, 0.5 / 0.75), (0.8, 0.8 / 0.36), (0.99, 0.8 / 0.36)):
+        trial.learn_weights(torch.full((29,), coherence))
+        assert trial.weights[middle].numpy() == pytest.approx(weight, rel=1e-4)
+    single = torch.zeros(29)
+    single[14] = 0.5
+    trial.learn_weights(single)
+    # Five rings share what one of them measured.
+    assert trial.weights[12:17].numpy() == pytest.approx(0.1 / 0.99, rel=1e-4)
+    assert trial.weights[[10, 11, 17, 18]].eq(0).all()
+
+
 def series(seed: int, axis_deg: float, shifts: Doubles, tilts_deg: Doubles) -> Tensor:
     """Images of random blobs, each at its exact place."""
     rng = stream(seed, "blobs")
@@ -491,12 +506,13 @@ def test_alignment_outwards_and_refinement_recover_known_shifts(axis_deg: float)
     assert float(refined.match.correlation.min()) > 0.3
 
 
-def test_a_garbage_view_pulls_nobody_along() -> None:
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_garbage_view_pulls_nobody_along(seed: int) -> None:
     tilts = np.arange(-45, 46, 5.0)
-    shifts = stream(1, "walk").normal(0, 1.5, (len(tilts), 2)).cumsum(0)
+    shifts = stream(seed, "walk").normal(0, 1.5, (len(tilts), 2)).cumsum(0)
     shifts -= shifts[9]
     images = series(3, 20.0, shifts, tilts)
-    images[12] = textured(1, (64, 64), 8)[0]
+    images[12] = textured(1, (64, 64), 8 + seed)[0]  # of these, each would lead its outer neighbours 6 pixels astray
     trial = Matcher(images, torch.from_numpy(np.deg2rad(tilts)), 10)
     coarse = align_outwards(trial, 20.0, torch.arange(len(tilts)), 8.0)
     good = np.arange(len(tilts)) != 12

@@ -3,14 +3,13 @@
 Each has one interface and two forms, numba on the CPU and torch anywhere else, held to the same tests.
 """
 
-from eucentric.processing.operators.fourier import FilterName, bandpass, bin_images, ramp_filter
+from eucentric.processing.operators.fourier import FilterName, bin_images, ramp_filter
 from eucentric.processing.operators.projector import backproject, project
 from eucentric.processing.operators.resampler import resample, spline_coefficients
 
 __all__ = [
     "FilterName",
     "backproject",
-    "bandpass",
     "bin_images",
     "project",
     "ramp_filter",

@@ -1,4 +1,4 @@
-"""Fourier filters: ramp, band-pass, binning. Frequencies are in cycles per pixel, 0 to 0.5 at Nyquist."""
+"""Fourier filters: ramp and binning. Frequencies are in cycles per pixel, 0 to 0.5 at Nyquist."""
 
 from typing import Literal
 
@@ -84,29 +84,6 @@ def _window(frequency: Tensor, window: FilterName, cutoff: float) -> Tensor:
     base = {"hamming": 0.54, "hann": 0.5}[window]
     window_gain: Tensor = base + (1 - base) * torch.cos(torch.pi * x)
     return window_gain
-
-
-def bandpass(images: Tensor, low: float, high: float) -> Tensor:
-    """Keep frequencies between `low` and `high` (cycles per pixel) with Gaussian edges.
-
-    Parameters
-    ----------
-    images
-        (..., y, x), real.
-    low, high
-        Widths of the Gaussian edges: the gain is exp(-1/2) at ``high``, and ``1 - exp(-1/2)`` of that without an
-        edge at ``low``; ``low`` 0 keeps all but the mean.
-    """
-    rows, columns = images.shape[-2:]
-    ky = torch.fft.fftfreq(rows, device=images.device)[:, None]
-    kx = torch.fft.rfftfreq(columns, device=images.device)[None, :]
-    k2 = ky**2 + kx**2
-    gain = torch.exp(-0.5 * k2 / high**2)
-    if low > 0:
-        gain = gain * (1 - torch.exp(-0.5 * k2 / low**2))
-    gain[0, 0] = 0
-    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * gain, s=(rows, columns))
-    return result
 
 
 def bin_images(images: Tensor, factor: int) -> Tensor:
