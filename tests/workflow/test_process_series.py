@@ -227,3 +227,19 @@ def test_a_name_may_be_long_and_in_any_alphabet(phantom: WrittenPhantom, tmp_pat
     assert outcome.folder.name == name
     assert mrcfile.validate(outcome.tomogram)
     assert isinstance(read_alignment(outcome.folder / "alignment.json"), Alignment)
+
+
+def test_an_order_that_is_mended_reaches_the_report(
+    session_folder: Path, phantom: WrittenPhantom, tmp_path: Path
+) -> None:
+    """The order changes neither alignment nor volume, but the page shows the tilts in it."""
+    for file in (phantom.stack, phantom.angles, phantom.table):
+        shutil.copy(file, tmp_path)
+    table = tmp_path / phantom.table.name
+    header, *rows = table.read_text(encoding="utf-8").splitlines()
+    cells = [row.split(",") for row in rows]
+    for row in cells:
+        row[1] = str(len(cells) - 1 - int(row[1]))
+    table.write_text("\n".join([header, *(",".join(row) for row in cells)]) + "\n", encoding="utf-8")
+    outcome = process(session_folder, tmp_path / phantom.stack.name)
+    assert ran(outcome) == ["align", "report"]

@@ -26,6 +26,7 @@ from eucentric.workflow.records import (
     Evidence,
     ProcessOutcome,
     ProcessSettings,
+    ReportStage,
     StageOutcome,
 )
 
@@ -122,7 +123,7 @@ class _Run:
         assessment = _read(assessment_path, Assessment)
         self._stage(
             "report",
-            self._settings,
+            ReportStage(series=self._series, settings=self._settings),
             (self._stack, evidence_path, volumes[0], assessment_path),
             lambda run: self._report(run, evidence, assessment, volumes[0]),
         )

@@ -61,6 +61,13 @@ class AssessStage(Record):
     mean_free_path_A: float
 
 
+class ReportStage(Record):
+    """All that the report shows besides results: an order of acquisition that is mended changes nothing else."""
+
+    series: TiltSeries
+    settings: ProcessSettings
+
+
 class Evidence(Record):
     """What the alignment stage leaves for those after it."""
 

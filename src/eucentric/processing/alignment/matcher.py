@@ -96,7 +96,7 @@ class Matcher:
         """Predict each block of `_BLOCK` views neighbouring in tilt from all views outside it.
 
         Nearest neighbours agree with each other even when the geometry is wrong; only views some way apart
-        tell a wrong axis (measured on a needle: scored with single views held out, its axis lies 13° from where blocks put it).
+        tell a wrong axis (measured on a needle: with single views held out, its axis comes out 13° off that of blocks).
         """
         width = filtered.shape[2]
         size = (self.depth, self._volume_width(width))
