@@ -1,0 +1,81 @@
+"""The design of a tilt series: which lines of sight the exposure is spent on, and what each design will yield."""
+
+from eucentric.design.geometry import (
+    TargetMove,
+    TiltedSlab,
+    crowther_A,
+    elongation,
+    missing_wedge_fraction,
+    parallax_A,
+    path_A,
+    target_move,
+)
+from eucentric.design.increments import (
+    ConstantIncrement,
+    CosineIncrement,
+    Increment,
+    SaxtonIncrement,
+    angles_between,
+)
+from eucentric.design.instrument import Alignability, Camera, Routine, Specimen, Stage
+from eucentric.design.plan import Design, Exposure, Plan
+from eucentric.design.policies import (
+    ConstantDefocus,
+    ConstantExposure,
+    DefocusPolicy,
+    EqualCountsExposure,
+    ExplicitExposure,
+    ExposurePolicy,
+    FrameCount,
+    FrameExposure,
+    FramePolicy,
+    InverseCosineExposure,
+    StaggeredDefocus,
+    ThicknessExposure,
+)
+from eucentric.design.refusal import DesignRecord, describe
+from eucentric.design.schemes import Bidirectional, DoseSymmetric, Explicit, Hybrid, Scheme, Unidirectional
+
+__all__ = [
+    "Alignability",
+    "Bidirectional",
+    "Camera",
+    "ConstantDefocus",
+    "ConstantExposure",
+    "ConstantIncrement",
+    "CosineIncrement",
+    "DefocusPolicy",
+    "Design",
+    "DesignRecord",
+    "DoseSymmetric",
+    "EqualCountsExposure",
+    "Explicit",
+    "ExplicitExposure",
+    "Exposure",
+    "ExposurePolicy",
+    "FrameCount",
+    "FrameExposure",
+    "FramePolicy",
+    "Hybrid",
+    "Increment",
+    "InverseCosineExposure",
+    "Plan",
+    "Routine",
+    "SaxtonIncrement",
+    "Scheme",
+    "Specimen",
+    "Stage",
+    "StaggeredDefocus",
+    "TargetMove",
+    "ThicknessExposure",
+    "TiltedSlab",
+    "Unidirectional",
+    "angles_between",
+    "crowther_A",
+    "describe",
+    "elongation",
+    "missing_wedge_fraction",
+    "parallax_A",
+    "path_A",
+    "target_move",
+]

@@ -1,0 +1,80 @@
+"""The contrast transfer function, its mean over a range of defocus, and the envelope of a spread in energy.
+
+``CTF = sin(chi)`` with ``chi = pi lambda df k² - (pi/2) Cs lambda³ k⁴ + phase shift + asin(amplitude contrast)``:
+underfocus positive, and +amplitude contrast at k = 0.
+"""
+
+import math
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+
+from eucentric.core import Degrees, Record
+from eucentric.optics.beam import wavelength_A
+
+_REST_kV = 510.999
+_FWHM = 2 * math.sqrt(2 * math.log(2))
+
+Array = NDArray[np.float64]
+
+
+class Lens(Record):
+    """Beam and objective lens.
+
+    `energy_spread_eV` is the full width at half maximum of beam and high tension together (Schottky gun: 0.7);
+    with `cc_mm`, the chromatic aberration, it gives the envelope.
+    """
+
+    voltage_kV: Annotated[float, Field(ge=60, le=1250, allow_inf_nan=False)] = 300.0
+    cs_mm: Annotated[float, Field(ge=0, le=20, allow_inf_nan=False)] = 2.7
+    cc_mm: Annotated[float, Field(ge=0, le=20, allow_inf_nan=False)] = 2.7
+    energy_spread_eV: Annotated[float, Field(ge=0, le=20, allow_inf_nan=False)] = 0.7
+    amplitude_contrast: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    phase_shift_deg: Degrees = 0.0
+
+
+def phase_rad(k: ArrayLike, defocus_A: ArrayLike, lens: Lens) -> Array:
+    """Return chi at the frequencies `k` (1/Å) and the defocus (Å, underfocus positive), broadcast together."""
+    wavelength = wavelength_A(lens.voltage_kV)
+    k2 = np.square(np.asarray(k, dtype=float))
+    constant = math.radians(lens.phase_shift_deg) + math.asin(lens.amplitude_contrast)
+    chi: Array = (
+        math.pi * wavelength * np.asarray(defocus_A, dtype=float) * k2
+        - 0.5 * math.pi * lens.cs_mm * 1e7 * wavelength**3 * k2 * k2
+        + constant
+    )
+    return chi
+
+
+def ctf(k: ArrayLike, defocus_A: ArrayLike, lens: Lens) -> Array:
+    """Return the contrast transfer function, without envelope."""
+    transfer: Array = np.sin(phase_rad(k, defocus_A, lens))
+    return transfer
+
+
+def mean_ctf2(k: ArrayLike, defocus_A: ArrayLike, spread_A: ArrayLike, lens: Lens) -> Array:
+    """Return the mean of CTF² over defocus that is spread evenly over `spread_A` about `defocus_A`.
+
+    So much of the signal's power do points at all heights and places of a tilted field have, when each is corrected
+    for its own defocus. Exact: ``(1 - cos(2 chi) sinc(lambda k² spread)) / 2``, sinc(x) = sin(pi x)/(pi x).
+    """
+    k2 = np.square(np.asarray(k, dtype=float))
+    blur = np.sinc(wavelength_A(lens.voltage_kV) * k2 * np.asarray(spread_A, dtype=float))
+    mean: Array = 0.5 - 0.5 * np.cos(2 * phase_rad(k, defocus_A, lens)) * blur
+    return mean
+
+
+def temporal_envelope(k: ArrayLike, lens: Lens) -> Array:
+    """Return the amplitude that a spread in energy leaves: ``exp(-(pi lambda Delta k²)²/2)``.
+
+    Delta = Cc (dE/E) (1 + E/mc²)/(1 + E/2mc²) is the spread of focus in Å, dE one standard deviation
+    (Reimer & Kohl, Transmission Electron Microscopy, 10.1007/978-0-387-40093-8, eq. 6.39).
+    """
+    energy = lens.voltage_kV
+    relative = lens.energy_spread_eV / _FWHM / (energy * 1e3) * (1 + energy / _REST_kV) / (1 + energy / 2 / _REST_kV)
+    focus_spread_A = lens.cc_mm * 1e7 * relative
+    k2 = np.square(np.asarray(k, dtype=float))
+    envelope: Array = np.exp(-0.5 * np.square(math.pi * wavelength_A(energy) * focus_spread_A * k2))
+    return envelope
