@@ -111,7 +111,7 @@ class Design(DesignRecord):
                 raise impossible(
                     "specimen.pre_tilt_deg",
                     pre_tilt,
-                    f"what tilts the slab by up to {STEEPEST_SLAB_DEG:g} and leaves it to be looked through; here {end:g}",
+                    f"what tilts the slab by up to {STEEPEST_SLAB_DEG:g} and leaves it to look through; here {end:g}",
                 )
 
     def _divided(self, slab: TiltedSlab) -> NDArray[np.float64]:
