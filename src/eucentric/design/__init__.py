@@ -33,13 +33,29 @@ from eucentric.design.policies import (
     StaggeredDefocus,
     ThicknessExposure,
 )
+from eucentric.design.prediction import (
+    EVERYTHING,
+    PUBLISHED_A,
+    TRANSFERS_A,
+    Prediction,
+    Summary,
+    Terms,
+    predict,
+)
 from eucentric.design.refusal import DesignRecord, describe
 from eucentric.design.schemes import Bidirectional, DoseSymmetric, Explicit, Hybrid, Scheme, Unidirectional
+from eucentric.design.timing import Clock, clock
+from eucentric.design.transfer import asymmetry, cosine_information, share_within, signal_transfer
+from eucentric.design.volume import VolumeSSNR, volume_ssnr
 
 __all__ = [
+    "EVERYTHING",
+    "PUBLISHED_A",
+    "TRANSFERS_A",
     "Alignability",
     "Bidirectional",
     "Camera",
+    "Clock",
     "ConstantDefocus",
     "ConstantExposure",
     "ConstantIncrement",
@@ -60,22 +76,33 @@ __all__ = [
     "Increment",
     "InverseCosineExposure",
     "Plan",
+    "Prediction",
     "Routine",
     "SaxtonIncrement",
     "Scheme",
     "Specimen",
     "Stage",
     "StaggeredDefocus",
+    "Summary",
     "TargetMove",
+    "Terms",
     "ThicknessExposure",
     "TiltedSlab",
     "Unidirectional",
+    "VolumeSSNR",
     "angles_between",
+    "asymmetry",
+    "clock",
+    "cosine_information",
     "crowther_A",
     "describe",
     "elongation",
     "missing_wedge_fraction",
     "parallax_A",
     "path_A",
+    "predict",
+    "share_within",
+    "signal_transfer",
     "target_move",
+    "volume_ssnr",
 ]

@@ -54,14 +54,34 @@ def ctf(k: ArrayLike, defocus_A: ArrayLike, lens: Lens) -> Array:
     return transfer
 
 
-def mean_ctf2(k: ArrayLike, defocus_A: ArrayLike, spread_A: ArrayLike, lens: Lens) -> Array:
-    """Return the mean of CTF² over defocus that is spread evenly over `spread_A` about `defocus_A`.
+def mean_ctf2(
+    k: ArrayLike, defocus_A: ArrayLike, lens: Lens, *, spread_A: ArrayLike = 0.0, width_per_A: float = 0.0
+) -> Array:
+    """Return the mean of CTF² over a spread of defocus and over bands of frequency.
 
     So much of the signal's power do points at all heights and places of a tilted field have, when each is corrected
-    for its own defocus. Exact: ``(1 - cos(2 chi) sinc(lambda k² spread)) / 2``, sinc(x) = sin(pi x)/(pi x).
+    for its own defocus.
+
+    Parameters
+    ----------
+    k
+        Frequency in 1/Å.
+    defocus_A
+        Mean defocus, underfocus positive.
+    lens
+        Beam and objective lens.
+    spread_A
+        Range over which defocus is spread evenly: exact, ``(1 - cos(2 chi) sinc(lambda k² spread)) / 2`` with
+        ``sinc(x) = sin(pi x)/(pi x)``.
+    width_per_A
+        Width of the band about each frequency, over which chi is taken as a straight line.
     """
-    k2 = np.square(np.asarray(k, dtype=float))
-    blur = np.sinc(wavelength_A(lens.voltage_kV) * k2 * np.asarray(spread_A, dtype=float))
+    wavelength = wavelength_A(lens.voltage_kV)
+    k = np.asarray(k, dtype=float)
+    blur = np.sinc(wavelength * k * k * np.asarray(spread_A, dtype=float))
+    if width_per_A:
+        slope = 2 * math.pi * wavelength * k * (np.asarray(defocus_A) - lens.cs_mm * 1e7 * (wavelength * k) ** 2)
+        blur = blur * np.sinc(slope * width_per_A / math.pi)
     mean: Array = 0.5 - 0.5 * np.cos(2 * phase_rad(k, defocus_A, lens)) * blur
     return mean
 

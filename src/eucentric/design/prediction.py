@@ -1,0 +1,295 @@
+"""What a plan will yield: every image, and the volume made of them.
+
+One tilt j of exposure e after pre-exposure E gives, at frequency k,
+``I_j = S T_j DQE CTF² Ne [exp(-E/Ne) - exp(-(E+e)/Ne)] exp(-4 pi² sigma_j² k²)``, times what motion within a frame,
+the spread of energy and readout noise leave; sigma_j is the error of its placement along each axis.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eucentric.core import Record
+from eucentric.design.geometry import crowther_A, elongation, missing_wedge_fraction
+from eucentric.design.plan import Plan
+from eucentric.design.signal import signal_A2
+from eucentric.design.timing import Clock, clock
+from eucentric.design.transfer import asymmetry, signal_transfer
+from eucentric.design.volume import VolumeSSNR, ssnr_map, volume_ssnr
+from eucentric.optics import mean_ctf2, mean_free_path_A, temporal_envelope, transmission, useful_exposure_e_A2
+
+Array = NDArray[np.float64]
+
+REFERENCE_E_A2 = 3.0
+"""The exposure that `Alignability.error_A` is for."""
+
+PUBLISHED_A = 10.0
+"""Resolution at which transfer and asymmetry are summed up."""
+
+TRANSFERS_A = (40.0, 20.0, 10.0, 5.0, 3.0)
+"""Resolutions at which the summary gives the transfer."""
+
+_FREQUENCIES = 96  # bins from 0 to Nyquist; twice as many change the bits of a usual design by under 0.1 %
+_EYE_A = 20.0  # to where an image is low-passed for its SNR, and to where alignment uses it
+_FIELD_A2 = 1e8  # a square micrometre of specimen, for which bits are given
+
+
+class Terms(Record):
+    """Which of the things that cost information are counted; all but for asking what one of them costs."""
+
+    sampling: bool = True
+    alignment: bool = True
+    motion: bool = True
+    transmission: bool = True
+    damage: bool = True
+
+
+EVERYTHING = Terms()
+
+
+class Summary(Record):
+    """A plan in a few numbers.
+
+    Parameters
+    ----------
+    tilts, exposure_e_A2
+        How many, and their sum.
+    missing_wedge_fraction, elongation
+        Share of Fourier space beyond the range, and how much longer along the beam a point appears.
+    crowther_A
+        Resolution to which the object, or the slab where no diameter is given, is sampled without gaps.
+    reversals, stage_travel_deg, duration_s
+        What the stage does, and how long it all takes.
+    information_bits
+        Bits that the volume holds for each square micrometre of specimen: the integral of ``log2(1 + SSNR)`` over
+        the cells of Fourier space that were measured; `information_bits_range` is that over the published range of
+        the mean free path.
+    worth
+        The same bits, each frequency's times the share of directions that are measured (what a structure seen from
+        few sides is worth less).
+    particles
+        Particles to be averaged for a resolution of `PUBLISHED_A` by FSC 0.143, if that were all (no crowding, no
+        wrong orientation); none where it cannot be reached.
+    asymmetry, transfer, transfers
+        Hagen's figures at `PUBLISHED_A` (see `transfer`), and the transfer at `TRANSFERS_A`.
+    largest_alignment_error_A
+        Of the worst placed image, rms along each axis.
+    lowest_session_ctf2
+        Least CTF², averaged over the series of the session, between 40 Å and 10 Å, for a point of the untilted slab.
+    """
+
+    tilts: int
+    exposure_e_A2: float
+    missing_wedge_fraction: float
+    elongation: float
+    crowther_A: float
+    reversals: int
+    stage_travel_deg: float
+    duration_s: float
+    information_bits: float
+    information_bits_range: tuple[float, float]
+    worth: float
+    particles: float | None
+    asymmetry: float
+    transfer: float
+    transfers: dict[str, float]
+    largest_alignment_error_A: float
+    lowest_session_ctf2: float
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a plan will yield; arrays over tilts, (n,), are in the order of acquisition, those over k are (m,).
+
+    `snr` is that of the image low-passed to 20 Å, within a particle; `information` is the SSNR of each image, (n, m).
+    """
+
+    plan: Plan
+    terms: Terms
+    k: Array
+    thickness_A: Array
+    transmission: Array
+    transmission_range: tuple[Array, Array]
+    counts_per_px: Array
+    snr: Array
+    alignment_error_A: Array
+    information: Array
+    clock: Clock
+
+    @cached_property
+    def volume(self) -> VolumeSSNR:
+        """The volume's SSNR, averaged over directions."""
+        return self._volume(self.information)
+
+    @property
+    def bits_per_A(self) -> Array:
+        """Bits of the volume at each frequency, for each 1/Å of it and square micrometre of specimen, (m,)."""
+        # Half the cells: the other half are their complex conjugates.
+        cells_per_A = 0.5 * _FIELD_A2 * self.plan.design.specimen.thickness_A * 4 * math.pi * self.k**2
+        return np.asarray(cells_per_A * self.volume.bits)
+
+    @property
+    def information_bits(self) -> float:
+        """Bits of the volume for each square micrometre of specimen."""
+        return float(self.bits_per_A.sum() * self._width)
+
+    @property
+    def worth(self) -> float:
+        """The same, weighted with the share of directions that were measured."""
+        return float((self.bits_per_A * self.volume.measured).sum() * self._width)
+
+    def particles(self, resolution_A: float) -> float | None:
+        """Return the number of particles that, averaged, reach a resolution by FSC 0.143; none if no number does."""
+        specimen, slab = self.plan.design.specimen, self.plan.design.slab
+        diameter_A = specimen.diameter_A or specimen.particle_diameter_A
+        one = volume_ssnr(self.k, self.information, slab.slab_deg, specimen.thickness_A, diameter_A)
+        ssnr = float(np.interp(1 / resolution_A, self.k, one.ssnr, right=0.0))
+        # Half the particles have SSNR s with s/(1+s) = 0.143, so s = 1/6.
+        return 1 / (3 * ssnr) if ssnr > 1e-12 else None
+
+    def ssnr(self, directions_deg: Array) -> Array:
+        """Return the SSNR in the plane across the tilt axis, (directions, m)."""
+        slab, specimen = self.plan.design.slab, self.plan.design.specimen
+        return ssnr_map(
+            self.k, directions_deg, self.information, slab.slab_deg, specimen.thickness_A, specimen.diameter_A
+        )
+
+    def session_ctf2(self) -> Array:
+        """Return CTF² averaged over the series of the session, for a point of the untilted slab, (m,)."""
+        design = self.plan.design
+        each = [mean_ctf2(self.k, defocus_A, design.lens) for defocus_A in design.defocus.session_A()]
+        return np.asarray(np.mean(each, axis=0))
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The plan in a few numbers."""
+        plan, slab = self.plan, self.plan.design.slab
+        specimen = plan.design.specimen
+        low, high = float(slab.slab_deg.min()), float(slab.slab_deg.max())
+        extent_A = specimen.diameter_A or float(slab.path_A.max())
+        gap_deg = float(np.diff(np.sort(slab.slab_deg)).max()) if len(plan) > 1 else 180.0
+        band = (self.k > 1 / 40) & (self.k < 1 / 10)
+        return Summary(
+            tilts=len(plan),
+            exposure_e_A2=float(sum(exposure.exposure_e_A2 for exposure in plan)),
+            missing_wedge_fraction=missing_wedge_fraction(low, high),
+            elongation=elongation((high - low) / 2),
+            crowther_A=crowther_A(extent_A, gap_deg),
+            reversals=self.clock.reversals,
+            stage_travel_deg=self.clock.stage_travel_deg,
+            duration_s=self.clock.duration_s,
+            information_bits=self.information_bits,
+            information_bits_range=self._bits_over_range(),
+            worth=self.worth,
+            particles=self.particles(PUBLISHED_A),
+            asymmetry=float(asymmetry(plan, 1 / PUBLISHED_A)),
+            transfer=float(signal_transfer(plan, 1 / PUBLISHED_A)),
+            transfers={
+                f"{d:g} A": float(value)
+                for d, value in zip(TRANSFERS_A, signal_transfer(plan, 1 / np.array(TRANSFERS_A)), strict=True)
+            },
+            largest_alignment_error_A=float(self.alignment_error_A.max()),
+            lowest_session_ctf2=float(self.session_ctf2()[band].min()) if band.any() else 0.0,
+        )
+
+    @property
+    def _width(self) -> float:
+        return float(2 * self.k[0])  # bins are centred
+
+    def _volume(self, information: Array) -> VolumeSSNR:
+        slab, specimen = self.plan.design.slab, self.plan.design.specimen
+        gapless = not self.terms.sampling
+        return volume_ssnr(
+            self.k, information, slab.slab_deg, specimen.thickness_A, specimen.diameter_A, gapless=gapless
+        )
+
+    def _bits_over_range(self) -> tuple[float, float]:
+        bits = []
+        for share in self.transmission_range:
+            changed = self.information * (share / self.transmission)[:, None]
+            cells = self.k**2 * self._volume(changed).bits
+            own = self.k**2 * self.volume.bits
+            bits.append(self.information_bits * float(cells.sum() / own.sum()) if own.any() else 0.0)
+        return bits[0], bits[1]
+
+
+def predict(plan: Plan, terms: Terms = EVERYTHING) -> Prediction:
+    """Return what a plan will yield.
+
+    Parameters
+    ----------
+    plan
+        What is to be acquired.
+    terms
+        What to count; everything, but for asking what one of the costs amounts to.
+    """
+    design, slab = plan.design, plan.design.slab
+    lens, camera, specimen = design.lens, design.camera, design.specimen
+    exposures = np.array([exposure.exposure_e_A2 for exposure in plan])
+    before = np.array([exposure.pre_exposure_e_A2 for exposure in plan])
+    before = before + design.routine.moves_e_A2 * np.arange(1, len(plan) + 1)
+    frames = np.array([exposure.frames for exposure in plan])
+    nyquist = 1 / (2 * camera.pixel_A)
+    width = nyquist / _FREQUENCIES
+    k: Array = (np.arange(_FREQUENCIES, dtype=float) + 0.5) * width
+
+    passed = slab.transmission
+    counts = exposures * passed * camera.pixel_A**2
+    # What each electron would tell of an undamaged specimen, of points at every height and place of the field.
+    field_A = camera.pixel_A * camera.columns
+    tilt = np.deg2rad(slab.slab_deg)
+    spread_A = specimen.thickness_A * np.cos(tilt) + field_A * np.abs(np.tan(tilt))
+    contrast = mean_ctf2(k, design.defocus.this_A(), lens, spread_A=spread_A[:, None], width_per_A=width)
+    dqe = camera.dqe_zero + (camera.dqe_nyquist - camera.dqe_zero) * k / nyquist
+    strength: Array = signal_A2(k, specimen, lens.voltage_kV) * dqe * temporal_envelope(k, lens) ** 2
+    if terms.damage:
+        useful = useful_exposure_e_A2(k, before[:, None], exposures[:, None], lens.voltage_kV)
+    else:
+        useful = np.broadcast_to(exposures[:, None], contrast.shape)
+    seen = passed if terms.transmission else np.ones_like(passed)
+    read = counts / (counts + frames * camera.readout_e**2)
+    recorded = strength * contrast * useful * (seen * read)[:, None]
+
+    error_A = _alignment_error_A(plan, k, recorded, strength)
+    information = recorded
+    if terms.alignment:
+        information = information * np.exp(-4 * math.pi**2 * (error_A[:, None] * k) ** 2)
+    if terms.motion:
+        moved_A = design.alignability.motion_A_per_e_A2 * exposures / frames
+        # A frame smeared over a length L along one axis; the mean over directions of sinc²(k L cos) is near this.
+        information = information * np.exp(-(math.pi**2) / 6 * (moved_A[:, None] * k) ** 2)
+    eye = k < 1 / _EYE_A
+    ranges = tuple(
+        transmission(slab.path_A, mean_free_path_A(lens.voltage_kV, at_300))
+        for at_300 in specimen.mean_free_path_range_A
+    )
+    return Prediction(
+        plan=plan,
+        terms=terms,
+        k=k,
+        thickness_A=slab.path_A,
+        transmission=passed,
+        transmission_range=(ranges[0], ranges[1]),
+        counts_per_px=counts,
+        snr=(recorded * k)[:, eye].sum(axis=1) / k[eye].sum() if eye.any() else np.zeros(len(plan)),
+        alignment_error_A=error_A,
+        information=information,
+        clock=clock(plan),
+    )
+
+
+def _alignment_error_A(plan: Plan, k: Array, recorded: Array, strength: Array) -> Array:
+    """Return the error of each image's placement, rms along one axis.
+
+    The information about a shift goes as the integral of ``k³ SSNR`` (the Cramér-Rao bound of matching an image to
+    its prediction); the variance is that of the reference over what the image has of it.
+    """
+    known = plan.design.alignability
+    used = (k < 1 / _EYE_A) * k**3
+    reference = float((strength * 0.5 * REFERENCE_E_A2 * used).sum())  # CTF² is a half in the mean
+    own = (recorded * used).sum(axis=1)
+    ratio = np.divide(reference, own, out=np.full_like(own, 1e12), where=own > 1e-12 * max(reference, 1e-300))
+    return np.asarray(np.sqrt(known.floor_A**2 + known.error_A**2 * ratio))

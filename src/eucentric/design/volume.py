@@ -1,0 +1,180 @@
+"""The signal-to-noise ratio of the reconstructed volume, by frequency and direction.
+
+A tilt measures the central section of Fourier space across its beam. An object of diameter D makes that section
+1/D thick; a slab of thickness t makes it 1/t thick along the slab's normal, and so ``cos(a)/t`` across itself. A
+cell of Fourier space has the sum of what the tilts whose sections hold it measured there, and nothing where there
+is none: the missing wedge, and the gaps between tilts beyond the Crowther frequency.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eucentric.core.jit import compiled
+
+Array = NDArray[np.float64]
+
+_LATITUDES = 8  # Gauss-Legendre nodes between the plane across the tilt axis and the axis: bits to 0.1 %
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeSSNR:
+    """Means over all directions at each frequency, (m,): bits of a cell, its SSNR, and the share of it measured.
+
+    `measured` is 1 where every direction is known equally well; it falls with the wedge, with gaps and with
+    unevenness: the mean SSNR squared over the mean of its square.
+    """
+
+    bits: Array
+    ssnr: Array
+    measured: Array
+
+
+def section_half_width(k: float, slab_deg: Array, thickness_A: float, diameter_A: float | None) -> Array:
+    """Return the half-angle (rad) about each tilt within which its section holds a cell at `k` from the tilt axis."""
+    extent_A = thickness_A / np.cos(np.deg2rad(slab_deg)) if diameter_A is None else np.full_like(slab_deg, diameter_A)
+    with np.errstate(divide="ignore"):
+        half: Array = np.arcsin(np.minimum(1.0, 1 / (2 * extent_A * k)))
+    return half
+
+
+def volume_ssnr(
+    k: Array,
+    information: Array,
+    slab_deg: Array,
+    thickness_A: float,
+    diameter_A: float | None = None,
+    *,
+    gapless: bool = False,
+) -> VolumeSSNR:
+    """Return what a series knows of the volume at each frequency, averaged over directions.
+
+    Parameters
+    ----------
+    k
+        Frequency in 1/Å, (m,).
+    information
+        SSNR of each tilt's own image at each frequency, (n, m).
+    slab_deg
+        Tilts of the slab, (n,), in any order.
+    thickness_A, diameter_A
+        The slab, or, where given, the object to be sampled.
+    gapless
+        Spread what each tilt measured evenly to half-way to its neighbours, as ever finer sampling would: what is
+        lost to gaps is the difference.
+    """
+    rising = np.argsort(slab_deg, kind="stable")
+    angles = np.deg2rad(slab_deg[rising])
+    extent_A = thickness_A / np.cos(angles) if diameter_A is None else np.full(len(angles), float(diameter_A))
+    nodes, weights = np.polynomial.legendre.leggauss(_LATITUDES)
+    across = np.sqrt(1 - (0.5 * (nodes + 1)) ** 2)  # the share of k across the tilt axis
+    integrate = _spread if gapless else _directions
+    bits, first, second = integrate(
+        np.asarray(k, dtype=float),
+        np.ascontiguousarray(information[rising].T),
+        angles,
+        extent_A,
+        across,
+        0.5 * weights,
+    )
+    measured = np.divide(first * first, second, out=np.zeros_like(first), where=second > 0)
+    return VolumeSSNR(bits=bits, ssnr=first, measured=measured)
+
+
+def ssnr_map(
+    k: Array, directions_deg: Array, information: Array, slab_deg: Array, thickness_A: float, diameter_A: float | None
+) -> Array:
+    """Return the SSNR in the plane across the tilt axis, (directions, m); directions from the slab's own plane."""
+    out = np.zeros((len(directions_deg), len(k)))
+    apart = np.deg2rad(np.abs((directions_deg[:, None] - slab_deg + 90) % 180 - 90))
+    for at, frequency in enumerate(k):
+        holds = apart <= section_half_width(float(frequency), slab_deg, thickness_A, diameter_A)
+        out[:, at] = holds @ information[:, at]
+    return out
+
+
+def _spread(
+    k: Array, information: Array, angles: Array, extent_A: Array, across: Array, weights: Array
+) -> tuple[Array, Array, Array]:
+    """Integrate over directions what was measured, each section as wide as the space between tilts."""
+    steps = np.diff(angles) if len(angles) > 1 else np.array([np.pi])
+    cells = 0.5 * (np.concatenate([steps[:1], steps]) + np.concatenate([steps, steps[-1:]]))
+    half = np.arcsin(np.minimum(1.0, 1 / (2 * extent_A * k[:, None, None] * across[:, None])))  # (m, nodes, n)
+    known = information[:, None, :] * np.minimum(2 * half, np.pi) / cells
+    share = weights[:, None] * cells / np.pi
+    return (
+        (share * np.log2(1 + known)).sum(axis=(1, 2)),
+        (share * known).sum(axis=(1, 2)),
+        (share * known * known).sum(axis=(1, 2)),
+    )
+
+
+@compiled()
+def _directions(
+    k: Array, information: Array, angles: Array, extent_A: Array, across: Array, weights: Array
+) -> tuple[Array, Array, Array]:
+    """Integrate over directions exactly: between the edges of sections, the sum of what they hold is constant.
+
+    Edges come in the order of the tilts, since a section's edge moves on with its tilt, so that two sorted lists are
+    merged; the circle of directions has half a turn.
+    """
+    frequencies, tilts = information.shape
+    bits, first, second = np.zeros(frequencies), np.zeros(frequencies), np.zeros(frequencies)
+    half = np.empty(tilts)
+    starts, ends = np.empty(tilts), np.empty(tilts)
+    start_of, end_of = np.empty(tilts, np.int64), np.empty(tilts, np.int64)
+    for at in range(frequencies):
+        for node in range(len(across)):
+            level = 0.0
+            for j in range(tilts):
+                inverse = 2 * extent_A[j] * k[at] * across[node]
+                half[j] = math.asin(1 / inverse) if inverse > 1 else math.inf
+                if half[j] == math.inf:
+                    level += information[at, j]
+                elif angles[j] - half[j] < -math.pi / 2 or angles[j] + half[j] > math.pi / 2:
+                    level += information[at, j]  # this section holds the direction where the circle is cut
+            count = 0
+            for wrapped in range(2):  # those not wrapped first, for order
+                for j in range(tilts):
+                    start = angles[j] - half[j]
+                    if half[j] < math.inf and (start < -math.pi / 2) == (wrapped == 1):
+                        starts[count] = start + math.pi * wrapped
+                        start_of[count] = j
+                        count += 1
+            count = 0
+            for wrapped in range(1, -1, -1):
+                for j in range(tilts):
+                    end = angles[j] + half[j]
+                    if half[j] < math.inf and (end > math.pi / 2) == (wrapped == 1):
+                        ends[count] = end - math.pi * wrapped
+                        end_of[count] = j
+                        count += 1
+            here = -math.pi / 2
+            opened, closed = 0, 0
+            share = weights[node] / math.pi
+            while here < math.pi / 2:
+                following = math.pi / 2
+                opens = opened < count and starts[opened] <= following
+                if opens:
+                    following = starts[opened]
+                closes = closed < count and ends[closed] <= following
+                if closes:
+                    following = ends[closed]
+                known = max(level, 0.0)
+                if following > here and known > 0:
+                    width = share * (following - here)
+                    bits[at] += width * math.log2(1 + known)
+                    first[at] += width * known
+                    second[at] += width * known * known
+                here = max(here, following)
+                if closes:
+                    level -= information[at, end_of[closed]]
+                    closed += 1
+                elif opens:
+                    level += information[at, start_of[opened]]
+                    opened += 1
+                else:
+                    break
+    return bits, first, second
