@@ -1,5 +1,6 @@
 """The design of a tilt series: which lines of sight the exposure is spent on, and what each design will yield."""
 
+from eucentric.design.candidates import SearchSpace
 from eucentric.design.geometry import (
     TargetMove,
     TiltedSlab,
@@ -18,6 +19,16 @@ from eucentric.design.increments import (
     angles_between,
 )
 from eucentric.design.instrument import Alignability, Camera, Routine, Specimen, Stage
+from eucentric.design.optimise import (
+    Candidate,
+    Flatness,
+    Objective,
+    Optimum,
+    SweetSpot,
+    label,
+    optimise,
+    sweet_spot,
+)
 from eucentric.design.plan import Design, Exposure, Plan
 from eucentric.design.policies import (
     ConstantDefocus,
@@ -55,6 +66,7 @@ __all__ = [
     "Alignability",
     "Bidirectional",
     "Camera",
+    "Candidate",
     "Clock",
     "ConstantDefocus",
     "ConstantExposure",
@@ -69,21 +81,26 @@ __all__ = [
     "ExplicitExposure",
     "Exposure",
     "ExposurePolicy",
+    "Flatness",
     "FrameCount",
     "FrameExposure",
     "FramePolicy",
     "Hybrid",
     "Increment",
     "InverseCosineExposure",
+    "Objective",
+    "Optimum",
     "Plan",
     "Prediction",
     "Routine",
     "SaxtonIncrement",
     "Scheme",
+    "SearchSpace",
     "Specimen",
     "Stage",
     "StaggeredDefocus",
     "Summary",
+    "SweetSpot",
     "TargetMove",
     "Terms",
     "ThicknessExposure",
@@ -97,12 +114,15 @@ __all__ = [
     "crowther_A",
     "describe",
     "elongation",
+    "label",
     "missing_wedge_fraction",
+    "optimise",
     "parallax_A",
     "path_A",
     "predict",
     "share_within",
     "signal_transfer",
+    "sweet_spot",
     "target_move",
     "volume_ssnr",
 ]

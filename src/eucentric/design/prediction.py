@@ -136,10 +136,9 @@ class Prediction:
         """Bits of the volume for each square micrometre of specimen."""
         return float(self.bits_per_A.sum() * self._width)
 
-    @property
-    def worth(self) -> float:
-        """The same, weighted with the share of directions that were measured."""
-        return float((self.bits_per_A * self.volume.measured).sum() * self._width)
+    def worth(self, isotropy: float = 1.0) -> float:
+        """Return the same, each frequency's bits times the share of directions measured to the power `isotropy`."""
+        return float((self.bits_per_A * self.volume.measured**isotropy).sum() * self._width)
 
     def particles(self, resolution_A: float) -> float | None:
         """Return the number of particles that, averaged, reach a resolution by FSC 0.143; none if no number does."""
@@ -183,7 +182,7 @@ class Prediction:
             duration_s=self.clock.duration_s,
             information_bits=self.information_bits,
             information_bits_range=self._bits_over_range(),
-            worth=self.worth,
+            worth=self.worth(),
             particles=self.particles(PUBLISHED_A),
             asymmetry=float(asymmetry(plan, 1 / PUBLISHED_A)),
             transfer=float(signal_transfer(plan, 1 / PUBLISHED_A)),

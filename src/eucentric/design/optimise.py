@@ -1,0 +1,349 @@
+"""Which design is best for a specimen, by how much, what limits it, and how flat the optimum is."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from eucentric.core import SILENT, Angstrom, InputError, Record, Reporter
+from eucentric.design.candidates import SearchSpace, candidates, frame_counts, neighbours, with_tilts
+from eucentric.design.geometry import crowther_A, elongation
+from eucentric.design.plan import Design
+from eucentric.design.prediction import EVERYTHING, Prediction, Summary, Terms, predict
+from eucentric.design.schemes import Bidirectional, DoseSymmetric, Unidirectional
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+CLOSE = 0.01
+"""Designs within this share of the best are as good as the best: the model is not known any better."""
+
+_NOTHING = 0.001  # a share of the score that nobody would store twice the frames for
+_SWEEP = (5, 7, 9, 11, 13, 17, 21, 25, 31, 35, 41, 49, 61, 71, 81, 101, 121, 151, 181, 241)
+_COSTS: dict[str, Terms] = {
+    "sampling": EVERYTHING.replace(sampling=False),
+    "alignability": EVERYTHING.replace(alignment=False),
+    "motion": EVERYTHING.replace(motion=False),
+    "transmission": EVERYTHING.replace(transmission=False),
+    "damage": EVERYTHING.replace(damage=False),
+}
+
+
+class Objective(Record):
+    """What is wanted, and within what.
+
+    Parameters
+    ----------
+    goal
+        `bits`: the most information about one volume, each frequency's times the share of directions that were
+        measured, to the power `isotropy`. `resolution`: the fewest particles to be averaged for `target_A`.
+    max_minutes, max_alignment_error_A, max_crowther_A, max_elongation
+        What a design must keep to; none where absent. Averaging by itself asks for few tilts of a narrow range;
+        but particles must be found first. So `resolution` has limits of its own where none are given: the slab
+        sampled to the particle's diameter, and an elongation up to 1.9 (±50°).
+    """
+
+    goal: Literal["bits", "resolution"] = "bits"
+    target_A: Annotated[Angstrom, Field(gt=0)] = 10.0
+    isotropy: Annotated[float, Field(ge=0, le=10)] = 1.0
+    max_minutes: Positive | None = None
+    max_alignment_error_A: Positive | None = 20.0
+    max_crowther_A: Positive | None = None
+    max_elongation: Positive | None = None
+
+    def for_specimen(self, design: Design) -> "Objective":
+        """Return the objective with the limits that its goal has by itself."""
+        if self.goal == "bits":
+            return self
+        specimen = design.specimen
+        return self.replace(
+            max_crowther_A=self.max_crowther_A or specimen.diameter_A or specimen.particle_diameter_A,
+            max_elongation=self.max_elongation or 1.9,
+        )
+
+    def score(self, prediction: Prediction) -> float:
+        """Return how good a design is; more is better."""
+        if self.goal == "bits":
+            return prediction.worth(self.isotropy)
+        particles = prediction.particles(self.target_A)
+        return 1 / particles if particles else 0.0
+
+    def broken_by(self, prediction: Prediction) -> str | None:
+        """Return the name of the first limit that a design does not keep to."""
+        slab_deg = np.sort(prediction.plan.design.slab.slab_deg)
+        limits: tuple[tuple[str, float | None, Callable[[], float]], ...] = (
+            ("time", self.max_minutes, lambda: prediction.clock.duration_s / 60),
+            ("alignability", self.max_alignment_error_A, lambda: float(prediction.alignment_error_A.max())),
+            ("sampling", self.max_crowther_A, lambda: _slab_crowther_A(prediction)),
+            ("missing wedge", self.max_elongation, lambda: elongation(float(slab_deg[-1] - slab_deg[0]) / 2)),
+        )
+        return next((name for name, most, value in limits if most is not None and value() > most), None)
+
+
+class Candidate(Record):
+    """A design that was tried: its score, and the limit it breaks, if any."""
+
+    label: str
+    design: Design
+    tilts: int
+    half_range_deg: float
+    step_deg: float
+    score: float
+    minutes: float
+    breaks: str | None
+
+
+class Flatness(Record):
+    """What the designs within a share of the best have between them: lowest and highest."""
+
+    within: float
+    designs: int
+    tilts: tuple[int, int]
+    half_range_deg: tuple[float, float]
+    step_deg: tuple[float, float]
+    schemes: tuple[str, ...]
+
+
+class SweetSpot(Record):
+    """The score over the number of tilts, at the best design's range and order.
+
+    `curves` holds it with everything counted, with perfect alignment, with gapless sampling, and with neither (and
+    no motion): by the dose fractionation theorem, the last is all but flat. `allowed` says which numbers keep to the
+    limits; `best_tilts` is the best of these, and `best_without_limits` the best of all.
+    """
+
+    tilts: tuple[int, ...]
+    curves: dict[str, tuple[float, ...]]
+    allowed: tuple[bool, ...]
+    best_tilts: int
+    best_without_limits: int
+
+
+class Optimum(Record):
+    """The outcome of a search.
+
+    Parameters
+    ----------
+    best
+        The design that wins.
+    summary
+        What it will yield.
+    rivals
+        The best of each scheme, best first; `behind` holds by what share each is worse than the winner.
+    tried, refused
+        Designs that were predicted, and how many of them each limit refused.
+    gains
+        By what share the winner would be better if one cost were none: `sampling`, `alignability`, `motion`,
+        `transmission`, `damage`, and `time` if there were no limit on it (the winner would then be another).
+    limited_by
+        The largest of these.
+    flatness
+        How far one may go from the best design and lose little.
+    sweet_spot
+        The score over the number of tilts, and from which terms its peak comes.
+    """
+
+    objective: Objective
+    best: Candidate
+    summary: Summary
+    rivals: tuple[Candidate, ...]
+    behind: dict[str, float]
+    tried: int
+    refused: dict[str, int]
+    gains: dict[str, float]
+    limited_by: str
+    flatness: tuple[Flatness, ...]
+    sweet_spot: SweetSpot
+
+
+@dataclass
+class _Search:
+    objective: Objective
+    found: list[Candidate]
+
+    def run(self, designs: Iterable[Design], step: Callable[[], None]) -> None:
+        for design in designs:
+            prediction = predict(design.plan())
+            slab_deg = np.sort(design.slab.slab_deg)
+            self.found.append(
+                Candidate.model_construct(
+                    label=label(design),
+                    design=design,
+                    tilts=len(slab_deg),
+                    half_range_deg=float(np.abs(slab_deg).max()),
+                    step_deg=round(float(np.diff(slab_deg).max()), 6),
+                    score=self.objective.score(prediction),
+                    minutes=prediction.clock.duration_s / 60,
+                    breaks=self.objective.broken_by(prediction),
+                )
+            )
+            step()
+
+    def best(self, among: Iterable[Candidate] | None = None) -> Candidate | None:
+        kept = [one for one in (self.found if among is None else among) if one.breaks is None]
+        return max(kept, key=lambda one: one.score, default=None)
+
+
+def optimise(
+    base: Design,
+    total_e_A2: float,
+    objective: Objective,
+    space: SearchSpace | None = None,
+    *,
+    reporter: Reporter = SILENT,
+) -> Optimum:
+    """Search for the best design.
+
+    Parameters
+    ----------
+    base
+        Specimen, lens, camera, stage, routine and alignability; its scheme and exposure are replaced.
+    total_e_A2
+        The exposure that every design spends.
+    objective
+        What is wanted, and within what.
+    space
+        What is tried first; about the best of it the search goes on in finer steps.
+    reporter
+        Told of progress.
+
+    Raises
+    ------
+    InputError
+        If no design keeps to the limits; it says which limit refused how many.
+    """
+    objective = objective.for_specimen(base)
+    search = _Search(objective, [])
+    space = space or SearchSpace()
+    grid = list(candidates(base, total_e_A2, space))
+    with reporter.task("trying designs", len(grid)) as step:
+        search.run(grid, step)
+    coarse = search.best()
+    if coarse is None:
+        raise _nothing_left(search.found, objective)
+    fine = list(neighbours(coarse.design, total_e_A2, space))
+    with reporter.task("trying finer steps about the best", len(fine)) as step:
+        search.run(fine, step)
+    best = _fewest_frames(search, search.best() or coarse)
+    by_family = {_family(one): one for one in sorted(_kept(search.found), key=lambda one: one.score)}
+    by_family[_family(best)] = best
+    rivals = tuple(sorted(by_family.values(), key=lambda one: -one.score))
+    gains = _gains(best, search)
+    return Optimum(
+        objective=objective,
+        best=best,
+        summary=predict(best.design.plan()).summary,
+        rivals=rivals,
+        behind={one.label: max(0.0, 1 - one.score / best.score) for one in rivals if one is not best},
+        tried=len(search.found),
+        refused=_refused(search.found),
+        gains=gains,
+        limited_by=max(gains, key=lambda name: gains[name]),
+        flatness=tuple(_flatness(search.found, best, within) for within in (CLOSE, 5 * CLOSE)),
+        sweet_spot=sweet_spot(best.design, objective),
+    )
+
+
+def sweet_spot(design: Design, objective: Objective, tilts: Sequence[int] = _SWEEP) -> SweetSpot:
+    """Return the score over the number of tilts of a design, with and without what each tilt costs and gives."""
+    apart = {
+        "everything": EVERYTHING,
+        "perfect alignment": _COSTS["alignability"],
+        "gapless sampling": _COSTS["sampling"],
+        "neither": EVERYTHING.replace(sampling=False, alignment=False, motion=False),
+    }
+    wanted = sorted({*tilts, len(design.plan())})
+    made = {count: with_tilts(design, count) for count in wanted}
+    plans = {count: one.plan() for count, one in made.items() if one is not None}
+    curves = {
+        name: tuple(objective.score(predict(plan, terms)) for plan in plans.values()) for name, terms in apart.items()
+    }
+    counts, scores = tuple(plans), np.array(curves["everything"])
+    allowed = tuple(objective.broken_by(predict(plan)) is None for plan in plans.values())
+    return SweetSpot(
+        tilts=counts,
+        curves=curves,
+        allowed=allowed,
+        best_tilts=counts[int(np.argmax(np.where(allowed, scores, -1.0)))],
+        best_without_limits=counts[int(np.argmax(scores))],
+    )
+
+
+def label(design: Design) -> str:
+    """Return the name of a design's scheme, as one would say it."""
+    scheme = design.scheme
+    if isinstance(scheme, Unidirectional):
+        return "unidirectional"
+    if isinstance(scheme, Bidirectional):
+        return f"bidirectional from {scheme.start_deg:g}°"
+    if isinstance(scheme, DoseSymmetric):
+        return f"dose-symmetric by {scheme.group}" + ("" if scheme.order == "serialem" else f" ({scheme.order})")
+    return scheme.kind
+
+
+def _family(candidate: Candidate) -> str:
+    """Return what a candidate competes as: bidirectional series from any start are one family."""
+    return candidate.label.split(" from ")[0]
+
+
+def _fewest_frames(search: _Search, best: Candidate) -> Candidate:
+    """Return the best design with the fewest frames that cost it nothing: they fill the disk."""
+    first = len(search.found)
+    search.run(frame_counts(best.design), lambda: None)
+    kept = _kept([best, *search.found[first:]])
+    enough = (1 - _NOTHING) * max(one.score for one in kept)
+    return min((one for one in kept if one.score >= enough), key=lambda one: one.design.plan()[0].frames)
+
+
+def _kept(found: Iterable[Candidate]) -> list[Candidate]:
+    return [one for one in found if one.breaks is None]
+
+
+def _refused(found: Iterable[Candidate]) -> dict[str, int]:
+    names = [one.breaks for one in found if one.breaks]
+    return {name: names.count(name) for name in sorted(set(names))}
+
+
+def _gains(best: Candidate, search: _Search) -> dict[str, float]:
+    plan = best.design.plan()
+    gains = {name: search.objective.score(predict(plan, terms)) / best.score - 1 for name, terms in _COSTS.items()}
+    if search.objective.max_minutes is not None:
+        in_time = (one for one in search.found if one.breaks in (None, "time"))
+        gains["time"] = max(0.0, max(one.score for one in in_time) / best.score - 1)
+    return gains
+
+
+def _flatness(found: Sequence[Candidate], best: Candidate, within: float) -> Flatness:
+    close = [one for one in _kept(found) if one.score >= (1 - within) * best.score]
+
+    def ends(values: Iterable[float]) -> tuple[float, float]:
+        listed = list(values)
+        return min(listed), max(listed)
+
+    tilts = [one.tilts for one in close]
+    return Flatness(
+        within=within,
+        designs=len(close),
+        tilts=(min(tilts), max(tilts)),
+        half_range_deg=ends(one.half_range_deg for one in close),
+        step_deg=ends(one.step_deg for one in close),
+        schemes=tuple(dict.fromkeys(one.label for one in sorted(close, key=lambda one: -one.score))),
+    )
+
+
+def _slab_crowther_A(prediction: Prediction) -> float:
+    gap_deg = float(np.diff(np.sort(prediction.plan.design.slab.slab_deg)).max())
+    return crowther_A(float(prediction.thickness_A.max()), gap_deg)
+
+
+def _nothing_left(found: Sequence[Candidate], objective: Objective) -> InputError:
+    if not found:
+        return InputError("No design fits the stage and the pre-tilt: nothing was tried.", "Check the stage's limits.")
+    counts = ", ".join(f"{count} by {name}" for name, count in _refused(found).items())
+    quickest = min(one.minutes for one in found)
+    return InputError(
+        f"None of {len(found)} designs keeps to the limits: refused were {counts} (the quickest takes "
+        f"{quickest:.1f} minutes).",
+        "Allow more of what refused most.",
+    )
