@@ -8,12 +8,7 @@ from pydantic import Field
 from scipy.optimize import least_squares
 
 from eucentric.core import Angstrom, Degrees, InputError, Record
-
-MEAN_FREE_PATH_A = 3150.0
-"""Inelastic mean free path of vitreous ice at 300 kV; disputed, see `MEAN_FREE_PATH_RANGE_A`."""
-
-MEAN_FREE_PATH_RANGE_A = (2110.0, 3950.0)
-"""Smallest and largest published mean free path of vitreous ice at 300 kV (4 % of it is one tilt's error)."""
+from eucentric.optics import MEAN_FREE_PATH_A, MEAN_FREE_PATH_RANGE_A
 
 LARGEST_PRE_TILT_DEG = 20.0
 """A lamella is milled at 8 to 15°; a slab beyond 20° would rather be a fold."""

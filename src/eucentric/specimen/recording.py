@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from eucentric.core import Alignment, Angstrom, Record, Tilt, TiltAlignment, TiltSeries, stream
+from eucentric.optics import MEAN_FREE_PATH_A
 from eucentric.specimen.phantom import Phantom, project
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -28,7 +29,7 @@ class Imaging(Record):
 
     exposure_e_A2: Positive = 3.0
     thickness_A: Annotated[Angstrom, Field(ge=0)] = 1500.0
-    mean_free_path_A: Positive = 3150.0  # vitreous ice at 300 kV; published values run from 2110 to 3950
+    mean_free_path_A: Positive = MEAN_FREE_PATH_A
     contrast_per_A: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 4e-4  # a ribosome: some 6 to 10 %
     voltage_kV: Positive = 300.0
 

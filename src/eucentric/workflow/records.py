@@ -7,6 +7,7 @@ from pydantic import Field
 
 from eucentric.assessment import FSC, Sharpness, ThicknessFit
 from eucentric.core import Angstrom, Record, TiltSeries
+from eucentric.optics import MEAN_FREE_PATH_A
 from eucentric.processing.alignment import AlignmentResult, AlignSettings
 from eucentric.processing.reconstruction import ReconstructSettings
 
@@ -16,7 +17,7 @@ class ProcessSettings(Record):
 
     align: AlignSettings = AlignSettings()
     reconstruct: ReconstructSettings = ReconstructSettings()
-    mean_free_path_A: Annotated[Angstrom, Field(gt=0)] = 3150.0
+    mean_free_path_A: Annotated[Angstrom, Field(gt=0)] = MEAN_FREE_PATH_A
 
 
 class StageOutcome(Record):
