@@ -12,6 +12,8 @@ from eucentric.io.mdoc import MdocSection, MdocSeries, read_mdoc
 from eucentric.io.mdoc_findings import Finding, FindingName
 from eucentric.io.mrc import MrcImage, open_mrc
 from eucentric.io.mrc_writer import write_mrc
+from eucentric.io.plan_csv import write_plan_csv
+from eucentric.io.plans import plan_schema, read_plan, write_plan
 from eucentric.io.series import LoadedSeries, load_series
 from eucentric.io.tables import TiltRow, read_tilt_table, write_tilt_table
 
@@ -27,15 +29,19 @@ __all__ = [
     "format_excluded",
     "load_series",
     "open_mrc",
+    "plan_schema",
     "read_alignment",
     "read_angles",
     "read_imod_alignment",
     "read_mdoc",
+    "read_plan",
     "read_tilt_table",
     "read_xf",
     "write_alignment",
     "write_angles",
     "write_mrc",
+    "write_plan",
+    "write_plan_csv",
     "write_tilt_table",
     "write_tlt",
     "write_xf",

@@ -1,0 +1,257 @@
+"""Our own file of a plan, YAML or JSON: the design that decides everything, and its exposures as a table to read."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from eucentric.core import FormatError, InputError, write_text
+from eucentric.design import Exposure, Plan, describe
+from eucentric.io._text import read_text
+
+_KIND = "a plan"
+_HEAD = """\
+# A plan of a tilt series, made by `eucentric design`.
+# `design` decides everything: change it there. `exposures` follows from it, in the order of acquisition, and is here
+# to be read: leave it out of a file of your own, or let it match.
+# Angles in degrees (the stage's), exposures in e/Å², defocus in Å, underfocus positive.
+"""
+_DECIMALS = {"tilt_deg": 4, "exposure_e_A2": 6, "pre_exposure_e_A2": 6, "defocus_A": 4}
+_DEEPEST = 50  # levels of nesting; a plan has five, and libyaml overruns its stack at some ten thousand
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write a plan; the suffix says the format, .yaml, .yml or .json.
+
+    Every field of the design is written, its numbers exactly. Those of the table of exposures are rounded, as
+    `read_plan` works them out again.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another.
+    OutputError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    write_text(path, _as_json(plan) if _is_json(path) else _as_yaml(plan))
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan, from YAML or JSON as its suffix says; `exposures` may be left out of the file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened, or its suffix is neither .yaml, .yml nor .json.
+    FormatError
+        If it is not YAML or JSON, names a key twice, holds something that is no number of ours, a design that
+        cannot be, or exposures that are not those of its design.
+
+    Warns
+    -----
+    FormatWarning
+        `not-utf8`: the file was read as Windows-1252.
+    """
+    path = Path(path)
+    is_json = _is_json(path)
+    text = read_text(path, _KIND)
+    lines: _Lines = {}
+    values = _from_json(path, text) if is_json else _from_yaml(path, text, lines)
+    if not isinstance(values, dict):
+        raise FormatError(
+            f"{path}: a plan is a mapping with the keys design and exposures; this is {_a_kind(values)}.",
+            "Write one with `eucentric design`.",
+        )
+    _check_values(path, values, (), lines)
+    try:
+        return Plan.model_validate(values)
+    except ValidationError as error:
+        where = _at(path, _line_of(error, lines))
+        raise FormatError(f"{where}: {describe(error, _from_the_top)}", "Mend that field.") from error
+
+
+def plan_schema() -> dict[str, Any]:
+    """Return the JSON schema (2020-12) of the file, for editors and other programs."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Plan.model_json_schema(),
+        "title": "Plan of a tilt series",
+    }
+
+
+def _is_json(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix not in (".yaml", ".yml", ".json"):
+        raise InputError(
+            f"{path}: the suffix {suffix or 'is missing and'} does not say what kind of plan this is.",
+            "Name a file that ends in .yaml, .yml or .json.",
+        )
+    return suffix == ".json"
+
+
+# Writing
+
+
+def _as_json(plan: Plan) -> str:
+    table = ",\n".join(f"    {json.dumps(dict(_row(exposure)))}" for exposure in plan)
+    design = json.dumps(plan.design.model_dump(mode="json"), indent=2).replace("\n", "\n  ")
+    return f'{{\n  "design": {design},\n  "exposures": [\n{table}\n  ]\n}}\n'
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style, but for lists, which are short numbers and read better on one line."""
+
+
+_Dumper.add_representer(list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, True))
+
+
+def _as_yaml(plan: Plan) -> str:
+    design = {"design": plan.design.model_dump(mode="json")}
+    rows = [[(name, json.dumps(value)) for name, value in _row(exposure)] for exposure in plan]
+    widths = [max(len(cell) for _, cell in column) for column in zip(*rows, strict=True)]
+    table = "".join(
+        f"- {{{', '.join(f'{name}: {cell:>{width}}' for (name, cell), width in zip(row, widths, strict=True))}}}\n"
+        for row in rows
+    )
+    dumped = yaml.dump(design, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    return f"{_HEAD}{dumped}exposures:\n{table}"
+
+
+def _row(exposure: Exposure) -> list[tuple[str, float]]:
+    return [(name, _rounded(name, getattr(exposure, name))) for name in Exposure.model_fields]
+
+
+def _rounded(name: str, value: float) -> float:
+    if name not in _DECIMALS:
+        return value
+    return round(value, _DECIMALS[name]) + 0.0 or value + 0.0  # what would round to 0 is kept; no minus before a zero
+
+
+# Reading
+
+_Place = tuple[str | int, ...]
+_Lines = dict[_Place, int]  # the line, from 1, of every key and item of a YAML file
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen at run time
+    """YAML 1.1 with the numbers of 1.2: 1e5 is a number here too."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def _from_yaml(path: Path, text: str, lines: _Lines) -> object:
+    try:
+        _check_shape(path, text)
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            _note_lines(path, node, (), lines)
+            return loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = " ".join(str(error.problem or error.context).split())
+        raise FormatError(f"{_at(path, mark.line + 1 if mark else None)}: not YAML ({what}).", "Mend it.") from error
+    except (yaml.YAMLError, ValueError) as error:  # characters that YAML forbids; dates and numbers that are none
+        what = " ".join(str(error).split())[:200]
+        raise FormatError(f"{path}: not YAML ({what}).", "Mend the file, or write it again.") from error
+
+
+def _check_shape(path: Path, text: str) -> None:
+    """Refuse, from the flat stream of events, what would be too deep or too large once composed."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else None
+        if isinstance(event, yaml.AliasEvent):
+            raise FormatError(f"{_at(path, line)}: an alias (*name) stands for a value.", "Write the value there.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise FormatError(f"{_at(path, line)}: nested too deeply for {_KIND}.", "Name the right file.")
+
+
+def _note_lines(path: Path, node: yaml.Node | None, place: _Place, lines: _Lines) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for at, item in enumerate(node.value):
+            lines[*place, at] = item.start_mark.line + 1
+            _note_lines(path, item, (*place, at), lines)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here, line = (*place, str(key.value)), key.start_mark.line + 1
+            if here in lines:
+                raise _twice(path, line, str(key.value))
+            lines[here] = line
+            _note_lines(path, value, here, lines)
+
+
+def _from_json(path: Path, text: str) -> object:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in values:
+                raise _twice(path, None, key)
+            values[key] = value
+        return values
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        raise FormatError(f"{_at(path, error.lineno)}: not JSON ({error.msg}).", "Mend it.") from error
+    except (ValueError, RecursionError) as error:  # a whole number of thousands of digits; brackets without end
+        raise FormatError(f"{path}: not JSON of {_KIND} ({error}).", "Name the right file.") from error
+
+
+def _check_values(path: Path, values: object, place: _Place, lines: _Lines) -> None:
+    """Refuse what pydantic would let through: numbers that are none, and yes for 1."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            _check_values(path, value, (*place, str(key)), lines)
+    elif isinstance(values, list):
+        for at, value in enumerate(values):
+            _check_values(path, value, (*place, at), lines)
+    elif isinstance(values, bool) or (isinstance(values, float) and not math.isfinite(values)):
+        shown = str(values).lower()
+        raise FormatError(f"{_at(path, lines.get(place))}: {_dotted(place)} is {shown}.", "Give a number there.")
+
+
+def _line_of(error: ValidationError, lines: _Lines) -> int | None:
+    """Return the line of the first error: of its field, or of the innermost one around it that the file has."""
+    first = error.errors()[0]
+    context, place = first.get("ctx", {}), first["loc"]
+    if first["type"] == "impossible":
+        place = tuple(int(p) if p.isdigit() else p for p in re.split(r"[.\[\]]+", _from_the_top(context["field"])))
+    elif first["type"] == "unknown":
+        place = (*place, context["name"].strip("'"))
+    found: _Place = ()
+    for part in place:  # a part that the file has not is a kind, which pydantic puts into the path
+        found = (*found, part) if (*found, part) in lines else found
+    return lines.get(found)
+
+
+def _from_the_top(field: str) -> str:
+    """Return a dotted field from the top of the file; those of a design count from the design."""
+    return field if not field or re.split(r"[.\[]", field)[0] in Plan.model_fields else f"design.{field}"
+
+
+def _dotted(place: _Place) -> str:
+    return ".".join(str(part) for part in place) or "the file"
+
+
+def _at(path: Path, line: int | None) -> str:
+    return f"{path}, line {line}" if line else f"{path}"
+
+
+def _twice(path: Path, line: int | None, key: str) -> FormatError:
+    return FormatError(f"{_at(path, line)}: the key {key[:40]!r} stands twice.", "Leave one of them out.")
+
+
+def _a_kind(values: object) -> str:
+    return {list: "a list", str: "text", type(None): "empty"}.get(type(values), "a single value")
