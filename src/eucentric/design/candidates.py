@@ -38,10 +38,13 @@ def candidates(base: Design, total_e_A2: float, space: SearchSpace) -> Iterator[
     policies = [weighting(times, total_e_A2) for times in space.times_at_60]
     frames: list[FramePolicy] = [FrameCount(frames=count) for count in space.frames]
     frames = frames or [base.frames]
+    seen = set()
     for half, step in product(space.half_ranges_deg, space.steps_deg):
         for scheme in _schemes(base, half, step, space):
-            for policy, frame in product(policies, frames):
-                yield base.replace(scheme=scheme, exposure=policy, frames=frame)
+            if (key := scheme.model_dump_json()) not in seen:  # whole steps can make two ranges one
+                seen.add(key)
+                for policy, frame in product(policies, frames):
+                    yield base.replace(scheme=scheme, exposure=policy, frames=frame)
 
 
 def neighbours(best: Design, total_e_A2: float, space: SearchSpace) -> Iterator[Design]:

@@ -58,7 +58,8 @@ class Summary(Record):
     tilts, exposure_e_A2
         How many, and their sum.
     missing_wedge_fraction, elongation
-        Share of Fourier space beyond the range, and how much longer along the beam a point appears.
+        Share of Fourier space beyond the range, and how much longer along the beam a point appears (none where a
+        single tilt says nothing of it).
     crowther_A
         Resolution to which the object, or the slab where no diameter is given, is sampled without gaps.
     reversals, stage_travel_deg, duration_s
@@ -84,7 +85,7 @@ class Summary(Record):
     tilts: int
     exposure_e_A2: float
     missing_wedge_fraction: float
-    elongation: float
+    elongation: float | None
     crowther_A: float
     reversals: int
     stage_travel_deg: float
@@ -175,7 +176,7 @@ class Prediction:
             tilts=len(plan),
             exposure_e_A2=float(sum(exposure.exposure_e_A2 for exposure in plan)),
             missing_wedge_fraction=missing_wedge_fraction(low, high),
-            elongation=elongation((high - low) / 2),
+            elongation=elongation((high - low) / 2) if high > low else None,
             crowther_A=crowther_A(extent_A, gap_deg),
             reversals=self.clock.reversals,
             stage_travel_deg=self.clock.stage_travel_deg,

@@ -49,17 +49,16 @@ class _Ranged(DesignRecord):
 
 
 class Unidirectional(_Ranged):
-    """From one end of the range to the other; the increments count from 0°, so that both sides are alike."""
+    """From one end of the range, exactly, up to the other."""
 
     kind: Literal["unidirectional"] = "unidirectional"
     first: Side = "negative"
 
     def angles_deg(self) -> tuple[float, ...]:
         """Return the angles in the order of acquisition."""
-        middle = min(max(0.0, self.min_deg), self.max_deg)
-        below, above = self._sides(middle)
-        rising = (*below[::-1], middle, *above)
-        return rising if self.first == "negative" else rising[::-1]
+        ends = (self.min_deg, self.max_deg)
+        start, end = ends if self.first == "negative" else ends[::-1]
+        return (start, *angles_between(start, end, self.increment))
 
 
 class Bidirectional(_Ranged):

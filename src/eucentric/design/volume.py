@@ -62,20 +62,20 @@ def volume_ssnr(
     thickness_A, diameter_A
         The slab, or, where given, the object to be sampled.
     gapless
-        Spread what each tilt measured evenly to half-way to its neighbours, as ever finer sampling would: what is
-        lost to gaps is the difference.
+        Spread what each tilt measured evenly to half-way to its neighbours where its section ends before, as finer
+        sampling would: what is lost to gaps is the difference.
     """
     rising = np.argsort(slab_deg, kind="stable")
     angles = np.deg2rad(slab_deg[rising])
     extent_A = thickness_A / np.cos(angles) if diameter_A is None else np.full(len(angles), float(diameter_A))
     nodes, weights = np.polynomial.legendre.leggauss(_LATITUDES)
     across = np.sqrt(1 - (0.5 * (nodes + 1)) ** 2)  # the share of k across the tilt axis
-    integrate = _spread if gapless else _directions
-    bits, first, second = integrate(
+    bits, first, second = _directions(
         np.asarray(k, dtype=float),
         np.ascontiguousarray(information[rising].T),
         angles,
         extent_A,
+        _to_neighbours(angles) if gapless else np.zeros_like(angles),
         across,
         0.5 * weights,
     )
@@ -95,34 +95,38 @@ def ssnr_map(
     return out
 
 
-def _spread(
-    k: Array, information: Array, angles: Array, extent_A: Array, across: Array, weights: Array
-) -> tuple[Array, Array, Array]:
-    """Integrate over directions what was measured, each section as wide as the space between tilts."""
-    steps = np.diff(angles) if len(angles) > 1 else np.array([np.pi])
-    cells = 0.5 * (np.concatenate([steps[:1], steps]) + np.concatenate([steps, steps[-1:]]))
-    half = np.arcsin(np.minimum(1.0, 1 / (2 * extent_A * k[:, None, None] * across[:, None])))  # (m, nodes, n)
-    known = information[:, None, :] * np.minimum(2 * half, np.pi) / cells
-    share = weights[:, None] * cells / np.pi
-    return (
-        (share * np.log2(1 + known)).sum(axis=(1, 2)),
-        (share * known).sum(axis=(1, 2)),
-        (share * known * known).sum(axis=(1, 2)),
-    )
+def _to_neighbours(angles: Array) -> Array:
+    """Return half the way to the farther neighbour of each angle (rising, rad); half a circle for a lone one."""
+    steps = np.diff(angles)
+    if not len(steps):
+        return np.array([np.pi / 2])
+    return np.asarray(0.5 * np.maximum(np.concatenate([steps[:1], steps]), np.concatenate([steps, steps[-1:]])))
+
+
+@compiled()
+def _sort(places: Array, owners: NDArray[np.int64], count: int) -> None:
+    """Sort by insertion: edges come in the order of the tilts, or nearly so."""
+    for i in range(1, count):
+        place, owner = places[i], owners[i]
+        j = i - 1
+        while j >= 0 and places[j] > place:
+            places[j + 1], owners[j + 1] = places[j], owners[j]
+            j -= 1
+        places[j + 1], owners[j + 1] = place, owner
 
 
 @compiled()
 def _directions(
-    k: Array, information: Array, angles: Array, extent_A: Array, across: Array, weights: Array
+    k: Array, information: Array, angles: Array, extent_A: Array, least: Array, across: Array, weights: Array
 ) -> tuple[Array, Array, Array]:
     """Integrate over directions exactly: between the edges of sections, the sum of what they hold is constant.
 
-    Edges come in the order of the tilts, since a section's edge moves on with its tilt, so that two sorted lists are
-    merged; the circle of directions has half a turn.
+    The edges where sections begin and those where they end are merged, each in order; the circle of directions has
+    half a turn. A section narrower than `least` to each side is spread as far, and holds less in each direction.
     """
     frequencies, tilts = information.shape
     bits, first, second = np.zeros(frequencies), np.zeros(frequencies), np.zeros(frequencies)
-    half = np.empty(tilts)
+    half, own = np.empty(tilts), np.empty(tilts)
     starts, ends = np.empty(tilts), np.empty(tilts)
     start_of, end_of = np.empty(tilts, np.int64), np.empty(tilts, np.int64)
     for at in range(frequencies):
@@ -130,27 +134,32 @@ def _directions(
             level = 0.0
             for j in range(tilts):
                 inverse = 2 * extent_A[j] * k[at] * across[node]
-                half[j] = math.asin(1 / inverse) if inverse > 1 else math.inf
-                if half[j] == math.inf:
-                    level += information[at, j]
+                section = math.asin(1 / inverse) if inverse > 1 else math.pi / 2
+                half[j] = max(section, least[j])
+                own[j] = information[at, j] * section / half[j]
+                if half[j] > 0.999999 * math.pi / 2:  # it holds every direction
+                    half[j] = -1.0
+                    level += own[j]
                 elif angles[j] - half[j] < -math.pi / 2 or angles[j] + half[j] > math.pi / 2:
-                    level += information[at, j]  # this section holds the direction where the circle is cut
+                    level += own[j]  # this section holds the direction where the circle is cut
             count = 0
             for wrapped in range(2):  # those not wrapped first, for order
                 for j in range(tilts):
                     start = angles[j] - half[j]
-                    if half[j] < math.inf and (start < -math.pi / 2) == (wrapped == 1):
+                    if half[j] > 0 and (start < -math.pi / 2) == (wrapped == 1):
                         starts[count] = start + math.pi * wrapped
                         start_of[count] = j
                         count += 1
+            _sort(starts, start_of, count)
             count = 0
             for wrapped in range(1, -1, -1):
                 for j in range(tilts):
                     end = angles[j] + half[j]
-                    if half[j] < math.inf and (end > math.pi / 2) == (wrapped == 1):
+                    if half[j] > 0 and (end > math.pi / 2) == (wrapped == 1):
                         ends[count] = end - math.pi * wrapped
                         end_of[count] = j
                         count += 1
+            _sort(ends, end_of, count)
             here = -math.pi / 2
             opened, closed = 0, 0
             share = weights[node] / math.pi
@@ -170,10 +179,10 @@ def _directions(
                     second[at] += width * known * known
                 here = max(here, following)
                 if closes:
-                    level -= information[at, end_of[closed]]
+                    level -= own[end_of[closed]]
                     closed += 1
                 elif opens:
-                    level += information[at, start_of[opened]]
+                    level += own[start_of[opened]]
                     opened += 1
                 else:
                     break

@@ -68,7 +68,7 @@ def summary_lines(prediction: "Prediction") -> list[str]:
     lines = [
         f"{s.tilts} tilts, {s.exposure_e_A2:.1f} e/Å² in {s.duration_s / 60:.1f} min; the stage moves "
         f"{s.stage_travel_deg:.0f}° and turns back {s.reversals} times",
-        f"missing wedge {s.missing_wedge_fraction:.1%}, elongation {s.elongation:.2f}, {sampled} sampled to "
+        f"missing wedge {s.missing_wedge_fraction:.1%}, elongation {_elongation(s)}, {sampled} sampled to "
         f"{s.crowther_A:.0f} Å (Crowther)",
         f"information {s.information_bits / 1e6:.2f} Mbit/µm² ({low:.2f} to {high:.2f} if the mean free path "
         f"is {paths} Å), {s.worth / 1e6:.2f} weighted by the directions measured",
@@ -90,7 +90,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("stage travel, °", "{s.stage_travel_deg:.0f}"),
     ("reversals", "{s.reversals}"),
     ("missing wedge", "{s.missing_wedge_fraction:.1%}"),
-    ("elongation", "{s.elongation:.2f}"),
+    ("elongation", "{elongation}"),
     ("sampled to, Å", "{s.crowther_A:.0f}"),
     ("information, Mbit/µm²", "{bits:.3f}"),
     ("weighted by directions", "{worth:.3f}"),
@@ -114,8 +114,13 @@ def print_comparison(summaries: "Mapping[str, Summary]") -> None:
     _standard_output().print(table)
 
 
+def _elongation(s: "Summary") -> str:
+    return "without end" if s.elongation is None else f"{s.elongation:.2f}"
+
+
 def _extra(s: "Summary") -> dict[str, Any]:
     return {
+        "elongation": _elongation(s),
         "minutes": s.duration_s / 60,
         "bits": s.information_bits / 1e6,
         "worth": s.worth / 1e6,
