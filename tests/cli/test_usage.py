@@ -11,7 +11,7 @@ from command_line import run as run
 from eucentric import __version__
 from eucentric.cli import main
 
-VERBS = ["demo", "process", "reconstruct"]
+VERBS = ["demo", "design", "process", "reconstruct"]
 
 
 def test_the_version_and_the_verbs_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,7 +28,8 @@ def test_every_verb_explains_itself_with_an_example(verb: str, capsys: pytest.Ca
     out = capsys.readouterr().out
     assert "Example: " in out
     assert f"eucentric {verb}" in out.split("Example: ")[1]
-    assert all(option in out for option in ("--output", "--json", "--device"))
+    assert all(option in out for option in ("--output", "--json"))
+    assert ("--device" in out) == (verb != "design")  # nothing of a design is worth a GPU
 
 
 @pytest.mark.parametrize(

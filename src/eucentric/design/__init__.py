@@ -1,6 +1,7 @@
 """The design of a tilt series: which lines of sight the exposure is spent on, and what each design will yield."""
 
 from eucentric.design.candidates import SearchSpace
+from eucentric.design.fractionation import SweetSpot, sweet_spot
 from eucentric.design.geometry import (
     TargetMove,
     TiltedSlab,
@@ -19,16 +20,8 @@ from eucentric.design.increments import (
     angles_between,
 )
 from eucentric.design.instrument import Alignability, Camera, Routine, Specimen, Stage
-from eucentric.design.optimise import (
-    Candidate,
-    Flatness,
-    Objective,
-    Optimum,
-    SweetSpot,
-    label,
-    optimise,
-    sweet_spot,
-)
+from eucentric.design.objective import Objective
+from eucentric.design.optimiser import Candidate, Flatness, Optimum, label, optimise
 from eucentric.design.plan import Design, Exposure, Plan
 from eucentric.design.policies import (
     ConstantDefocus,

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,12 +21,12 @@ class TiltedSlab:
     thickness_A: float
     mean_free_path_A: float
 
-    @property
+    @cached_property
     def path_A(self) -> Array:
         """Path of the beam through the slab at each tilt."""
         return path_A(self.thickness_A, self.slab_deg)
 
-    @property
+    @cached_property
     def transmission(self) -> Array:
         """Zero-loss share of the beam that passes at each tilt."""
         return transmission(self.path_A, self.mean_free_path_A)

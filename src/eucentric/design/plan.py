@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Self, overload
 
 import numpy as np
@@ -82,7 +83,7 @@ class Design(DesignRecord):
         )
         return self
 
-    @property
+    @cached_property
     def slab(self) -> TiltedSlab:
         """The slab at each tilt, in the order of acquisition."""
         slab_deg = np.array(self.scheme.angles_deg())
@@ -98,7 +99,7 @@ class Design(DesignRecord):
         place, scheme = (
             ("scheme.rest", self.scheme.rest) if isinstance(self.scheme, Hybrid) else ("scheme", self.scheme)
         )
-        for name, end in (("min_deg", float(slab.slab_deg.min())), ("max_deg", float(slab.slab_deg.max()))):
+        for name, end in (("max_deg", float(slab.slab_deg.max())), ("min_deg", float(slab.slab_deg.min()))):
             if not limits[0] - 1e-6 <= end + pre_tilt <= limits[1] + 1e-6:
                 less = f", less the pre-tilt of {pre_tilt:g}" if pre_tilt else ""
                 permitted = f"{limits[0] - pre_tilt:g} to {limits[1] - pre_tilt:g}"

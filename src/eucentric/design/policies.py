@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 class _Shaped(DesignRecord):
     """What policies with a shape over tilt share: either the total, or the exposure of an untilted image."""
 
+    kind: str = ""  # each policy's own; declared here to stand first in a file
     total_e_A2: Exposure | None = None
     untilted_e_A2: Exposure | None = None
 

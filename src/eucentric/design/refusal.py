@@ -1,6 +1,7 @@
 """How a design refuses what cannot be: the field, its value, what is permitted, and what was perhaps meant."""
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -8,6 +9,8 @@ from pydantic import ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from eucentric.core import Record
+
+_FIELD = re.compile(r"\b[a-z]+(?:\.[a-z]\w*)+")  # a dotted field in a sentence
 
 
 class DesignRecord(Record):
@@ -19,7 +22,7 @@ class DesignRecord(Record):
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         kind = cls.model_fields.get("kind")
-        if kind is not None and isinstance(kind.default, str):
+        if kind is not None and isinstance(kind.default, str) and kind.default:
             DesignRecord.kinds.add(kind.default)
 
     @model_validator(mode="before")
@@ -59,7 +62,8 @@ def _sentence(error: ErrorDetails, called: Callable[[str], str]) -> str:
     context: dict[str, Any] = error.get("ctx", {})
     place = ".".join(str(part) for part in error["loc"] if part not in DesignRecord.kinds)
     if error["type"] == "impossible":
-        return f"{called(context['field'])} is {context['value']}; permitted: {context['permitted']}."
+        permitted = _FIELD.sub(lambda match: called(match.group()), context["permitted"])
+        return f"{called(context['field'])} is {context['value']}; permitted: {permitted}."
     if error["type"] == "unknown":
         return f"{called(place)}: {error['msg']}" if place else error["msg"]
     if error["type"] in ("union_tag_invalid", "literal_error"):

@@ -23,6 +23,7 @@ SMALLEST_STEP_DEG = 0.01
 class _Ranged(DesignRecord):
     """What schemes with a range share: its two ends and the increment."""
 
+    kind: str = ""  # each scheme's own; declared here to stand first in a file
     min_deg: Angle = -60.0
     max_deg: Angle = 60.0
     increment: Increment = ConstantIncrement()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric.core.jit import compiled
+from eucentric.core.jit import compiled, parallel_range
 
 Array = NDArray[np.float64]
 
@@ -115,7 +115,7 @@ def _sort(places: Array, owners: NDArray[np.int64], count: int) -> None:
         places[j + 1], owners[j + 1] = place, owner
 
 
-@compiled()
+@compiled(parallel=True)
 def _directions(
     k: Array, information: Array, angles: Array, extent_A: Array, least: Array, across: Array, weights: Array
 ) -> tuple[Array, Array, Array]:
@@ -126,10 +126,10 @@ def _directions(
     """
     frequencies, tilts = information.shape
     bits, first, second = np.zeros(frequencies), np.zeros(frequencies), np.zeros(frequencies)
-    half, own = np.empty(tilts), np.empty(tilts)
-    starts, ends = np.empty(tilts), np.empty(tilts)
-    start_of, end_of = np.empty(tilts, np.int64), np.empty(tilts, np.int64)
-    for at in range(frequencies):
+    for at in parallel_range(frequencies):
+        half, own = np.empty(tilts), np.empty(tilts)
+        starts, ends = np.empty(tilts), np.empty(tilts)
+        start_of, end_of = np.empty(tilts, np.int64), np.empty(tilts, np.int64)
         for node in range(len(across)):
             level = 0.0
             for j in range(tilts):

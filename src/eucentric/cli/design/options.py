@@ -294,6 +294,9 @@ def _set_scheme(values: dict[str, Any], options: SchemeOptions) -> None:
     if options.angles is not None:
         values["scheme"] = {"kind": "explicit", "tilts_deg": _angles(options)}
         return
+    made_by = {"explicit": "--angles FILE", "hybrid": "--untilted-exposure, beside any scheme"}
+    if options.scheme in made_by and options.scheme != values["scheme"]["kind"]:
+        raise UsageError(f"--scheme {options.scheme} is made with {made_by[options.scheme]}.")
     scheme = values["scheme"]
     if scheme["kind"] == "hybrid" and options.untilted_exposure is not None:
         scheme = scheme["rest"]

@@ -9,8 +9,10 @@ from rich.table import Table
 if TYPE_CHECKING:
     from eucentric.design import Optimum, Prediction, Summary
 
-COLUMNS = ("order", "tilt", "e/Å²", "before", "frames", "defocus", "path", "passes", "counts", "SNR", "error", "clock")
-UNITS = ("", "°", "", "e/Å²", "", "µm", "Å", "", "e/px", "", "Å", "min:s")
+_COLUMNS = (
+    "order", "tilt °", "e/Å²", "before", "frames", "µm", "path Å", "passes", "e/px", "SNR", "error Å", "clock",
+)  # fmt: skip
+"""Defocus in µm, counts in e/px; the error is that of placing the image, rms along each axis."""
 
 
 def exposures_json(prediction: "Prediction") -> list[dict[str, Any]]:
@@ -34,9 +36,9 @@ def exposures_json(prediction: "Prediction") -> list[dict[str, Any]]:
 
 def print_plan(prediction: "Prediction") -> None:
     """Print a plan's exposures and its summary on standard output."""
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for name, unit in zip(COLUMNS, UNITS, strict=True):
-        table.add_column(f"{name}\n[dim]{unit}[/]", justify="right", no_wrap=True)
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")  # a terminal of 80 columns holds it
+    for name in _COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
     for i, exposure in enumerate(prediction.plan):
         seconds = float(prediction.clock.start_s[i])
         table.add_row(
@@ -141,8 +143,9 @@ def print_optimum(optimum: "Optimum") -> None:
         soft_wrap=True,
     )
     refused = ", ".join(f"{count} by {name}" for name, count in optimum.refused.items())
-    out.print(f"best of {optimum.tried} designs{f' ({refused} refused)' if refused else ''}\n", soft_wrap=True)
-    table = Table(box=None, padding=(0, 1), header_style="bold", title="the best of each scheme", title_justify="left")
+    out.print(f"Best of {optimum.tried} designs{f' ({refused} refused)' if refused else ''}\n", soft_wrap=True)
+    out.print("[bold]The best of each scheme[/]")
+    table = Table(box=None, padding=(0, 1), header_style="bold")
     for name in ("scheme", "tilts", "range", "step", "min", "behind"):
         table.add_column(name, justify="left" if name == "scheme" else "right")
     for one in optimum.rivals:
@@ -153,10 +156,10 @@ def print_optimum(optimum: "Optimum") -> None:
         )  # fmt: skip
     out.print(table)
     gains = ", ".join(f"{name} {gain:+.0%}" for name, gain in sorted(optimum.gains.items(), key=lambda item: -item[1]))
-    out.print(f"\nlimited by {optimum.limited_by}; without each cost it would gain: {gains}", soft_wrap=True)
+    out.print(f"\n[bold]Limited by {optimum.limited_by}[/]; without each cost it would gain: {gains}", soft_wrap=True)
     for flat in optimum.flatness:
         out.print(
-            f"within {flat.within:.0%} of it: {flat.designs} designs, {_span(flat.tilts)} tilts, "
+            f"Within {flat.within:.0%} of it: {flat.designs} designs, {_span(flat.tilts)} tilts, "
             f"±{_span(flat.half_range_deg)}°, steps of {_span(flat.step_deg)}°; {_some(flat.schemes)}",
             soft_wrap=True,
         )
@@ -165,8 +168,8 @@ def print_optimum(optimum: "Optimum") -> None:
 
 def _print_sweet_spot(out: Console, optimum: "Optimum") -> None:
     spot, top = optimum.sweet_spot, optimum.best.score
-    title = "\nthe sweet spot: score over the number of tilts, the best design being 1"
-    table = Table(box=None, padding=(0, 1), header_style="bold", title=title, title_justify="left")
+    out.print("\n[bold]The sweet spot[/]: score over the number of tilts, the best design being 1")
+    table = Table(box=None, padding=(0, 1), header_style="bold")
     table.add_column("tilts", justify="right")
     for name in spot.curves:
         table.add_column(name, justify="right")

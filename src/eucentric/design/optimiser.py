@@ -2,83 +2,21 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
 
-from eucentric.core import SILENT, Angstrom, InputError, Record, Reporter
-from eucentric.design.candidates import SearchSpace, candidates, frame_counts, neighbours, with_tilts
-from eucentric.design.geometry import crowther_A, elongation
+from eucentric.core import SILENT, InputError, Record, Reporter
+from eucentric.design.candidates import SearchSpace, candidates, frame_counts, neighbours
+from eucentric.design.fractionation import SweetSpot, sweet_spot
+from eucentric.design.objective import COSTS, Objective
 from eucentric.design.plan import Design
-from eucentric.design.prediction import EVERYTHING, Prediction, Summary, Terms, predict
+from eucentric.design.prediction import Summary, predict
 from eucentric.design.schemes import Bidirectional, DoseSymmetric, Unidirectional
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 CLOSE = 0.01
 """Designs within this share of the best are as good as the best: the model is not known any better."""
 
 _NOTHING = 0.001  # a share of the score that nobody would store twice the frames for
-_SWEEP = (5, 7, 9, 11, 13, 17, 21, 25, 31, 35, 41, 49, 61, 71, 81, 101, 121, 151, 181, 241)
-_COSTS: dict[str, Terms] = {
-    "sampling": EVERYTHING.replace(sampling=False),
-    "alignability": EVERYTHING.replace(alignment=False),
-    "motion": EVERYTHING.replace(motion=False),
-    "transmission": EVERYTHING.replace(transmission=False),
-    "damage": EVERYTHING.replace(damage=False),
-}
-
-
-class Objective(Record):
-    """What is wanted, and within what.
-
-    Parameters
-    ----------
-    goal
-        `bits`: the most information about one volume, each frequency's times the share of directions that were
-        measured, to the power `isotropy`. `resolution`: the fewest particles to be averaged for `target_A`.
-    max_minutes, max_alignment_error_A, max_crowther_A, max_elongation
-        What a design must keep to; none where absent. Averaging by itself asks for few tilts of a narrow range;
-        but particles must be found first. So `resolution` has limits of its own where none are given: the slab
-        sampled to the particle's diameter, and an elongation up to 1.9 (±50°).
-    """
-
-    goal: Literal["bits", "resolution"] = "bits"
-    target_A: Annotated[Angstrom, Field(gt=0)] = 10.0
-    isotropy: Annotated[float, Field(ge=0, le=10)] = 1.0
-    max_minutes: Positive | None = None
-    max_alignment_error_A: Positive | None = 20.0
-    max_crowther_A: Positive | None = None
-    max_elongation: Positive | None = None
-
-    def for_specimen(self, design: Design) -> "Objective":
-        """Return the objective with the limits that its goal has by itself."""
-        if self.goal == "bits":
-            return self
-        specimen = design.specimen
-        return self.replace(
-            max_crowther_A=self.max_crowther_A or specimen.diameter_A or specimen.particle_diameter_A,
-            max_elongation=self.max_elongation or 1.9,
-        )
-
-    def score(self, prediction: Prediction) -> float:
-        """Return how good a design is; more is better."""
-        if self.goal == "bits":
-            return prediction.worth(self.isotropy)
-        particles = prediction.particles(self.target_A)
-        return 1 / particles if particles else 0.0
-
-    def broken_by(self, prediction: Prediction) -> str | None:
-        """Return the name of the first limit that a design does not keep to."""
-        slab_deg = np.sort(prediction.plan.design.slab.slab_deg)
-        limits: tuple[tuple[str, float | None, Callable[[], float]], ...] = (
-            ("time", self.max_minutes, lambda: prediction.clock.duration_s / 60),
-            ("alignability", self.max_alignment_error_A, lambda: float(prediction.alignment_error_A.max())),
-            ("sampling", self.max_crowther_A, lambda: _slab_crowther_A(prediction)),
-            ("missing wedge", self.max_elongation, lambda: elongation(float(slab_deg[-1] - slab_deg[0]) / 2)),
-        )
-        return next((name for name, most, value in limits if most is not None and value() > most), None)
 
 
 class Candidate(Record):
@@ -105,21 +43,6 @@ class Flatness(Record):
     schemes: tuple[str, ...]
 
 
-class SweetSpot(Record):
-    """The score over the number of tilts, at the best design's range and order.
-
-    `curves` holds it with everything counted, with perfect alignment, with gapless sampling, and with neither (and
-    no motion): by the dose fractionation theorem, the last is all but flat. `allowed` says which numbers keep to the
-    limits; `best_tilts` is the best of these, and `best_without_limits` the best of all.
-    """
-
-    tilts: tuple[int, ...]
-    curves: dict[str, tuple[float, ...]]
-    allowed: tuple[bool, ...]
-    best_tilts: int
-    best_without_limits: int
-
-
 class Optimum(Record):
     """The outcome of a search.
 
@@ -130,7 +53,7 @@ class Optimum(Record):
     summary
         What it will yield.
     rivals
-        The best of each scheme, best first; `behind` holds by what share each is worse than the winner.
+        The best of each scheme, the winner first; `behind` holds by what share each is worse than the winner.
     tried, refused
         Designs that were predicted, and how many of them each limit refused.
     gains
@@ -221,14 +144,14 @@ def optimise(
         search.run(grid, step)
     coarse = search.best()
     if coarse is None:
-        raise _nothing_left(search.found, objective)
+        raise _nothing_left(search.found)
     fine = list(neighbours(coarse.design, total_e_A2, space))
     with reporter.task("trying finer steps about the best", len(fine)) as step:
         search.run(fine, step)
     best = _fewest_frames(search, search.best() or coarse)
     by_family = {_family(one): one for one in sorted(_kept(search.found), key=lambda one: one.score)}
     by_family[_family(best)] = best
-    rivals = tuple(sorted(by_family.values(), key=lambda one: -one.score))
+    rivals = tuple(sorted(by_family.values(), key=lambda one: (one is not best, -one.score)))
     gains = _gains(best, search)
     return Optimum(
         objective=objective,
@@ -242,31 +165,6 @@ def optimise(
         limited_by=max(gains, key=lambda name: gains[name]),
         flatness=tuple(_flatness(search.found, best, within) for within in (CLOSE, 5 * CLOSE)),
         sweet_spot=sweet_spot(best.design, objective),
-    )
-
-
-def sweet_spot(design: Design, objective: Objective, tilts: Sequence[int] = _SWEEP) -> SweetSpot:
-    """Return the score over the number of tilts of a design, with and without what each tilt costs and gives."""
-    apart = {
-        "everything": EVERYTHING,
-        "perfect alignment": _COSTS["alignability"],
-        "gapless sampling": _COSTS["sampling"],
-        "neither": EVERYTHING.replace(sampling=False, alignment=False, motion=False),
-    }
-    wanted = sorted({*tilts, len(design.plan())})
-    made = {count: with_tilts(design, count) for count in wanted}
-    plans = {count: one.plan() for count, one in made.items() if one is not None}
-    curves = {
-        name: tuple(objective.score(predict(plan, terms)) for plan in plans.values()) for name, terms in apart.items()
-    }
-    counts, scores = tuple(plans), np.array(curves["everything"])
-    allowed = tuple(objective.broken_by(predict(plan)) is None for plan in plans.values())
-    return SweetSpot(
-        tilts=counts,
-        curves=curves,
-        allowed=allowed,
-        best_tilts=counts[int(np.argmax(np.where(allowed, scores, -1.0)))],
-        best_without_limits=counts[int(np.argmax(scores))],
     )
 
 
@@ -307,7 +205,7 @@ def _refused(found: Iterable[Candidate]) -> dict[str, int]:
 
 def _gains(best: Candidate, search: _Search) -> dict[str, float]:
     plan = best.design.plan()
-    gains = {name: search.objective.score(predict(plan, terms)) / best.score - 1 for name, terms in _COSTS.items()}
+    gains = {name: search.objective.score(predict(plan, terms)) / best.score - 1 for name, terms in COSTS.items()}
     if search.objective.max_minutes is not None:
         in_time = (one for one in search.found if one.breaks in (None, "time"))
         gains["time"] = max(0.0, max(one.score for one in in_time) / best.score - 1)
@@ -332,12 +230,7 @@ def _flatness(found: Sequence[Candidate], best: Candidate, within: float) -> Fla
     )
 
 
-def _slab_crowther_A(prediction: Prediction) -> float:
-    gap_deg = float(np.diff(np.sort(prediction.plan.design.slab.slab_deg)).max())
-    return crowther_A(float(prediction.thickness_A.max()), gap_deg)
-
-
-def _nothing_left(found: Sequence[Candidate], objective: Objective) -> InputError:
+def _nothing_left(found: Sequence[Candidate]) -> InputError:
     if not found:
         return InputError("No design fits the stage and the pre-tilt: nothing was tried.", "Check the stage's limits.")
     counts = ", ".join(f"{count} by {name}" for name, count in _refused(found).items())
