@@ -14,6 +14,7 @@ from eucentric.io.mrc import MrcImage, open_mrc
 from eucentric.io.mrc_writer import write_mrc
 from eucentric.io.plan_csv import write_plan_csv
 from eucentric.io.plans import plan_schema, read_plan, write_plan
+from eucentric.io.serialem_script import write_serialem_script
 from eucentric.io.series import LoadedSeries, load_series
 from eucentric.io.tables import TiltRow, read_tilt_table, write_tilt_table
 
@@ -42,6 +43,7 @@ __all__ = [
     "write_mrc",
     "write_plan",
     "write_plan_csv",
+    "write_serialem_script",
     "write_tilt_table",
     "write_tlt",
     "write_xf",
