@@ -12,6 +12,7 @@ from eucentric.io.mdoc import MdocSection, MdocSeries, read_mdoc
 from eucentric.io.mdoc_findings import Finding, FindingName
 from eucentric.io.mrc import MrcImage, open_mrc
 from eucentric.io.mrc_writer import write_mrc
+from eucentric.io.pacetomo import PacetomoSettings, PacetomoTarget, pacetomo_settings, write_pacetomo
 from eucentric.io.plan_csv import write_plan_csv
 from eucentric.io.plans import plan_schema, read_plan, write_plan
 from eucentric.io.serialem_script import write_serialem_script
@@ -25,11 +26,14 @@ __all__ = [
     "MdocSection",
     "MdocSeries",
     "MrcImage",
+    "PacetomoSettings",
+    "PacetomoTarget",
     "SectionHeader",
     "TiltRow",
     "format_excluded",
     "load_series",
     "open_mrc",
+    "pacetomo_settings",
     "plan_schema",
     "read_alignment",
     "read_angles",
@@ -41,6 +45,7 @@ __all__ = [
     "write_alignment",
     "write_angles",
     "write_mrc",
+    "write_pacetomo",
     "write_plan",
     "write_plan_csv",
     "write_serialem_script",
