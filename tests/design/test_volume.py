@@ -106,3 +106,27 @@ def test_the_map_shows_what_the_mean_averages() -> None:
     shown = ssnr_map(K, directions, information, slab_deg, 2000.0, None).mean(axis=0)
     half = np.array([section_half_width(float(k), slab_deg, 2000.0, None) for k in K]).T
     np.testing.assert_allclose(shown, (information * 2 * half / np.pi).sum(axis=0), rtol=0.03)
+
+
+@pytest.mark.parametrize("image_ssnr", [0.01, 0.1, 1.0, 10.0])
+@pytest.mark.parametrize("tilts", [7, 21, 41, 81])
+def test_counting_cells_gives_the_bits_of_the_exact_posterior(tilts: int, image_ssnr: float) -> None:
+    """An independent oracle: the mutual information of images and a Gaussian slab, by determinants, no cells at all.
+
+    At a frequency kx along the slab, a tilt a measures the slab's depth profile against exp(2 pi i z kx tan a), at the
+    frequency kx / cos a of its own image. Two such waves overlap by sinc(t kx (tan a - tan b)) over the depth t, so the
+    information is log2 det(1 + D G D), G these overlaps and D the square roots of the images' SSNR.
+    """
+    thickness_A, k_most, slab_deg = 1000.0, 1 / 20, np.linspace(-60, 60, tilts)
+    information = np.full(tilts, image_ssnr * 41 / tilts)
+    exact = 0.0
+    for kx in (np.arange(200) + 0.5) / 200 * k_most:
+        seen = kx / np.cos(np.deg2rad(slab_deg)) < k_most
+        tangent, root = np.tan(np.deg2rad(slab_deg[seen])), np.sqrt(information[seen])
+        overlap = np.sinc(thickness_A * kx * (tangent[:, None] - tangent))
+        exact += np.linalg.slogdet(np.eye(len(root)) + root[:, None] * overlap * root)[1] / np.log(2) * k_most / 200
+    k = (np.arange(200) + 0.5) / 200 * k_most
+    directions, width = np.arange(-90, 90, 0.05) + 0.025, np.deg2rad(0.05)
+    known = ssnr_map(k, directions, np.repeat(information[:, None], 200, axis=1), slab_deg, thickness_A, None)
+    counted = thickness_A * float((np.log2(1 + known) * k).sum()) * (k_most / 200) * width
+    assert counted == pytest.approx(exact, rel=0.01)
