@@ -172,6 +172,18 @@ def test_common_steps_are_taken(tmp_path: Path, step: float) -> None:
     assert_takes_the_plan(exported(tmp_path, pacetomo_plan(scheme=scheme)), pacetomo_plan(scheme=scheme))
 
 
+def test_a_start_at_the_upper_end_is_taken(tmp_path: Path) -> None:
+    plan = pacetomo_plan(scheme=DoseSymmetric(order="pacetomo", start_deg=60.0))
+    assert_takes_the_plan(exported(tmp_path, plan), plan)
+
+
+def test_what_would_change_the_plan_is_switched_off_whatever_the_users_script_has(tmp_path: Path) -> None:
+    write_pacetomo(tmp_path / "a_tgts.txt", pacetomo_plan())
+    changed = {"autoStartTilt": True, "trackTwice": True, "trackExpTime": 3, "trackDefocus": -8, "zeroDefocus": -6}
+    settings = Pacetomo(tmp_path / "a_tgts.txt", **changed).settings
+    assert not any(settings[name] for name in changed)
+
+
 def test_a_lamella_keeps_its_stage_angles_and_its_pretilt_turns_its_sign(tmp_path: Path) -> None:
     """A lamella that lies flat at +9° starts there, and has a pretilt of -9° in PACEtomo's words (its README)."""
     plan = pacetomo_plan(
