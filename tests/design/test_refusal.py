@@ -106,6 +106,10 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
         {"scheme": listed(0, 3, -3, 3)},
         "scheme.tilts_deg is 3; permitted: each angle once, at least 0.01° apart.",
     ),
+    "an angle hardly beside another": (
+        {"scheme": listed(0, 3, 3.005)},
+        "scheme.tilts_deg is 3.005; permitted: each angle once, at least 0.01° apart.",
+    ),
     "list of exposures of another length": (
         {"scheme": listed(0, 3, -3), "exposure": {"kind": "explicit", "each_e_A2": [1, 2]}},
         "exposure.each_e_A2 is 2 exposures; permitted: 3, one for each tilt of the scheme.",
@@ -258,6 +262,15 @@ def test_text_that_is_no_json_is_said_so() -> None:
     sentence = describe(error.value)
     assert not sentence.startswith((":", " "))
     assert "JSON" in sentence
+
+
+@pytest.mark.parametrize("specimen", [{}, {"pre_tilt_deg": -10}])
+def test_a_slab_seen_edge_on_is_refused(specimen: dict[str, Any]) -> None:
+    steep = {"scheme": one_way(min_deg=-20, max_deg=86), "stage": WIDE_STAGE, "specimen": specimen}
+    steep["scheme"]["increment"] = {"step_deg": 1, "kind": "constant"}
+    assert "85" in refused(steep)
+    steep["scheme"]["max_deg"] = 85
+    assert Design.model_validate(steep).slab.slab_deg.max() == pytest.approx(85)
 
 
 # What would stop a machine, or come to nothing

@@ -239,6 +239,17 @@ def test_the_rest_runs_out_by_hand() -> None:
     assert angles == (0, 3, -3, 6, 9, 12, 15, -6, -9, -12, -15)
 
 
+def test_a_tenth_of_a_degree_short_is_near_enough() -> None:
+    """As SerialEM has it: a stage does not come to 6.00°."""
+    ends = DoseSymmetric(order="pacetomo", min_deg=-15, max_deg=15)
+    near, too_far = (ends.replace(run_out_beyond_deg=beyond) for beyond in (6.05, 6.15))
+    assert near.angles_deg() == ends.replace(run_out_beyond_deg=6).angles_deg()
+    assert too_far.angles_deg() == ends.replace(run_out_beyond_deg=9).angles_deg() != near.angles_deg()
+    grown, later = (ends.replace(grow_by=1, grow_beyond_deg=beyond) for beyond in (6.05, 6.15))
+    assert grown.angles_deg() == ends.replace(grow_by=1, grow_beyond_deg=6).angles_deg()
+    assert later.angles_deg() == ends.replace(grow_by=1, grow_beyond_deg=9).angles_deg() != grown.angles_deg()
+
+
 # Increments
 
 
@@ -259,6 +270,15 @@ def test_many_constant_steps_do_not_drift() -> None:
     angles = Unidirectional(increment=of_step(0.1)).angles_deg()
     assert len(angles) == 1201
     np.testing.assert_allclose(angles, np.arange(-600, 601) / 10, rtol=0, atol=1e-12)
+
+
+def test_ends_that_steps_reach_but_for_rounding_are_reached() -> None:
+    """Steps that divide 120° by any number come to both ends: 60 / (120 / 58) is a hair under 29 for a machine."""
+    for tilts in range(3, 202, 2):
+        scheme = DoseSymmetric(increment=of_step(120 / (tilts - 1)))
+        assert len(scheme.angles_deg()) == tilts
+        assert min(scheme.angles_deg()) == pytest.approx(-60, abs=1e-9)
+        assert len(Unidirectional(increment=of_step(120 / (tilts - 1))).angles_deg()) == tilts
 
 
 def test_cosine_steps_by_hand() -> None:
