@@ -10,7 +10,7 @@ from eucentric.design import Design, Exposure
 from eucentric.io import write_plan_csv
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(designs())
 def test_every_exposure_is_a_row_and_comes_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, design: Design

@@ -27,7 +27,7 @@ def written(folder: Path, text: str, name: str = "plan.yaml") -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".yaml", ".json"])
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(design=designs())
 def test_what_is_written_is_read_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, design: Design

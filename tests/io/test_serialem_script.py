@@ -342,7 +342,7 @@ def assert_is_the_plan(scope: Microscope, plan: Plan, rate: float) -> None:
         assert image["target_um"] == pytest.approx(-exposure.defocus_A / 1e4, rel=1e-12)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(design=designs())
 def test_exactly_the_plan_is_delivered_in_order(tmp_path_factory: pytest.TempPathFactory, design: Design) -> None:
     scope = Microscope(tmp_path_factory.mktemp("run"))
@@ -359,7 +359,7 @@ def test_exactly_the_plan_is_delivered_in_order(tmp_path_factory: pytest.TempPat
     assert [tilt for tilt, _ in scope.focused] == [exposure.tilt_deg for exposure in plan][::every]
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(design=designs())
 def test_the_script_is_ascii_for_any_python_3(tmp_path_factory: pytest.TempPathFactory, design: Design) -> None:
     path = tmp_path_factory.getbasetemp() / "script.py"
