@@ -43,7 +43,7 @@ def of_step(step_deg: float) -> ConstantIncrement:
 
 def test_the_order_of_serialem() -> None:
     scheme = DoseSymmetric(min_deg=-8, max_deg=8, group=2, increment=of_step(2))
-    assert scheme.order == "serialem"
+    assert scheme.order_taken == "serialem"
     assert scheme.angles_deg() == (0, -2, -4, 2, 4, -6, -8, 6, 8)
 
 
@@ -54,9 +54,19 @@ def test_the_order_of_pacetomo() -> None:
 
 def test_the_order_of_hagen() -> None:
     scheme = DoseSymmetric(min_deg=-9, max_deg=9)
-    assert scheme.order == "hagen"
+    assert scheme.order_taken == "hagen"
     assert scheme.angles_deg() == (0, 3, -3, -6, 6, 9, -9)
-    assert scheme.replace(group=2, min_deg=-12, max_deg=12).angles_deg() == (0, 3, 6, -3, -6, -9, -12, 9, 12)
+    assert scheme.replace(group=2, order="hagen", min_deg=-12, max_deg=12).angles_deg() == (
+        0,
+        3,
+        6,
+        -3,
+        -6,
+        -9,
+        -12,
+        9,
+        12,
+    )
 
 
 @pytest.mark.parametrize("order", ["serialem", "pacetomo", "hagen"])
@@ -332,7 +342,10 @@ def test_the_order_is_another_order_of_the_same_angles(scheme: Bidirectional | D
 def test_one_direction_never_turns(scheme: Unidirectional) -> None:
     angles = scheme.angles_deg()
     ends = (scheme.min_deg, scheme.max_deg)
-    assert angles[0] == ends[scheme.first == "positive"]
+    if isinstance(scheme.increment, ConstantIncrement):
+        assert angles[0] == ends[scheme.first == "positive"]
+    elif ends[0] <= 0 <= ends[1]:
+        assert 0 in angles  # steps that change with the angle count from where the slab lies flat
     steps = np.diff(angles)
     assert (steps > 0).all() if scheme.first == "negative" else (steps < 0).all()
     other_side: Side = "negative" if scheme.first == "positive" else "positive"

@@ -17,11 +17,11 @@ K = np.array([0.002, 0.01, 0.03, 0.1])
 
 def by_counting(
     k: Array, information: Array, slab_deg: Array, thickness_A: float, diameter_A: float | None
-) -> tuple[Array, Array]:
-    """Average bits and SSNR over a fine grid of directions, section by section."""
+) -> tuple[Array, Array, Array]:
+    """Average bits, SSNR and what is measured over a fine grid of directions, section by section."""
     phi = (np.arange(20_000) + 0.5) / 20_000 * np.pi - np.pi / 2
     nodes, weights = np.polynomial.legendre.leggauss(8)
-    bits, ssnr = np.zeros(len(k)), np.zeros(len(k))
+    bits, ssnr, measured = np.zeros(len(k)), np.zeros(len(k)), np.zeros(len(k))
     for at, frequency in enumerate(k):
         for node, weight in zip(0.5 * (nodes + 1), 0.5 * weights, strict=True):
             across = frequency * np.sqrt(1 - node**2)
@@ -32,7 +32,8 @@ def by_counting(
                 known += own * (np.abs(across * np.sin(phi - tilt)) * extent_A <= 0.5)
             bits[at] += weight * np.log2(1 + known).mean()
             ssnr[at] += weight * known.mean()
-    return bits, ssnr
+            measured[at] += weight * (known > 0).mean()
+    return bits, ssnr, measured
 
 
 @pytest.mark.parametrize("diameter_A", [None, 150.0, 3000.0])
@@ -44,11 +45,12 @@ def by_counting(
 def test_bits_and_ssnr_are_those_of_counting_sections(slab_deg: Array, diameter_A: float | None) -> None:
     information = stream(0, "information").uniform(0.05, 2, (len(slab_deg), len(K)))
     volume = volume_ssnr(K, information, slab_deg, 2000.0, diameter_A)
-    bits, ssnr = by_counting(K, information, slab_deg, 2000.0, diameter_A)
+    bits, ssnr, measured = by_counting(K, information, slab_deg, 2000.0, diameter_A)
     # The count is good to a grid step for each section's edges: 2 in 20,000 of what it holds.
     steps = 1e-4 * information.sum(axis=0).max()
     np.testing.assert_allclose(volume.ssnr, ssnr, rtol=1e-3, atol=steps)
     np.testing.assert_allclose(volume.bits, bits, rtol=1e-3, atol=steps)
+    np.testing.assert_allclose(volume.measured, measured, atol=1e-4 * len(slab_deg))
 
 
 def test_a_point_is_known_in_every_direction_by_any_tilt() -> None:

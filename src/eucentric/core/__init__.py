@@ -18,7 +18,7 @@ from eucentric.core.files import make_folder, remove_partials, whole_or_nothing,
 from eucentric.core.frames import Frame, Transform
 from eucentric.core.progress import SILENT, ConsoleReporter, Reporter
 from eucentric.core.random import stream
-from eucentric.core.record import Angstrom, Degrees, ElectronsPerA2, Record
+from eucentric.core.record import Angstrom, Degrees, ElectronsPerA2, Record, did_you_mean
 from eucentric.core.series import Tilt, TiltSeries
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "TiltAlignment",
     "TiltSeries",
     "Transform",
+    "did_you_mean",
     "make_folder",
     "remove_partials",
     "stream",

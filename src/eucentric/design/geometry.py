@@ -50,7 +50,7 @@ def elongation(half_range_deg: float) -> float:
     """
     half = math.radians(half_range_deg)
     mixed = math.sin(half) * math.cos(half)
-    return math.sqrt((half + mixed) / (half - mixed)) if half > 0 else math.inf
+    return math.sqrt((half + mixed) / (half - mixed)) if half - mixed > 0 else math.inf
 
 
 def crowther_A(diameter_A: float, increment_deg: float) -> float:
@@ -62,7 +62,12 @@ def crowther_A(diameter_A: float, increment_deg: float) -> float:
 
 
 def parallax_A(z_A: ArrayLike, x_A: ArrayLike, tilt_deg: ArrayLike) -> Array:
-    """Return how far a point moves across the tilt axis from where it was at 0°: ``z sin a + x (cos a - 1)``."""
+    """Return how far a point moves across the tilt axis from where it was at 0°: ``z sin a + x (cos a - 1)``.
+
+    This is the sense in which `processing` projects, x' = x cos a + z sin a; the point's height is then
+    z cos a - x sin a. `optics.defocus_of_point_A` and `target_move` count the tilt the other way round, as the
+    formulas they are from do: for one specimen, give these -a.
+    """
     tilt = np.deg2rad(np.asarray(tilt_deg, dtype=float))
     moved: Array = np.asarray(z_A, dtype=float) * np.sin(tilt) + np.asarray(x_A, dtype=float) * (np.cos(tilt) - 1)
     return moved

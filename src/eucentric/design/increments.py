@@ -8,7 +8,8 @@ from pydantic import Field
 from eucentric.core import Degrees
 from eucentric.design.refusal import DesignRecord
 
-Step = Annotated[Degrees, Field(gt=0, le=60)]
+Step = Annotated[Degrees, Field(ge=0.05, le=60)]
+"""No stage makes finer steps, and a slip would fill the memory with tilts."""
 
 _TOUCH = 1e-6  # degrees: an end that a step reaches but for rounding is reached
 

@@ -42,6 +42,13 @@ class Specimen(DesignRecord):
     particle_kDa: Annotated[float, Field(gt=0, le=1e6)] = 1000.0
     diameter_A: Annotated[Angstrom, Field(gt=0, le=50_000)] | None = None
 
+    @model_validator(mode="after")
+    def _the_range_goes_up(self) -> Self:
+        low, high = self.mean_free_path_range_A
+        if low > high:
+            raise impossible("specimen.mean_free_path_range_A", f"{low:g} to {high:g}", "the shorter one first")
+        return self
+
     @property
     def particle_volume_A3(self) -> float:
         """Volume of the particle, at the density of protein."""

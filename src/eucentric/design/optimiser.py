@@ -176,7 +176,8 @@ def label(design: Design) -> str:
     if isinstance(scheme, Bidirectional):
         return f"bidirectional from {scheme.start_deg:g}°"
     if isinstance(scheme, DoseSymmetric):
-        return f"dose-symmetric by {scheme.group}" + ("" if scheme.order == "serialem" else f" ({scheme.order})")
+        order = "" if scheme.order_taken == "serialem" else f" ({scheme.order_taken})"
+        return f"dose-symmetric by {scheme.group}{order}"
     return scheme.kind
 
 

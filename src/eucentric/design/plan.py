@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import Annotated, Self, overload
+from typing import Annotated, Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr, model_validator
 
-from eucentric.core import Degrees, ElectronsPerA2, Record
+from eucentric.core import Angstrom, Degrees, ElectronsPerA2, Record
 from eucentric.design.geometry import TiltedSlab
 from eucentric.design.instrument import Alignability, Camera, Routine, Specimen, Stage
 from eucentric.design.policies import (
@@ -24,6 +24,9 @@ from eucentric.design.refusal import DesignRecord, impossible
 from eucentric.design.schemes import DoseSymmetric, Explicit, Hybrid, Scheme
 from eucentric.optics import Lens, mean_free_path_A
 
+EXPOSURES_E_A2 = (1e-3, 1e4)
+"""No image is taken with less, or with more."""
+
 STEEPEST_SLAB_DEG = 85.0
 """Beyond this a slab is seen edge on: its path is over eleven thicknesses and no image is left."""
 
@@ -31,8 +34,8 @@ STEEPEST_SLAB_DEG = 85.0
 class Exposure(Record):
     """One image of a plan.
 
-    `tilt_deg` is the stage's; `order` counts from 0; `pre_exposure_e_A2` is what the specimen had received before
-    this image, 0 for the first.
+    `tilt_deg` is the stage's; `order` counts from 0; `pre_exposure_e_A2` is what the plan's images before this one
+    gave the specimen, 0 for the first (what tracking in place adds to it, `Routine.moves_e_A2`, is in no image).
     """
 
     order: Annotated[int, Field(ge=0)]
@@ -40,7 +43,7 @@ class Exposure(Record):
     exposure_e_A2: Annotated[ElectronsPerA2, Field(gt=0)]
     pre_exposure_e_A2: ElectronsPerA2
     frames: Annotated[int, Field(ge=1)]
-    defocus_A: float
+    defocus_A: Angstrom
 
 
 class Design(DesignRecord):
@@ -67,6 +70,11 @@ class Design(DesignRecord):
         slab = self.slab
         self._check_reach(slab)
         exposures = self._divided(slab)
+        for tilt_deg, exposure in zip(slab.stage_deg, exposures, strict=True):
+            if not EXPOSURES_E_A2[0] <= exposure <= EXPOSURES_E_A2[1]:
+                permitted = f"one that gives every tilt {EXPOSURES_E_A2[0]:g} to {EXPOSURES_E_A2[1]:g} e/Å²"
+                got = f"{self.exposure.kind!r}, which gives the tilt of {tilt_deg:g}° {exposure:.3g} e/Å²"
+                raise impossible("exposure", got, permitted)
         frames = self.frames.frames_of([float(exposure) for exposure in exposures])
         before = np.concatenate([[0.0], np.cumsum(exposures)[:-1]])
         defocus_A = self.defocus.this_A()
@@ -95,25 +103,22 @@ class Design(DesignRecord):
         )
 
     def _check_reach(self, slab: TiltedSlab) -> None:
+        """Refuse tilts that the stage does not reach, or where the slab is seen edge on."""
         limits, pre_tilt = (self.stage.min_deg, self.stage.max_deg), self.specimen.pre_tilt_deg
-        place, scheme = (
-            ("scheme.rest", self.scheme.rest) if isinstance(self.scheme, Hybrid) else ("scheme", self.scheme)
-        )
+        place, scheme = "scheme", self.scheme
+        if isinstance(scheme, Hybrid):
+            place, scheme = "scheme.rest", scheme.rest
         for name, end in (("max_deg", float(slab.slab_deg.max())), ("min_deg", float(slab.slab_deg.min()))):
+            field = f"{place}.{'tilts_deg' if isinstance(scheme, Explicit) else name}"
+            given = float(getattr(scheme, name, end))  # the steps may end before it
             if not limits[0] - 1e-6 <= end + pre_tilt <= limits[1] + 1e-6:
                 less = f", less the pre-tilt of {pre_tilt:g}" if pre_tilt else ""
-                permitted = f"{limits[0] - pre_tilt:g} to {limits[1] - pre_tilt:g}"
-                raise impossible(
-                    f"{place}.{'tilts_deg' if isinstance(scheme, Explicit) else name}",
-                    end,
-                    f"{permitted}, by the limits of the stage ({limits[0]:g} to {limits[1]:g}{less})",
-                )
-            if abs(end) > STEEPEST_SLAB_DEG:
-                raise impossible(
-                    "specimen.pre_tilt_deg",
-                    pre_tilt,
-                    f"what tilts the slab by up to {STEEPEST_SLAB_DEG:g} and leaves it to look through; here {end:g}",
-                )
+                reach = f"{limits[0] - pre_tilt:g} to {limits[1] - pre_tilt:g}"
+                by = f"by the limits of the stage ({limits[0]:g} to {limits[1]:g}{less})"
+                raise impossible(field, given, f"{reach}, {by}")
+            if abs(end) > STEEPEST_SLAB_DEG + 1e-6:
+                reach = f"-{STEEPEST_SLAB_DEG:g} to {STEEPEST_SLAB_DEG:g}"
+                raise impossible(field, given, f"{reach}, beyond which the slab is seen edge on")
 
     def _divided(self, slab: TiltedSlab) -> NDArray[np.float64]:
         """Return the exposure of each tilt."""
@@ -147,11 +152,15 @@ class Plan(DesignRecord):
                 raise impossible("exposures", f"{len(self.exposures)} of them", f"the design's {len(worked_out)}")
             for given, own in zip(self.exposures, worked_out, strict=True):
                 for name in type(own).model_fields:
-                    if abs(getattr(given, name) - getattr(own, name)) > 1e-3:
+                    if not abs(getattr(given, name) - getattr(own, name)) <= 1e-3:
                         permitted = f"{getattr(own, name):g}, as the design has it; or a scheme of kind explicit"
                         raise impossible(f"exposures[{own.order}].{name}", getattr(given, name), permitted)
         object.__setattr__(self, "exposures", worked_out)
         return self
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with `changes`; the exposures of another design are worked out anew."""
+        return type(self)(**{"design": self.design, **changes})
 
     def __iter__(self) -> Iterator[Exposure]:  # type: ignore[override]  # a plan is its exposures
         return iter(self.exposures)

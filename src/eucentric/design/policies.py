@@ -12,6 +12,8 @@ from eucentric.core import Angstrom, ElectronsPerA2
 from eucentric.design.geometry import TiltedSlab
 from eucentric.design.refusal import DesignRecord, impossible
 
+MOST_FRAMES = 10_000
+
 Exposure = Annotated[ElectronsPerA2, Field(gt=0, le=1e4)]
 Array = NDArray[np.float64]
 
@@ -38,7 +40,8 @@ class _Shaped(DesignRecord):
         left = (self.total_e_A2 or 0.0) - spent_e_A2
         if left <= 0:
             raise impossible("scheme.untilted_e_A2", spent_e_A2, f"below the total, {self.total_e_A2:g} e/Å²")
-        return np.asarray(shape * (left / shape.sum()))
+        with np.errstate(invalid="ignore"):  # what has no end is refused with the design
+            return np.asarray(shape * (left / shape.sum()))
 
     def _shape(self, slab: TiltedSlab) -> Array:
         """Return the exposure of each tilt relative to an untilted one."""
@@ -79,7 +82,8 @@ class EqualCountsExposure(_Shaped):
     kind: Literal["equal-counts"] = "equal-counts"
 
     def _shape(self, slab: TiltedSlab) -> Array:
-        return np.exp((slab.path_A - slab.thickness_A) / slab.mean_free_path_A)
+        with np.errstate(over="ignore"):  # what has no end is refused with the design
+            return np.exp((slab.path_A - slab.thickness_A) / slab.mean_free_path_A)
 
 
 class ExplicitExposure(DesignRecord):
@@ -89,11 +93,12 @@ class ExplicitExposure(DesignRecord):
     each_e_A2: Annotated[tuple[Exposure, ...], Field(min_length=1, max_length=2000)]
 
     def exposures_e_A2(self, slab: TiltedSlab, spent_e_A2: float = 0.0) -> Array:
-        """Return the exposure of each tilt, in order; `spent_e_A2` must be 0, as there is no total to divide."""
+        """Return the exposure of each tilt, in order; `spent_e_A2` does not matter, as there is no total to divide."""
         tilts = len(slab.stage_deg)
         if len(self.each_e_A2) != tilts:
             given = f"{len(self.each_e_A2)} exposures"
-            raise impossible("exposure.each_e_A2", given, f"{tilts}, one for each tilt of the scheme")
+            beside = " but the first of the hybrid" if spent_e_A2 else " of the scheme"
+            raise impossible("exposure.each_e_A2", given, f"{tilts}, one for each tilt{beside}")
         return np.array(self.each_e_A2)
 
 
@@ -107,7 +112,7 @@ class FrameCount(DesignRecord):
     """So many frames for every tilt."""
 
     kind: Literal["count"] = "count"
-    frames: Annotated[int, Field(ge=1, le=10_000)] = 8
+    frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)] = 8
 
     def frames_of(self, exposures_e_A2: Sequence[float]) -> tuple[int, ...]:
         """Return the number of frames of each tilt."""
@@ -122,21 +127,21 @@ class FrameExposure(DesignRecord):
     """
 
     kind: Literal["equal-exposure"] = "equal-exposure"
-    each_e_A2: Exposure = 0.4
+    each_e_A2: Annotated[ElectronsPerA2, Field(ge=0.001, le=1e4)] = 0.4
     rounding: Literal["exact", "nearest"] = "exact"
 
     def frames_of(self, exposures_e_A2: Sequence[float]) -> tuple[int, ...]:
         """Return the number of frames of each tilt."""
         counts = [max(1, round(exposure / self.each_e_A2)) for exposure in exposures_e_A2]
+        if max(counts) > MOST_FRAMES:
+            least = f"from {max(exposures_e_A2) / MOST_FRAMES:.4g}, for up to {MOST_FRAMES} frames a tilt"
+            raise impossible("frames.each_e_A2", self.each_e_A2, least)
         for exposure, count in zip(exposures_e_A2, counts, strict=True):
             if self.rounding == "exact" and abs(exposure / count - self.each_e_A2) > 0.01 * self.each_e_A2:
                 fewer = max(1, math.floor(exposure / self.each_e_A2))
-                raise impossible(
-                    "frames.each_e_A2",
-                    self.each_e_A2,
-                    f"what divides a tilt's {exposure:.4g} e/Å², such as {exposure / fewer:.4g} ({fewer} frames) or "
-                    f"{exposure / (fewer + 1):.4g} ({fewer + 1} frames); or frames.rounding nearest",
-                )
+                near = " or ".join(f"{exposure / n:.4g} ({n} frame{'s' * (n > 1)})" for n in (fewer, fewer + 1))
+                permitted = f"what divides a tilt's {exposure:.4g} e/Å², such as {near}; or frames.rounding nearest"
+                raise impossible("frames.each_e_A2", self.each_e_A2, permitted)
         return tuple(counts)
 
 

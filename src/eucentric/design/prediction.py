@@ -69,8 +69,8 @@ class Summary(Record):
         the cells of Fourier space that were measured; `information_bits_range` is that over the published range of
         the mean free path.
     worth
-        The same bits, each frequency's times the share of directions that are measured (what a structure seen from
-        few sides is worth less).
+        The same bits, each frequency's times the share of directions that are measured there: what is seen from few
+        sides, or with gaps between them, is worth less.
     particles
         Particles to be averaged for a resolution of `PUBLISHED_A` by FSC 0.143, if that were all (no crowding, no
         wrong orientation); none where it cannot be reached.

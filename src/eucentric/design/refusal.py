@@ -1,20 +1,20 @@
 """How a design refuses what cannot be: the field, its value, what is permitted, and what was perhaps meant."""
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from pydantic import ValidationError, model_validator
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from eucentric.core import Record
+from eucentric.core import Record, did_you_mean
 
 _FIELD = re.compile(r"\b[a-z]+(?:\.[a-z]\w*)+")  # a dotted field in a sentence
+_MAPPING = ("model_type", "model_attributes_type", "dict_type", "dataclass_type")
 
 
 class DesignRecord(Record):
-    """A record that answers a misspelt field with the one that was meant."""
+    """A record of a design; it keeps the tags of its unions."""
 
     kinds: ClassVar[set[str]] = set()
     """Every value of `kind`: pydantic puts it into the path of a field, where the user's file has no such level."""
@@ -24,15 +24,6 @@ class DesignRecord(Record):
         kind = cls.model_fields.get("kind")
         if kind is not None and isinstance(kind.default, str) and kind.default:
             DesignRecord.kinds.add(kind.default)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_known_fields(cls, values: Any) -> Any:
-        if isinstance(values, Mapping):
-            for name in values:
-                if name not in cls.model_fields:
-                    raise unknown("field", str(name), cls.model_fields)
-        return values
 
 
 def impossible(field: str, value: object, permitted: str) -> PydanticCustomError:
@@ -44,44 +35,76 @@ def impossible(field: str, value: object, permitted: str) -> PydanticCustomError
     )
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> PydanticCustomError:
-    """Return the error for a word that is none of the known ones."""
-    return PydanticCustomError(
-        "unknown",
-        "there is no {what} {name}; there are {known}.{meant}",
-        {"what": what, "name": repr(name), "known": ", ".join(known), "meant": _meant(name, known)},
-    )
-
-
 def describe(error: ValidationError, called: Callable[[str], str] = str) -> str:
     """Put the first error of a validation into a sentence; `called` says how the user knows a dotted field."""
-    return _sentence(error.errors()[0], called)
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in DesignRecord.kinds)
+    if place or first["type"] == "impossible":
+        return _sentence(first, place, called)
+    return _at_the_top(first, error.title)
 
 
-def _sentence(error: ErrorDetails, called: Callable[[str], str]) -> str:
+def _sentence(error: ErrorDetails, place: str, called: Callable[[str], str]) -> str:
     context: dict[str, Any] = error.get("ctx", {})
-    place = ".".join(str(part) for part in error["loc"] if part not in DesignRecord.kinds)
     if error["type"] == "impossible":
-        permitted = _FIELD.sub(lambda match: called(match.group()), context["permitted"])
-        return f"{called(context['field'])} is {context['value']}; permitted: {permitted}."
-    if error["type"] == "unknown":
-        return f"{called(place)}: {error['msg']}" if place else error["msg"]
-    if error["type"] in ("union_tag_invalid", "literal_error"):
-        listed = str(context.get("expected_tags") or context["expected"])
-        known = [word.strip(" '") for word in listed.replace(" or ", ", ").split(",")]
-        word = str(context.get("tag", error["input"]))
-        field = f"{place}.kind" if "tag" in context else place
-        return f"{called(field)} is {word!r}; there are {', '.join(known)}.{_meant(word, known)}"
-    message = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
+        field, permitted = str(context["field"]), str(context["permitted"])
+        if place.endswith("scheme.rest"):  # a scheme does not know that it is the rest of a hybrid
+            field, permitted = (text.replace("scheme.", "scheme.rest.") for text in (field, permitted))
+        permitted = _FIELD.sub(lambda match: called(match.group()), permitted)
+        return f"{called(field)} is {context['value']}; permitted: {permitted}."
+    if error["type"] == "unknown_field":
+        return f"{called(place)}: {error['msg']}"
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found", "literal_error"):
+        return _choice(error, place, called)
     value = error["input"]
     shown = f" is {_short(value)}" if isinstance(value, str | int | float) and error["type"] != "missing" else ""
-    return f"{called(place)}{shown}: {message}."
+    return f"{called(place)}{shown}: {_message(error)}."
 
 
-def _meant(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
-    return f' Did you mean "{near[0]}"?' if near else ""
+def _choice(error: ErrorDetails, place: str, called: Callable[[str], str]) -> str:
+    """Say which words there are where another one stands, or none."""
+    context: dict[str, Any] = error.get("ctx", {})
+    if error["type"] == "union_tag_not_found":
+        if not isinstance(error["input"], dict):
+            return f"{called(place)} is {_short(error['input'])}: should be a mapping of fields, with its kind."
+        return f"{called(f'{place}.kind')} is absent; there are {', '.join(_kinds_at(place))}."
+    listed = str(context.get("expected_tags") or context["expected"])
+    known = [word.strip(" '") for word in listed.replace(" or ", ", ").split(",")]
+    word = str(context.get("tag", error["input"]))
+    field = f"{place}.kind" if "tag" in context else place
+    return f"{called(field)} is {word!r}; there are {', '.join(known)}.{did_you_mean(word, known)}"
+
+
+def _kinds_at(place: str) -> list[str]:
+    """Return the kinds that a union has, from the models below `DesignRecord` that name it as theirs."""
+    from eucentric.design import increments, policies, schemes  # they need this module first
+
+    unions: dict[str, Any] = {
+        "scheme": schemes.Scheme,
+        "rest": schemes.Plain,
+        "increment": increments.Increment,
+        "exposure": policies.ExposurePolicy,
+        "frames": policies.FramePolicy,
+        "defocus": policies.DefocusPolicy,
+    }
+    members = unions[place.rpartition(".")[2]].__origin__.__args__
+    return [member.model_fields["kind"].default for member in members]
+
+
+def _at_the_top(error: ErrorDetails, what: str) -> str:
+    """Say what is wrong with the whole, which has no field to be named."""
+    if error["type"] == "unknown_field":
+        return error["msg"]
+    if error["type"] in _MAPPING:
+        return f"a {what.lower()} should be a mapping of fields, and not {_short(error['input'])!r}."
+    return f"this is no {what.lower()}: {_message(error)}."
+
+
+def _message(error: ErrorDetails) -> str:
+    if error["type"] in _MAPPING:
+        return "should be a mapping of fields"
+    message = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return message if message[:4].isupper() or message.startswith("Invalid JSON") else message[:1].lower() + message[1:]
 
 
 def _short(value: object) -> str:

@@ -5,7 +5,7 @@ Angles of a scheme are those of the slab: the design adds the pre-tilt of a lame
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -43,14 +43,15 @@ class _Ranged(DesignRecord):
         """Return the angles below and above a start, each outwards from it."""
         if not self.min_deg <= start_deg <= self.max_deg:
             raise impossible("scheme.start_deg", start_deg, f"{self.min_deg:g} to {self.max_deg:g}, within the range")
-        return (
-            angles_between(start_deg, self.min_deg, self.increment),
-            angles_between(start_deg, self.max_deg, self.increment),
-        )
+        below, above = (angles_between(start_deg, end, self.increment) for end in (self.min_deg, self.max_deg))
+        return below, above
 
 
 class Unidirectional(_Ranged):
-    """From one end of the range, exactly, up to the other."""
+    """From one end of the range to the other.
+
+    Constant steps count from the first end; steps that change with the angle from 0°, so that both sides are alike.
+    """
 
     kind: Literal["unidirectional"] = "unidirectional"
     first: Side = "negative"
@@ -59,7 +60,11 @@ class Unidirectional(_Ranged):
         """Return the angles in the order of acquisition."""
         ends = (self.min_deg, self.max_deg)
         start, end = ends if self.first == "negative" else ends[::-1]
-        return (start, *angles_between(start, end, self.increment))
+        if isinstance(self.increment, ConstantIncrement):
+            return (start, *angles_between(start, end, self.increment))
+        middle = min(max(0.0, self.min_deg), self.max_deg)
+        before, after = (angles_between(middle, side, self.increment) for side in (start, end))
+        return (*before[::-1], middle, *after)
 
 
 class Bidirectional(_Ranged):
@@ -106,40 +111,38 @@ class DoseSymmetric(_Ranged):
     kind: Literal["dose-symmetric"] = "dose-symmetric"
     start_deg: Angle = 0.0
     group: Annotated[int, Field(ge=1, le=1000)] = 1
-    order: Literal["serialem", "pacetomo", "hagen"] = "serialem"
+    order: Literal["serialem", "pacetomo", "hagen"] | None = None
     first: Side | None = None
     grow_by: Annotated[int, Field(ge=0, le=1000)] = 0
     grow_beyond_deg: Annotated[Degrees, Field(ge=0, le=180)] = 0.0
     grow_every_deg: Annotated[Degrees, Field(ge=0, le=180)] = 0.0
     run_out_beyond_deg: Annotated[Degrees, Field(ge=0, le=180)] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _the_order_goes_with_the_group(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("order") is None:
-            return {**values, "order": "hagen" if values.get("group", 1) in (1, "1") else "serialem"}
-        return values
-
     @model_validator(mode="after")
     def _the_start_is_in_the_range(self) -> Self:
         self._sides(self.start_deg)
         return self
 
+    @property
+    def order_taken(self) -> Literal["serialem", "pacetomo", "hagen"]:
+        """The order: the one that was chosen, or that goes with the group."""
+        return self.order or ("hagen" if self.group == 1 else "serialem")
+
     def angles_deg(self) -> tuple[float, ...]:
         """Return the angles in the order of acquisition."""
         below, above = self._sides(self.start_deg)
-        begin = self.first or ("negative" if self.order == "serialem" else "positive")
+        begin = self.first or ("negative" if self.order_taken == "serialem" else "positive")
         near, far = (below, above) if begin == "negative" else (above, below)
         angles = [self.start_deg]
         for turn, (begin_at, end_at) in enumerate(self._groups(len(near), len(far))):
-            swapped = self.order == "hagen" and turn % 2 == 1
+            swapped = self.order_taken == "hagen" and turn % 2 == 1
             for side in (far, near) if swapped else (near, far):
                 angles += side[begin_at:end_at]
         return tuple(angles)
 
     def _groups(self, *lengths: int) -> Iterator[tuple[int, int]]:
         """Give the group of each turn, as a range of each side's places outwards from the start."""
-        longest, shortest = max(lengths), min(lengths)
+        longest = max(lengths)
         sides = sorted(self._sides(self.start_deg), key=len)
         place, size, grow_at = 0, self.group, self.grow_beyond_deg if self.grow_by else None
         while place < longest:
@@ -149,7 +152,7 @@ class DoseSymmetric(_Ranged):
                 return
             beyond = abs(sides[1][place] - self.start_deg) + 0.1  # a stage's tolerance, as SerialEM's
             run_out = self.run_out_beyond_deg is not None and beyond >= self.run_out_beyond_deg
-            if run_out or place >= shortest:
+            if run_out:
                 size = longest
             elif grow_at is not None and beyond >= grow_at:
                 size += self.grow_by
@@ -166,7 +169,7 @@ class Explicit(DesignRecord):
     def _every_angle_once(self) -> Self:
         rising = sorted(self.tilts_deg)
         for one, next_one in pairwise(rising):
-            if next_one - one < SMALLEST_STEP_DEG:
+            if next_one - one < SMALLEST_STEP_DEG - 1e-9:
                 raise impossible("scheme.tilts_deg", next_one, f"each angle once, at least {SMALLEST_STEP_DEG}° apart")
         return self
 

@@ -21,10 +21,10 @@ _LATITUDES = 8  # Gauss-Legendre nodes between the plane across the tilt axis an
 
 @dataclass(frozen=True, eq=False)
 class VolumeSSNR:
-    """Means over all directions at each frequency, (m,): bits of a cell, its SSNR, and the share of it measured.
+    """Means over all directions at each frequency, (m,): bits of a cell, its SSNR, and the share that was measured.
 
-    `measured` is 1 where every direction is known equally well; it falls with the wedge, with gaps and with
-    unevenness: the mean SSNR squared over the mean of its square.
+    `measured` is the share of directions that the section of any tilt holds: it falls with the missing wedge, and
+    with gaps between tilts beyond the Crowther frequency.
     """
 
     bits: Array
@@ -70,7 +70,7 @@ def volume_ssnr(
     extent_A = thickness_A / np.cos(angles) if diameter_A is None else np.full(len(angles), float(diameter_A))
     nodes, weights = np.polynomial.legendre.leggauss(_LATITUDES)
     across = np.sqrt(1 - (0.5 * (nodes + 1)) ** 2)  # the share of k across the tilt axis
-    bits, first, second = _directions(
+    bits, ssnr, measured = _directions(
         np.asarray(k, dtype=float),
         np.ascontiguousarray(information[rising].T),
         angles,
@@ -79,8 +79,7 @@ def volume_ssnr(
         across,
         0.5 * weights,
     )
-    measured = np.divide(first * first, second, out=np.zeros_like(first), where=second > 0)
-    return VolumeSSNR(bits=bits, ssnr=first, measured=measured)
+    return VolumeSSNR(bits=bits, ssnr=ssnr, measured=measured)
 
 
 def ssnr_map(
@@ -125,13 +124,13 @@ def _directions(
     half a turn. A section narrower than `least` to each side is spread as far, and holds less in each direction.
     """
     frequencies, tilts = information.shape
-    bits, first, second = np.zeros(frequencies), np.zeros(frequencies), np.zeros(frequencies)
+    bits, ssnr, measured = np.zeros(frequencies), np.zeros(frequencies), np.zeros(frequencies)
     for at in parallel_range(frequencies):
         half, own = np.empty(tilts), np.empty(tilts)
         starts, ends = np.empty(tilts), np.empty(tilts)
         start_of, end_of = np.empty(tilts, np.int64), np.empty(tilts, np.int64)
         for node in range(len(across)):
-            level = 0.0
+            level, held = 0.0, 0
             for j in range(tilts):
                 inverse = 2 * extent_A[j] * k[at] * across[node]
                 section = math.asin(1 / inverse) if inverse > 1 else math.pi / 2
@@ -140,8 +139,10 @@ def _directions(
                 if half[j] > 0.999999 * math.pi / 2:  # it holds every direction
                     half[j] = -1.0
                     level += own[j]
+                    held += 1
                 elif angles[j] - half[j] < -math.pi / 2 or angles[j] + half[j] > math.pi / 2:
                     level += own[j]  # this section holds the direction where the circle is cut
+                    held += 1
             count = 0
             for wrapped in range(2):  # those not wrapped first, for order
                 for j in range(tilts):
@@ -171,19 +172,20 @@ def _directions(
                 closes = closed < count and ends[closed] <= following
                 if closes:
                     following = ends[closed]
-                known = max(level, 0.0)
-                if following > here and known > 0:
-                    width = share * (following - here)
+                if following > here and held > 0:
+                    width, known = share * (following - here), max(level, 0.0)
                     bits[at] += width * math.log2(1 + known)
-                    first[at] += width * known
-                    second[at] += width * known * known
+                    ssnr[at] += width * known
+                    measured[at] += width
                 here = max(here, following)
                 if closes:
                     level -= own[end_of[closed]]
+                    held -= 1
                     closed += 1
                 elif opens:
                     level += own[start_of[opened]]
+                    held += 1
                     opened += 1
                 else:
                     break
-    return bits, first, second
+    return bits, ssnr, measured

@@ -226,8 +226,8 @@ def _check_order(place: str, scheme: DoseSymmetric, tilts: list[float], settings
     theirs = _angles(settings)
     if len(theirs) == len(tilts) and all(abs(a - b) < _SAME_DEG for a, b in zip(theirs, tilts, strict=True)):
         return
-    if scheme.order != "pacetomo":
-        raise _refused(f"{place}.order is {scheme.order}", f"Set {place}.order: pacetomo")
+    if scheme.order_taken != "pacetomo":
+        raise _refused(f"{place}.order is {scheme.order_taken}", f"Set {place}.order: pacetomo")
     if scheme.first == "negative":
         raise _refused(f"{place}.first is negative", f"Set {place}.first: positive")
     if scheme.grow_by:

@@ -228,7 +228,7 @@ def _line_of(error: ValidationError, lines: _Lines) -> int | None:
     context, place = first.get("ctx", {}), first["loc"]
     if first["type"] == "impossible":
         place = tuple(int(p) if p.isdigit() else p for p in re.split(r"[.\[\]]+", _from_the_top(context["field"])))
-    elif first["type"] == "unknown":
+    elif first["type"] == "unknown_field":
         place = (*place, context["name"].strip("'"))
     found: _Place = ()
     for part in place:  # a part that the file has not is a kind, which pydantic puts into the path

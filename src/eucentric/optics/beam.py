@@ -5,7 +5,8 @@ from functools import cache
 
 from scipy import constants
 
-_REST_kV = constants.m_e * constants.c**2 / constants.e / 1e3  # 510.999 keV
+REST_kV = constants.m_e * constants.c**2 / constants.e / 1e3
+"""Rest energy of the electron, 510.999 keV."""
 
 
 @cache
@@ -20,7 +21,7 @@ def wavelength_A(voltage_kV: float) -> float:
 @cache
 def speed_ratio(voltage_kV: float) -> float:
     """Return the electrons' speed over that of light: 0.777 at 300 kV."""
-    return math.sqrt(1 - (1 + voltage_kV / _REST_kV) ** -2)
+    return math.sqrt(1 - (1 + voltage_kV / REST_kV) ** -2)
 
 
 @cache
@@ -30,6 +31,6 @@ def interaction_rad_per_VA(voltage_kV: float) -> float:
     Kirkland, Advanced Computing in Electron Microscopy (10.1007/978-1-4419-6533-2), eq. 5.6.
     """
     # 2 pi m e lambda / h², the mass and the wavelength relativistic
-    mass_kg = constants.m_e * (1 + voltage_kV / _REST_kV)
+    mass_kg = constants.m_e * (1 + voltage_kV / REST_kV)
     per_V_m = 2 * math.pi * mass_kg * constants.e * wavelength_A(voltage_kV) * 1e-10 / constants.h**2
     return per_V_m * 1e-10

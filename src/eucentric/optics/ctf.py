@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from eucentric.core import Degrees, Record
-from eucentric.optics.beam import wavelength_A
+from eucentric.optics.beam import REST_kV, wavelength_A
 
-_REST_kV = 510.999
 _FWHM = 2 * math.sqrt(2 * math.log(2))
 
 Array = NDArray[np.float64]
@@ -93,7 +92,7 @@ def temporal_envelope(k: ArrayLike, lens: Lens) -> Array:
     (Reimer & Kohl, Transmission Electron Microscopy, 10.1007/978-0-387-40093-8, eq. 6.39).
     """
     energy = lens.voltage_kV
-    relative = lens.energy_spread_eV / _FWHM / (energy * 1e3) * (1 + energy / _REST_kV) / (1 + energy / 2 / _REST_kV)
+    relative = lens.energy_spread_eV / _FWHM / (energy * 1e3) * (1 + energy / REST_kV) / (1 + energy / 2 / REST_kV)
     focus_spread_A = lens.cc_mm * 1e7 * relative
     k2 = np.square(np.asarray(k, dtype=float))
     envelope: Array = np.exp(-0.5 * np.square(math.pi * wavelength_A(energy) * focus_spread_A * k2))

@@ -30,8 +30,9 @@ def depth_of_field_A(resolution_A: float, voltage_kV: float = 300.0) -> float:
 
 
 def strip_width_A(resolution_A: float, tilt_deg: float, voltage_kV: float = 300.0) -> float:
-    """Return how wide a strip of the specimen, along its own plane, shares one defocus at a tilt."""
-    return depth_of_field_A(resolution_A, voltage_kV) / abs(math.sin(math.radians(tilt_deg)))
+    """Return how wide a strip of the specimen, along its own plane, shares one defocus; infinite where untilted."""
+    slope = abs(math.sin(math.radians(tilt_deg)))
+    return depth_of_field_A(resolution_A, voltage_kV) / slope if slope > 0 else math.inf
 
 
 def first_thick_node_A(thickness_A: float, voltage_kV: float = 300.0) -> float:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 design_app = App(name="design")
 app.command(design_app)
 
+_ENDINGS = {"serialem": "_serialem.py", "pacetomo": "_tgts.txt", "csv": ".csv"}
+
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 
 
@@ -251,11 +253,19 @@ def export(
     from eucentric.io import read_plan, write_pacetomo, write_plan_csv, write_serialem_script
 
     read = read_plan(plan)
-    endings = {"serialem": "_serialem.py", "pacetomo": "_tgts.txt", "csv": ".csv"}
-    written = output or plan.with_name(f"{plan.stem}{endings[to]}")
-    writers = {"serialem": write_serialem_script, "pacetomo": write_pacetomo, "csv": write_plan_csv}
-    writers[to](written, read)
-    tell(f"Wrote {written}.")
+    written = output or plan.with_name(f"{plan.stem}{_ENDINGS[to]}")
+    if to == "serialem":
+        write_serialem_script(written, read, name=plan.stem)
+        tell(f"Wrote {written}. Its first lines say what to check before every use.")
+    elif to == "pacetomo":
+        settings = write_pacetomo(written, read)
+        tell(
+            f"Wrote {written}. To be set by hand: groupSize = {settings.groupSize} in PACEtomo's script, and the "
+            f"Record's exposure time, {settings.recordTime:.4g} s."
+        )
+    else:
+        write_plan_csv(written, read)
+        tell(f"Wrote {written}.")
     if json:
         print_json({"written": str(written), "exposures": len(read)})
     return DONE

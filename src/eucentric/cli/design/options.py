@@ -302,8 +302,6 @@ def _set_scheme(values: dict[str, Any], options: SchemeOptions) -> None:
         scheme = scheme["rest"]
     if options.scheme is not None and options.scheme != scheme["kind"]:
         scheme = {name: value for name, value in scheme.items() if name in _RANGED} | {"kind": options.scheme}
-    if options.group is not None and options.order is None:
-        scheme.pop("order", None)  # the one that goes with the new group
     if options.range is not None:
         scheme |= {"min_deg": -options.range, "max_deg": options.range}
     values["scheme"] = scheme

@@ -26,7 +26,7 @@ _LETTERS_IN = 1.75  # titles, ticks and labels of rows and curves together
 _TITLES = ("a  Exposure before and of each image", "b  Stage, exposures marked", "c  SSNR across the tilt axis")
 _NOTES = (
     "a: pale, what the specimen received before; full, the image's own exposure.",
-    "c: along the slab to the sides, along its normal upwards; white where nothing was measured.",
+    "c: along the slab to the sides, along its normal upwards; white below the scale.",
     "d: mean over tilts of the cosine times the amplitude that survives (Hagen 2017).",
     "f: (mean SSNR)² over mean SSNR², of all directions at a frequency.",
     "g: within a particle, all frequencies to 20 Å.",

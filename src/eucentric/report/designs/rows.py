@@ -31,7 +31,8 @@ _DECADES = (3, 7)  # fewest and most of them on the scale
 _SCALE_FROM_PER_A = 0.01  # what is coarser is the outline of the particle, and would take the scale
 _NOTHING = 1e-30  # SSNR that is none, where a logarithm is taken
 _MAP_HEIGHT = 1.13  # of the radius, with letters at the rim
-_LONE_DEG = 2.0  # width of the bar of a lone tilt
+_WIDEST_DEG = 2.4  # of a bar, as of tilts every 3°
+_DENSE = 0.015  # of the axis, from tilt to tilt
 
 
 def angles() -> MaxNLocator:
@@ -68,8 +69,10 @@ def exposures(axes: Axes, prediction: Prediction, reach: Reach, colour: str, *, 
     tilts = plan.design.slab.stage_deg
     before = np.array([one.pre_exposure_e_A2 for one in plan])
     own = np.array([one.exposure_e_A2 for one in plan])
-    width = 0.8 * float(np.diff(np.sort(tilts)).min()) if len(plan) > 1 else _LONE_DEG
-    width = min(max(width, 0.006 * (reach.tilts_deg[1] - reach.tilts_deg[0])), _LONE_DEG * 1.2)
+    step = float(np.diff(np.sort(tilts)).min()) if len(plan) > 1 else _WIDEST_DEG
+    # Bars that are hardly wider than a pixel would make a pattern of their own with gaps between them.
+    apart = step > _DENSE * (reach.tilts_deg[1] - reach.tilts_deg[0])
+    width = min(0.8 * step if apart else step, _WIDEST_DEG)
     axes.bar(tilts, before, width, color=tint(colour, 0.32), lw=0)
     axes.bar(tilts, own, width, bottom=before, color=colour, lw=0)
     axes.grid(visible=False, axis="x")
