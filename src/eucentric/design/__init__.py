@@ -39,6 +39,7 @@ from eucentric.design.policies import (
 )
 from eucentric.design.prediction import (
     EVERYTHING,
+    ISOTROPY,
     PUBLISHED_A,
     TRANSFERS_A,
     Prediction,
@@ -54,6 +55,7 @@ from eucentric.design.volume import VolumeSSNR, volume_ssnr
 
 __all__ = [
     "EVERYTHING",
+    "ISOTROPY",
     "PUBLISHED_A",
     "TRANSFERS_A",
     "Alignability",

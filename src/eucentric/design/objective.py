@@ -9,7 +9,7 @@ from pydantic import Field
 from eucentric.core import Angstrom, Record
 from eucentric.design.geometry import crowther_A, elongation
 from eucentric.design.plan import Design
-from eucentric.design.prediction import EVERYTHING, Prediction, Terms
+from eucentric.design.prediction import EVERYTHING, ISOTROPY, Prediction, Terms
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -39,7 +39,7 @@ class Objective(Record):
 
     goal: Literal["bits", "resolution"] = "bits"
     target_A: Annotated[Angstrom, Field(gt=0)] = 10.0
-    isotropy: Annotated[float, Field(ge=0, le=10)] = 1.0
+    isotropy: Annotated[float, Field(ge=0, le=10)] = ISOTROPY
     max_minutes: Positive | None = None
     max_alignment_error_A: Positive | None = 20.0
     max_crowther_A: Positive | None = None

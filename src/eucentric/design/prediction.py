@@ -32,6 +32,9 @@ PUBLISHED_A = 10.0
 TRANSFERS_A = (40.0, 20.0, 10.0, 5.0, 3.0)
 """Resolutions at which the summary gives the transfer."""
 
+ISOTROPY = 0.5
+"""How much gaps and the wedge count, from 0 (bits alone, which hardly feel gaps where each cell holds little) to 1."""
+
 _FREQUENCIES = 96  # bins from 0 to Nyquist; twice as many change the bits of a usual design by under 0.1 %
 _EYE_A = 20.0  # to where an image is low-passed for its SNR, and to where alignment uses it
 _FIELD_A2 = 1e8  # a square micrometre of specimen, for which bits are given
@@ -69,8 +72,8 @@ class Summary(Record):
         the cells of Fourier space that were measured; `information_bits_range` is that over the published range of
         the mean free path.
     worth
-        The same bits, each frequency's times the share of directions that are measured there: what is seen from few
-        sides, or with gaps between them, is worth less.
+        The same bits, each frequency's times the share of directions that are measured there, to the power `ISOTROPY`:
+        what is seen from few sides, or with gaps between them, is worth less.
     particles
         Particles to be averaged for a resolution of `PUBLISHED_A` by FSC 0.143, if that were all (no crowding, no
         wrong orientation); none where it cannot be reached.
@@ -137,7 +140,7 @@ class Prediction:
         """Bits of the volume for each square micrometre of specimen."""
         return float(self.bits_per_A.sum() * self._width)
 
-    def worth(self, isotropy: float = 1.0) -> float:
+    def worth(self, isotropy: float = ISOTROPY) -> float:
         """Return the same, each frequency's bits times the share of directions measured to the power `isotropy`."""
         return float((self.bits_per_A * self.volume.measured**isotropy).sum() * self._width)
 

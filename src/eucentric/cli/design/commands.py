@@ -148,7 +148,7 @@ def optimise(
     max_elongation: float | None = None,
     max_crowther: float | None = None,
     max_alignment_error: float = 20.0,
-    isotropy: float = 1.0,
+    isotropy: float = 0.5,
     output: Output = None,
     figure: Path | None = None,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
@@ -178,7 +178,7 @@ def optimise(
     max_alignment_error
         The largest error of placing one image, in Å.
     isotropy
-        How much an uneven share of directions counts: 0 not at all.
+        How much gaps and the missing wedge count: 0 not at all, 1 in proportion to what is missing.
     output
         Write the best design as a plan, a .yaml or .json file.
     figure
