@@ -11,14 +11,14 @@ from matplotlib.gridspec import SubplotSpec
 from eucentric.core import InputError
 from eucentric.design import Prediction
 from eucentric.report.designs import curves, rows
-from eucentric.report.designs.palette import COLOURS, DASHES, MUTED, SMALL_PT, TITLE_PT, standing_alone, tidy
+from eucentric.report.designs.palette import COLOURS, DASHES, MUTED, SMALL_PT, TITLE_PT, settled, standing_alone, tidy
 from eucentric.report.designs.wording import in_two_lines, shortened, wrapped
 
 MOST_DESIGNS = len(COLOURS)
 """More lines on one axis are not told apart."""
 
 _WIDTH_IN = 11.0
-_WORDS_IN, _TEXT_IN = 1.9, 1.6  # the column of words at the left, and the longest line in it
+_WORDS_IN, _TEXT_IN = 2.0, 1.6  # the column of words at the left, and the longest line in it
 _SWATCH_IN = 0.24  # the piece of line before a name
 _ROW_IN, _BAR_IN, _CURVES_IN = 1.3, 0.08, 2.0
 _LETTERS_IN = 1.75  # titles, ticks and labels of rows and curves together
@@ -28,7 +28,7 @@ _NOTES = (
     "a: pale, what the specimen received before; full, the image's own exposure.",
     "c: along the slab to the sides, along its normal upwards; white below the scale.",
     "d: mean over tilts of the cosine times the amplitude that survives (Hagen 2017).",
-    "f: (mean SSNR)² over mean SSNR², of all directions at a frequency.",
+    "f: of all directions at a frequency, those that the section of any tilt holds.",
     "g: within a particle, all frequencies to 20 Å.",
     "i: lines for the mean free path assumed, bands for the range published.",
 )
@@ -98,7 +98,7 @@ def _drawn(predictions: Sequence[Prediction], names: Sequence[str]) -> Figure:
         _key(_blank(figure, grid[count + 1, 0]), names)
     _notes(_blank(figure, grid[count + 2, 0]))
     figure.align_ylabels()
-    return figure
+    return settled(figure)
 
 
 def _blank(figure: Figure, place: SubplotSpec) -> Axes:

@@ -51,7 +51,7 @@ def bits(axes: Axes, predictions: Sequence[Prediction]) -> str:
 
 
 def measured(axes: Axes, predictions: Sequence[Prediction]) -> str:
-    """Draw the share of directions that is measured at each frequency."""
+    """Draw the share of directions that the section of any tilt holds at each frequency."""
     for prediction, line in _lines(predictions):
         axes.plot(prediction.k, 100 * prediction.volume.measured, **line)
     resolution_axis(axes, _most_informative_per_A(predictions))
@@ -80,7 +80,7 @@ def transmission(axes: Axes, predictions: Sequence[Prediction]) -> str:
     for prediction, line in _lines(predictions):
         # Designs for one specimen have the same band: once is enough, or it would darken with each of them.
         span, design = float(np.ptp(prediction.plan.design.slab.stage_deg)), prediction.plan.design
-        if span >= widest.get(same := (design.specimen, design.lens.voltage_kV), (0.0,))[0]:
+        if span > widest.get(same := (design.specimen, design.lens.voltage_kV), (-1.0,))[0]:
             widest[same] = (span, prediction, line["color"])
         rising = np.argsort(prediction.plan.design.slab.stage_deg)
         tilts = prediction.plan.design.slab.stage_deg[rising]
@@ -90,6 +90,8 @@ def transmission(axes: Axes, predictions: Sequence[Prediction]) -> str:
         low, high = (100 * end[rising] for end in prediction.transmission_range)
         tilts = prediction.plan.design.slab.stage_deg[rising]
         axes.fill_between(tilts, low, high, color=colour, alpha=0.13, lw=0)
+        if len(tilts) == 1:  # a band of no width
+            axes.vlines(tilts, low, high, color=colour, alpha=0.3)
     _tilt_axis(axes, predictions)
     axes.set_ylim(0, 100)
     axes.set_ylabel("zero-loss share (%)")

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
+from matplotlib.figure import Figure
 
 from eucentric.report.style import styled
 
@@ -52,6 +53,15 @@ def standing_alone() -> Iterator[None]:
     """Draw or save inside this for the report's style in colours of its own."""
     with styled(), mpl.rc_context(_LOOK):
         yield
+
+
+def settled(figure: Figure) -> Figure:
+    """Lay a figure out for good, and return it: to draw or save it again, at any resolution, moves nothing."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+    return figure
 
 
 def tidy(axes: Axes) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,8 +26,8 @@ IMAGE_PX = 360
 """Pixels from the middle of the map of SSNR to its rim: more than a page shows."""
 
 _PLACES = 3  # each way, in a pixel
-_DIRECTIONS = 2880  # of half a turn: a section of a slab of 4000 Å is as wide as two at 10 Å
-_FINER = 3  # odd, so that the middle of each bin is among the finer ones
+_DIRECTIONS = 2879  # of half a turn: two in a section of 4000 Å at 10 Å; a prime, lest all tilts fall alike on them
+_FINER = 5  # odd, so that the middle of each bin is among the finer ones
 _DECADES = (3, 7)  # fewest and most of them on the scale
 _SCALE_FROM_PER_A = 0.01  # what is coarser is the outline of the particle, and would take the scale
 _NOTHING = 1e-30  # SSNR that is none, where a logarithm is taken
@@ -148,15 +149,21 @@ def ssnr_image(prediction: Prediction, most_per_A: float) -> Array:
     information = np.array([np.interp(k, prediction.k, of_tilt) for of_tilt in prediction.information])
     directions_deg = (np.arange(_DIRECTIONS) + 0.5) * 180 / _DIRECTIONS
     polar = np.pad(replace(prediction, k=k, information=information).ssnr(directions_deg), ((0, 0), (0, 1)))
-    shape, places = (IMAGE_PX, 2 * IMAGE_PX), (np.arange(_PLACES) + 0.5) / _PLACES
-    image = np.zeros(shape)
-    for up in places:
-        for right in places:
-            z, x = np.mgrid[: shape[0], -IMAGE_PX:IMAGE_PX] + np.array([up, right])[:, None, None]
-            radius = np.hypot(z, x) * most_per_A / IMAGE_PX
-            at_k = np.where(radius < most_per_A, np.minimum(radius / width, bins), bins).astype(int)  # the last is 0
-            image += polar[(np.arctan2(z, x) * _DIRECTIONS / np.pi).astype(int), at_k]
-    return image / _PLACES**2
+    return np.asarray(polar.ravel()[_places(most_per_A / width, bins)].mean(axis=0))
+
+
+@lru_cache(maxsize=2)  # designs that are compared have mostly one camera
+def _places(radius: float, bins: int) -> NDArray[np.int64]:
+    """Return where the places of each pixel are in the table of directions by bins, whose last bin is nothing.
+
+    `radius` is that of the map in bins.
+    """
+    steps = (np.arange(_PLACES) + 0.5) / _PLACES
+    up, right = (part.reshape(-1, 1, 1) for part in np.meshgrid(steps, steps))
+    z, x = np.arange(IMAGE_PX)[:, None] + up, np.arange(-IMAGE_PX, IMAGE_PX) + right
+    distance = np.hypot(z, x) * radius / IMAGE_PX
+    at_k = np.where(distance < min(radius, bins), distance, bins).astype(np.int64)
+    return (np.arctan2(z, x) * _DIRECTIONS / np.pi).astype(np.int64) * (bins + 1) + at_k
 
 
 def _frame(axes: Axes, prediction: Prediction, reach: Reach, *, last: bool) -> None:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from eucentric.design import Prediction
 from eucentric.optics import mean_ctf2
-from eucentric.report.designs.palette import COLOURS, MUTED, standing_alone, tidy, tint
+from eucentric.report.designs.palette import COLOURS, MUTED, settled, standing_alone, tidy, tint
 from eucentric.report.designs.wording import resolution_axis
 
 FINEST_A = 8.0
@@ -44,4 +44,4 @@ def session_ctf_figure(prediction: Prediction) -> Figure:
         axes.set_title("Contrast transfer")
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=2, borderaxespad=0, labelcolor=MUTED)
         tidy(axes)
-    return figure
+        return settled(figure)

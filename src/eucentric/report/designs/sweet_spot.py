@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 
 from eucentric.core import InputError
-from eucentric.report.designs.palette import COLOURS, INK, MUTED, SMALL_PT, TEXT_PT, standing_alone, tidy, tint
+from eucentric.report.designs.palette import COLOURS, INK, MUTED, SMALL_PT, TEXT_PT, settled, standing_alone, tidy, tint
 
 Array = NDArray[np.float64]
 
@@ -97,7 +97,7 @@ def sweet_spot_figure(curves: Mapping[str, tuple[Array, Array]], best_tilts: int
             )  # fmt: skip
         figure.supxlabel(textwrap.fill(_CAPTION, 105), size=SMALL_PT + 0.5, color=MUTED, x=0.02, ha="left")
         tidy(axes)
-    return figure
+        return settled(figure)
 
 
 def _within(x: Array, worth: Array, at: float, best: float) -> tuple[float, float]:
