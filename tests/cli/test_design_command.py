@@ -223,7 +223,7 @@ def test_the_schema_is_printed(run: Run) -> None:
         (["--range", "75"], "--range is 75; permitted: -70 to 70, by the limits of the stage (-70 to 70)."),
         (["--range", "60", "--pre-tilt", "15"], "--range is 60; permitted: -85 to 55, by the limits of the stage"),
         (["--step", "50", "--range", "20"], "--step is 50; permitted: up to 40, the extent of the range."),
-        (["--step", "-3"], "--step is -3: should be greater than 0."),
+        (["--step", "-3"], "--step is -3: should be greater than or equal to 0.05."),
         (["--exposure", "-1"], "--exposure is -1: should be greater than or equal to 0."),
         (["--frame-exposure", "0.4"], "--frame-exposure is 0.4; permitted: what divides a tilt's 2.927 e/Å², such as"),
         (["--frames", "0"], "--frames is 0: should be greater than or equal to 1."),

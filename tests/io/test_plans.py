@@ -1,8 +1,8 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -210,7 +210,6 @@ def test_the_schema_names_its_dialect_and_every_field() -> None:
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(design=designs())
 def test_files_keep_to_the_schema(tmp_path_factory: pytest.TempPathFactory, design: Design) -> None:
-    jsonschema: Any = pytest.importorskip("jsonschema", reason="the library jsonschema is not installed")
     path = tmp_path_factory.getbasetemp() / "schema.json"
     write_plan(path, design.plan())
     jsonschema.validate(json.loads(path.read_text(encoding="utf-8")), plan_schema())
