@@ -92,7 +92,8 @@ def test_each_option_reaches_its_field(run: Run, tmp_path: Path) -> None:
 
     values: dict[str, object] = {
         "increment": "saxton", "order": "pacetomo", "first": "negative", "group": 3, "grow_by": 1, "times_at_60": 1.5,
-        "min": -48, "max": 57, "start": 3, "voltage": 200, "pre_tilt": 5, "mean_free_path": 3000, "stage_min": -80, "stage_max": 80,
+        "min": -48, "max": 57, "start": 3, "voltage": 200, "pre_tilt": 5, "mean_free_path": 3000,
+        "stage_min": -80, "stage_max": 80,
     }  # fmt: skip
     for option, path in _FIELDS.items():
         value = values.get(option, 7)
@@ -123,7 +124,9 @@ def test_other_ways_to_say_it(run: Run, tmp_path: Path) -> None:
     listed.write_text("10\n0\n-30\n")
     assert [one["tilt_deg"] for one in exposures("--angles", listed)] == [10, 0, -30]
     staggered = exposures("--defocus", 20_000, "--defocus-to", 40_000, "--series", 3, "--index", 1)
-    assert {one["defocus_A"] for one in staggered} == {30_000}
+    assert staggered[0]["defocus_A"] == pytest.approx(20_000 * 2**0.5)
+    even = exposures("--defocus", 20_000, "--defocus-to", 40_000, "--series", 3, "--index", 1, "--spacing", "even")
+    assert {one["defocus_A"] for one in even} == {30_000}
     lamella = exposures("--pre-tilt", 10, "--range", 60)
     assert lamella[0]["tilt_deg"] == 10
     assert lamella[0]["slab_tilt_deg"] == 0

@@ -150,7 +150,11 @@ def staggered(draw: st.DrawFn) -> StaggeredDefocus:
     """Give a series of a session with a range of defocus."""
     low_A, series = draw(st.floats(-20_000, 60_000)), draw(st.integers(2, 12))
     return StaggeredDefocus(
-        low_A=low_A, high_A=low_A + draw(st.floats(100, 40_000)), series=series, index=draw(st.integers(0, series - 1))
+        spacing=draw(st.sampled_from(["geometric", "even"])),
+        low_A=low_A,
+        high_A=low_A + draw(st.floats(100, 40_000)),
+        series=series,
+        index=draw(st.integers(0, series - 1)),
     )
 
 

@@ -185,12 +185,17 @@ def test_a_session_is_spread_evenly_over_its_range(policy: StaggeredDefocus) -> 
     session = policy.session_A()
     assert len(session) == policy.series
     assert (session[0], session[-1]) == pytest.approx((policy.low_A, policy.high_A))
-    np.testing.assert_allclose(np.diff(session), (policy.high_A - policy.low_A) / (policy.series - 1), rtol=1e-6)
+    if policy.spacing == "even" or policy.low_A <= 0:
+        np.testing.assert_allclose(np.diff(session), (policy.high_A - policy.low_A) / (policy.series - 1), rtol=1e-6)
+    else:
+        np.testing.assert_allclose(np.diff(np.log(session)), np.log(policy.high_A / policy.low_A) / (policy.series - 1))
     assert policy.this_A() == session[policy.index]
 
 
 def test_staggered_defocus_by_hand() -> None:
-    policy = StaggeredDefocus(low_A=20_000, high_A=40_000, series=5, index=3)
+    by_ratio = StaggeredDefocus(low_A=20_000, high_A=40_000, series=3, index=1)
+    assert by_ratio.this_A() == pytest.approx(20_000 * 2**0.5)
+    policy = StaggeredDefocus(low_A=20_000, high_A=40_000, spacing="even", series=5, index=3)
     assert policy.session_A() == (20_000, 25_000, 30_000, 35_000, 40_000)
     assert {one.defocus_A for one in Design(defocus=policy).plan()} == {35_000}
     assert ConstantDefocus(defocus_A=15_000).session_A() == (15_000,)

@@ -187,7 +187,12 @@ def test_staggered_defocus_fills_the_zeros() -> None:
     staggered = StaggeredDefocus(low_A=20_000, high_A=40_000, series=12)
     session = predict(Design(defocus=staggered).plan()).summary.lowest_session_ctf2
     assert one < 0.01
-    assert session > 0.2
+    assert session > 0.3
+    # Steps of 0.5 µm: lambda k² step is 1 at 9.9 Å, where all five are blind, as at twice the frequency.
+    even = staggered.replace(series=5, spacing="even")
+    assert predict(Design(defocus=even).plan()).summary.lowest_session_ctf2 < 0.06
+    by_ratio = staggered.replace(series=5)
+    assert predict(Design(defocus=by_ratio).plan()).summary.lowest_session_ctf2 > 0.25
     assert predict(Design(defocus=staggered.replace(index=3)).plan()).summary.lowest_session_ctf2 == session
 
 

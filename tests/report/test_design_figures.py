@@ -510,10 +510,10 @@ def test_the_session_is_drawn_as_predicted() -> None:
     seen = prediction.k[prediction.k < 1 / 8]
     places = np.searchsorted(fine, seen - 1e-9)
     np.testing.assert_allclose(fine[places], seen)
-    np.testing.assert_allclose(mean[places], prediction.session_ctf2()[: len(seen)], atol=1e-9)
-    np.testing.assert_allclose(own, mean_ctf2(own_at, 25_400.0, Lens()))
+    np.testing.assert_allclose(mean[places], prediction.session_ctf2(prediction.k)[: len(seen)], atol=1e-9)
+    np.testing.assert_allclose(own, mean_ctf2(own_at, 1.5e4 * (41 / 15) ** 0.4, Lens()))
     labels = [str(line.get_label()) for line in axes.lines]
-    assert labels == ["mean of 6 series, 1.5 to 4.1 µm", "this series, 2.54 µm"]
+    assert labels == ["mean of 6 series, 1.5 to 4.1 µm", "this series, 2.24 µm"]
 
 
 def test_one_defocus_is_one_curve() -> None:

@@ -168,12 +168,15 @@ class ConstantDefocus(DesignRecord):
 class StaggeredDefocus(DesignRecord):
     """Another defocus for each series of a session, so that where one sees nothing the next one does.
 
-    `series` values from `low_A` to `high_A` are taken in turn; this plan is that of number `index`, from 0.
+    `series` values from `low_A` to `high_A` are taken in turn; this plan is that of number `index`, from 0. Even steps
+    of 0.5 µm make all series blind at the same 10 Å, where ``lambda k² step`` is 1; `geometric` ones, which are the
+    default where both ends are underfocus, have no such place.
     """
 
     kind: Literal["staggered"] = "staggered"
     low_A: Defocus = 20_000.0
     high_A: Defocus = 40_000.0
+    spacing: Literal["geometric", "even"] = "geometric"
     series: Annotated[int, Field(ge=2, le=1000)] = 5
     index: Annotated[int, Field(ge=0)] = 0
 
@@ -187,7 +190,8 @@ class StaggeredDefocus(DesignRecord):
 
     def session_A(self) -> tuple[float, ...]:
         """Return the defocus of every series of the session."""
-        return tuple(float(value) for value in np.linspace(self.low_A, self.high_A, self.series))
+        between = np.geomspace if self.spacing == "geometric" and self.low_A > 0 else np.linspace
+        return tuple(float(value) for value in between(self.low_A, self.high_A, self.series))
 
     def this_A(self) -> float:
         """Return the defocus of this series."""

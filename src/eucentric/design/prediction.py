@@ -19,7 +19,7 @@ from eucentric.design.signal import signal_A2
 from eucentric.design.timing import Clock, clock
 from eucentric.design.transfer import asymmetry, signal_transfer
 from eucentric.design.volume import VolumeSSNR, ssnr_map, volume_ssnr
-from eucentric.optics import mean_ctf2, mean_free_path_A, temporal_envelope, transmission, useful_exposure_e_A2
+from eucentric.optics import ctf, mean_ctf2, mean_free_path_A, temporal_envelope, transmission, useful_exposure_e_A2
 
 Array = NDArray[np.float64]
 
@@ -160,10 +160,10 @@ class Prediction:
             self.k, directions_deg, self.information, slab.slab_deg, specimen.thickness_A, specimen.diameter_A
         )
 
-    def session_ctf2(self) -> Array:
-        """Return CTF² averaged over the series of the session, for a point of the untilted slab, (m,)."""
+    def session_ctf2(self, k: Array) -> Array:
+        """Return CTF² at `k`, averaged over the series of the session, for a point of the untilted slab; as `k`."""
         design = self.plan.design
-        each = [mean_ctf2(self.k, defocus_A, design.lens) for defocus_A in design.defocus.session_A()]
+        each = [ctf(k, defocus_A, design.lens) ** 2 for defocus_A in design.defocus.session_A()]
         return np.asarray(np.mean(each, axis=0))
 
     @cached_property
@@ -174,7 +174,6 @@ class Prediction:
         low, high = float(slab.slab_deg.min()), float(slab.slab_deg.max())
         extent_A = specimen.diameter_A or float(slab.path_A.max())
         gap_deg = float(np.diff(np.sort(slab.slab_deg)).max()) if len(plan) > 1 else 180.0
-        band = (self.k > 1 / 40) & (self.k < 1 / 10)
         return Summary(
             tilts=len(plan),
             exposure_e_A2=float(sum(exposure.exposure_e_A2 for exposure in plan)),
@@ -195,7 +194,7 @@ class Prediction:
                 for d, value in zip(TRANSFERS_A, signal_transfer(plan, 1 / np.array(TRANSFERS_A)), strict=True)
             },
             largest_alignment_error_A=float(self.alignment_error_A.max()),
-            lowest_session_ctf2=float(self.session_ctf2()[band].min()) if band.any() else 0.0,
+            lowest_session_ctf2=float(self.session_ctf2(np.linspace(1 / 40, 1 / 10, 2000)).min()),
         )
 
     @property

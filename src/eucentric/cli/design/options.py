@@ -103,6 +103,8 @@ class ExposureOptions:
         Series of the session [5].
     index
         Number of this one among them, from 0 [0].
+    spacing
+        geometric, or even, which can leave all series blind at one resolution [geometric].
     """
 
     exposure: Number = None
@@ -116,6 +118,7 @@ class ExposureOptions:
     defocus_to: Number = None
     series: int | None = None
     index: int | None = None
+    spacing: str | None = None
 
 
 @Parameter(name="*", group="Specimen and instrument")
@@ -230,6 +233,7 @@ _ALSO = {
     "defocus.high_A": "defocus-to",
     "defocus.series": "series",
     "defocus.index": "index",
+    "defocus.spacing": "spacing",
 }
 
 
@@ -343,7 +347,7 @@ def _set_exposure(values: dict[str, Any], options: ExposureOptions) -> None:
         values["defocus"] = {"kind": "staggered", "low_A": low, "high_A": options.defocus_to}
     elif options.defocus is not None:
         values["defocus"] = {"kind": "constant", "defocus_A": options.defocus}
-    for name in ("series", "index"):
+    for name in ("series", "index", "spacing"):
         value = getattr(options, name)
         if value is not None:
             if values["defocus"]["kind"] == "constant":

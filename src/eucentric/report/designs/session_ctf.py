@@ -1,12 +1,10 @@
 """The contrast transfer of one series and of the whole session, whose series fill each other's zeros."""
 
-from dataclasses import replace
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from eucentric.design import Prediction
-from eucentric.optics import mean_ctf2
+from eucentric.optics import ctf
 from eucentric.report.designs.palette import COLOURS, MUTED, settled, standing_alone, tidy, tint
 from eucentric.report.designs.wording import resolution_axis
 
@@ -24,7 +22,7 @@ def session_ctf_figure(prediction: Prediction) -> Figure:
     most = min(1 / FINEST_A, float(k[-1]))
     k = k[k <= most + width]
     own_A, session_A = design.defocus.this_A(), design.defocus.session_A()
-    mean = replace(prediction, k=k).session_ctf2()
+    mean = prediction.session_ctf2(k)
     with standing_alone():
         figure = Figure(figsize=(7.0, 3.2), layout="constrained")
         axes = figure.add_subplot()
@@ -33,11 +31,11 @@ def session_ctf_figure(prediction: Prediction) -> Figure:
             low, high = min(session_A) / 1e4, max(session_A) / 1e4
             axes.fill_between(k, mean, color=tint(COLOURS[0], 0.25), lw=0)
             axes.plot(
-                k, mean, color=COLOURS[0], lw=1.6, label=f"mean of {len(session_A)} series, {low:g} to {high:g} µm"
+                k, mean, color=COLOURS[0], lw=1.6, label=f"mean of {len(session_A)} series, {low:.3g} to {high:.3g} µm"
             )
-        own = mean_ctf2(k, own_A, design.lens)
+        own = ctf(k, own_A, design.lens) ** 2
         what = "this series" if several else "every series of the session"
-        axes.plot(k, own, color=COLOURS[1] if several else COLOURS[0], lw=0.9, label=f"{what}, {own_A / 1e4:g} µm")
+        axes.plot(k, own, color=COLOURS[1] if several else COLOURS[0], lw=0.9, label=f"{what}, {own_A / 1e4:.3g} µm")
         resolution_axis(axes, most)
         axes.set_ylim(0, 1.02)
         axes.set_ylabel("CTF²")
