@@ -87,7 +87,8 @@ def pacetomo_designs(draw: st.DrawFn) -> Design:
     pre_tilt = draw(st.sampled_from([0.0, 0.0, 9.0, -9.0, 11.5]))
     start = step * draw(st.integers(-3, 3))
     below, above = draw(st.integers(1, 12)), draw(st.integers(1, 12))
-    staggered = {"kind": "staggered", "low_A": 20_000.0, "high_A": draw(st.sampled_from([30_000.0, 47_000.0]))}
+    high_A = draw(st.sampled_from([30_000.0, 47_000.0]))
+    staggered = {"kind": "staggered", "low_A": 20_000.0, "high_A": high_A, "spacing": "even"}  # all PACEtomo can take
     return Design.model_validate(
         {
             "scheme": {

@@ -233,7 +233,7 @@ def test_a_hybrid_gives_the_first_image_its_own_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("focus", [0.0, -0.1, 12.3, 1 / 3, -77.7])
 @pytest.mark.parametrize("series", [2, 3, 5, 8])
 def test_targets_take_the_defoci_of_the_session_in_turn(tmp_path: Path, series: int, focus: float) -> None:
-    defocus = StaggeredDefocus(low_A=21_000.0, high_A=47_000.0, series=series, index=1)
+    defocus = StaggeredDefocus(low_A=21_000.0, high_A=47_000.0, spacing="even", series=series, index=1)
     pacetomo = exported(tmp_path, pacetomo_plan(defocus=defocus))
     expected = [-value / 1e4 for value in defocus.session_A()][::-1]
     assert pacetomo.defoci_um(2 * series, focus) == pytest.approx(expected * 2, abs=1e-4)
@@ -252,6 +252,7 @@ PLAIN = DoseSymmetric(order="pacetomo")
     ("changes", "what", "fix"),
     [
         ({"scheme": Unidirectional()}, "scheme.kind is unidirectional", "scheme.kind: dose-symmetric"),
+        ({"defocus": StaggeredDefocus()}, "defocus.spacing is geometric", "defocus.spacing: even"),
         ({"scheme": Hybrid(rest=Unidirectional())}, "scheme.rest.kind", "scheme.rest.order: pacetomo"),
         ({"scheme": PLAIN.replace(order="hagen")}, "scheme.order is hagen", "scheme.order: pacetomo"),
         ({"scheme": PLAIN.replace(order="serialem")}, "scheme.order is serialem", "scheme.order: pacetomo"),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
 from eucentric.core import InputError, Record, write_text
@@ -195,6 +196,9 @@ def _defoci(plan: Plan) -> tuple[float, float, int]:
     session_A = plan.design.defocus.session_A()
     if max(session_A) < 0:
         raise _refused(f"the defocus is {max(session_A):g} Å, an overfocus", "Set an underfocus")
+    steps_A = np.diff(session_A)
+    if len(steps_A) > 1 and np.ptp(steps_A) > _SLACK_UM / _UM_PER_A:
+        raise _refused("defocus.spacing is geometric, and PACEtomo steps evenly", "Set defocus.spacing: even")
     return min(session_A), max(session_A), len(session_A)
 
 
