@@ -181,11 +181,8 @@ def test_the_search_tells_its_winner_and_writes_it(run: Run, tmp_path: Path) -> 
 
 
 def test_the_search_in_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from eucentric.design import SearchSpace
-
-    small = SearchSpace(half_ranges_deg=(50.0,), steps_deg=(2.0, 2.4), groups=(1, 4), starts=(0.0,))
-    monkeypatch.setattr("eucentric.design.optimiser.SearchSpace", lambda: small)
-    status, out, _ = shown(capsys, "design", "optimise", "--goal", "resolution", "--max-minutes", "20")
+    monkeypatch.setattr("eucentric.design.optimiser.SearchSpace", lambda: _tiny())
+    status, out, _ = shown(capsys, "design", "optimise", "--max-minutes", "20")
     assert status == 0
     assert "Best of" in out
     assert "Limited by" in out
@@ -253,6 +250,61 @@ def test_what_cannot_be_is_refused_by_its_option(run: Run, arguments: list[str],
     assert refused.status == 2
     assert said in " ".join(refused.err.split())
     assert not plan.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (
+            ["--scheme", "unidirectional", "--group", "2"],
+            2,
+            "--group does not go with a scheme that is uni",
+        ),
+        (["--from", "listed", "--step", "2"], 2, "--step does not go with a scheme that is explicit."),
+        (["--from", "listed", "--range", "50"], 2, "--range does not go with a scheme that is explicit."),
+        (["optimise", "--weighting", "constant"], 2, "--weighting is for the search to find"),
+        (["optimise", "--exposure", "-5"], 2, "--exposure is -5; permitted: above 0"),
+        (["optimise", "--goal", "resolution", "--target", "2"], 1, "No design reaches 2 Å: Nyquist is at 2.7 Å."),
+    ],
+)
+def test_options_that_do_not_go_together(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, said: str
+) -> None:
+    monkeypatch.setattr("eucentric.design.optimiser.SearchSpace", lambda: _tiny())
+    (tmp_path / "tilts.rawtlt").write_text("0\n3\n-3\n")
+    run("design", "--angles", tmp_path / "tilts.rawtlt", "-o", tmp_path / "listed.yaml", "--json")
+    refused = run("design", *(tmp_path / "listed.yaml" if one == "listed" else one for one in arguments))
+    assert refused.status == status
+    assert said in " ".join(refused.err.split())
+
+
+def test_a_search_starts_from_any_plan_and_any_lamella(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eucentric.design.optimiser.SearchSpace", lambda: _tiny())
+    (tmp_path / "tilts.rawtlt").write_text("0\n3\n-3\n")
+    plan = tmp_path / "listed.yaml"
+    run("design", "--angles", tmp_path / "tilts.rawtlt", "--exposure-per-tilt", "20", "-o", plan, "--json")
+    found = run("design", "optimise", "--from", plan, "--pre-tilt", "20", "--frame-exposure", "0.4", "--json")
+    assert found.status == 0, found.err
+    best = found.json["best"]["design"]
+    assert best["exposure"]["total_e_A2"] == pytest.approx(60)
+    assert best["specimen"]["pre_tilt_deg"] == 20
+    assert best["frames"] == {"kind": "equal-exposure", "each_e_A2": 0.4, "rounding": "nearest"}
+
+
+def test_a_hybrid_plan_is_changed_in_its_rest(run: Run, tmp_path: Path) -> None:
+    plan = tmp_path / "hybrid.yaml"
+    run("design", "--untilted-exposure", "20", "-o", plan, "--json")
+    changed = run("design", "--from", plan, "--step", "2", "--range", "50", "--json").json
+    assert changed["design"]["scheme"]["untilted_e_A2"] == 20
+    assert len(changed["exposures"]) == 51
+
+
+def _tiny() -> Any:
+    from eucentric.design import SearchSpace
+
+    return SearchSpace(half_ranges_deg=(54.0,), steps_deg=(2.0,), groups=(1,), starts=(0.0,), times_at_60=(1.0,))
 
 
 def test_a_misspelt_field_of_a_file_is_named_with_what_was_meant(run: Run, tmp_path: Path) -> None:

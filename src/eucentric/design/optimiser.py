@@ -10,6 +10,7 @@ from eucentric.design.candidates import SearchSpace, candidates, frame_counts, n
 from eucentric.design.fractionation import SweetSpot, sweet_spot
 from eucentric.design.objective import COSTS, Objective
 from eucentric.design.plan import Design
+from eucentric.design.policies import FrameExposure
 from eucentric.design.prediction import Summary, predict
 from eucentric.design.schemes import Bidirectional, DoseSymmetric, Unidirectional
 
@@ -137,6 +138,8 @@ def optimise(
         If no design keeps to the limits; it says which limit refused how many.
     """
     objective = objective.for_specimen(base)
+    if isinstance(base.frames, FrameExposure):  # no frame divides every exposure that is tried
+        base = base.replace(frames=base.frames.replace(rounding="nearest"))
     search = _Search(objective, [])
     space = space or SearchSpace()
     grid = list(candidates(base, total_e_A2, space))
@@ -145,6 +148,8 @@ def optimise(
     coarse = search.best()
     if coarse is None:
         raise _nothing_left(search.found)
+    if coarse.score <= 0:
+        raise _nothing_known(base, objective)
     fine = list(neighbours(coarse.design, total_e_A2, space))
     with reporter.task("trying finer steps about the best", len(fine)) as step:
         search.run(fine, step)
@@ -188,6 +193,8 @@ def _family(candidate: Candidate) -> str:
 
 def _fewest_frames(search: _Search, best: Candidate) -> Candidate:
     """Return the best design with the fewest frames that cost it nothing: they fill the disk."""
+    if isinstance(best.design.frames, FrameExposure):
+        return best  # a frame's exposure was chosen
     first = len(search.found)
     search.run(frame_counts(best.design), lambda: None)
     kept = _kept([best, *search.found[first:]])
@@ -229,6 +236,15 @@ def _flatness(found: Sequence[Candidate], best: Candidate, within: float) -> Fla
         step_deg=ends(one.step_deg for one in close),
         schemes=tuple(dict.fromkeys(one.label for one in sorted(close, key=lambda one: -one.score))),
     )
+
+
+def _nothing_known(base: Design, objective: Objective) -> InputError:
+    nyquist_A = 2 * base.camera.pixel_A
+    if objective.goal == "resolution" and objective.target_A <= nyquist_A:
+        return InputError(
+            f"No design reaches {objective.target_A:g} Å: Nyquist is at {nyquist_A:g} Å.", "Choose a coarser target."
+        )
+    return InputError("No design tells anything of this specimen.", "Look at its thickness and at the exposure.")
 
 
 def _nothing_left(found: Sequence[Candidate]) -> InputError:

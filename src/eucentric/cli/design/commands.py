@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from eucentric.cli.app import DONE, Json, UsageError, app, print_json, reporter, settings_from, tell
-from eucentric.cli.design.options import ExposureOptions, InstrumentOptions, SchemeOptions, design_from
+from eucentric.cli.design.options import ExposureOptions, InstrumentOptions, SchemeOptions, design_from, total_from
 from eucentric.cli.design.tables import exposures_json, print_comparison, print_optimum, print_plan
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def optimise(
     from_
         A plan whose specimen, instrument and frames to start from.
     """
-    from eucentric.design import Design, Objective
+    from eucentric.design import ConstantExposure, Design, Explicit, Objective
     from eucentric.design import optimise as search
     from eucentric.io import read_plan, write_plan
 
@@ -204,9 +204,10 @@ def optimise(
         {"target_A": "target", "max_crowther_A": "max-crowther", "max_alignment_error_A": "max-alignment-error"},
     )
     base = read_plan(from_).design if from_ else Design()
-    made = design_from(base, None, exposure, instrument)
-    total_e_A2 = sum(one.exposure_e_A2 for one in made.plan())
-    optimum = search(made, total_e_A2, objective, reporter=reporter())
+    total_e_A2 = total_from(base, exposure)
+    # The scheme is what is searched for: one that this specimen or stage rules out must not stand in the way.
+    bare = base.replace(scheme=Explicit(tilts_deg=(0.0,)), exposure=ConstantExposure(total_e_A2=total_e_A2))
+    optimum = search(design_from(bare, None, exposure, instrument), total_e_A2, objective, reporter=reporter())
     if output is not None:
         write_plan(output, optimum.best.design.plan())
         tell(f"Wrote {output}.")

@@ -266,7 +266,8 @@ def design_from(
         for option in fields(options):
             value = getattr(options, option.name)
             if value is not None and option.name in _FIELDS:
-                _set(values, _FIELDS[option.name], value)
+                path = _in_scheme(option.name, values["scheme"]) if options is scheme else _FIELDS[option.name]
+                _set(values, path, value)
     if scheme.untilted_exposure is not None:
         values["scheme"] = {"kind": "hybrid", "untilted_e_A2": scheme.untilted_exposure, "rest": values["scheme"]}
     given_range = scheme.range is not None
@@ -276,12 +277,46 @@ def design_from(
         raise UsageError(describe(error, lambda field: _option_of(field, given_range))) from error
 
 
+def total_from(base: "Design", exposure: ExposureOptions | None) -> float:
+    """Return the total exposure that a search divides: the one given, or that of the base.
+
+    Raises
+    ------
+    UsageError
+        If an option would settle what the search is to find, or the total is none.
+    """
+    if exposure is None:
+        return sum(one.exposure_e_A2 for one in base.plan())
+    for name in ("exposure_per_tilt", "weighting", "times_at_60"):
+        if getattr(exposure, name) is not None:
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} is for the search to find: it divides the total, --exposure.")
+    if exposure.exposure is None:
+        return sum(one.exposure_e_A2 for one in base.plan())
+    if not 0 < exposure.exposure <= 1e4:
+        raise UsageError(f"--exposure is {exposure.exposure:g}; permitted: above 0, up to 10000.")
+    return exposure.exposure
+
+
 def _option_of(field: str, given_range: bool) -> str:
     field = field.replace("scheme.rest.", "scheme.")
     if given_range and field in ("scheme.min_deg", "scheme.max_deg"):
         return "--range"
     name = next((name for name, path in _FIELDS.items() if path == field), _ALSO.get(field))
     return f"--{name.replace('_', '-')}" if name else field
+
+
+def _in_scheme(option: str, scheme: dict[str, Any]) -> str:
+    """Return the field that an option of the scheme sets, given the kind of scheme that it meets."""
+    from eucentric.design import Bidirectional, DoseSymmetric, Explicit, Unidirectional
+
+    place, inner = ("scheme.rest", scheme["rest"]) if scheme["kind"] == "hybrid" else ("scheme", scheme)
+    models = (Unidirectional, Bidirectional, DoseSymmetric, Explicit)
+    model = next((model for model in models if model.model_fields["kind"].default == inner["kind"]), None)
+    field = _FIELDS[option].removeprefix("scheme.")
+    if model is not None and field.split(".")[0] not in model.model_fields:
+        raise UsageError(f"--{option.replace('_', '-')} does not go with a scheme that is {inner['kind']}.")
+    return f"{place}.{field}"
 
 
 def _set(values: dict[str, Any], path: str, value: object) -> None:
@@ -307,7 +342,10 @@ def _set_scheme(values: dict[str, Any], options: SchemeOptions) -> None:
     if options.scheme is not None and options.scheme != scheme["kind"]:
         scheme = {name: value for name, value in scheme.items() if name in _RANGED} | {"kind": options.scheme}
     if options.range is not None:
-        scheme |= {"min_deg": -options.range, "max_deg": options.range}
+        inner = scheme["rest"] if scheme["kind"] == "hybrid" else scheme
+        if inner["kind"] == "explicit":
+            raise UsageError("--range does not go with a scheme that is explicit.")
+        inner |= {"min_deg": -options.range, "max_deg": options.range}
     values["scheme"] = scheme
 
 
