@@ -182,7 +182,7 @@ def test_the_search_tells_its_winner_and_writes_it(run: Run, tmp_path: Path) -> 
 
 def test_the_search_in_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eucentric.design.optimiser.SearchSpace", lambda: _tiny())
-    status, out, _ = shown(capsys, "design", "optimise", "--max-minutes", "20")
+    status, out, _ = shown(capsys, "design", "optimise", "--max-minutes", "30")
     assert status == 0
     assert "Best of" in out
     assert "Limited by" in out
