@@ -54,7 +54,7 @@ def test_rivals_are_the_best_of_each_scheme(found: Optimum) -> None:
     assert scores == sorted(scores, reverse=True)
     assert set(found.behind) == {one.label for one in found.rivals} - {found.best.label}
     for one in found.rivals:
-        assert one.breaks is None
+        assert one.breaks == ()
         assert found.behind.get(one.label, 0.0) == pytest.approx(max(0.0, 1 - one.score / found.best.score))
     assert 0 < found.behind["unidirectional"] < 0.2
 

@@ -108,7 +108,7 @@ def tell_error(error: EucentricError) -> None:
 
 def print_json(result: Any) -> None:
     """Print a result on standard output."""
-    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    sys.stdout.write(json.dumps(result, indent=1, allow_nan=False) + "\n")
 
 
 @contextmanager

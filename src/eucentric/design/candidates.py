@@ -1,10 +1,11 @@
 """The designs that the optimiser tries: a coarse grid over all that may be chosen, and a fine one about the best."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import product
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from eucentric.core import Record
 from eucentric.design.increments import ConstantIncrement
@@ -44,7 +45,8 @@ def candidates(base: Design, total_e_A2: float, space: SearchSpace) -> Iterator[
             if (key := scheme.model_dump_json()) not in seen:  # whole steps can make two ranges one
                 seen.add(key)
                 for policy, frame in product(policies, frames):
-                    yield base.replace(scheme=scheme, exposure=policy, frames=frame)
+                    with suppress(ValidationError):  # exposures too small for so many tilts
+                        yield base.replace(scheme=scheme, exposure=policy, frames=frame)
 
 
 def neighbours(best: Design, total_e_A2: float, space: SearchSpace) -> Iterator[Design]:

@@ -43,7 +43,7 @@ def sweet_spot(design: Design, objective: Objective, tilts: Sequence[int] = _SWE
         name: tuple(objective.score(predict(plan, terms)) for plan in plans.values()) for name, terms in apart.items()
     }
     counts, scores = tuple(plans), np.array(curves["everything"])
-    allowed = tuple(objective.broken_by(predict(plan)) is None for plan in plans.values())
+    allowed = tuple(not objective.broken_by(predict(plan)) for plan in plans.values())
     return SweetSpot(
         tilts=counts,
         curves=curves,

@@ -12,7 +12,7 @@ from eucentric.optics import MEAN_FREE_PATH_A, MEAN_FREE_PATH_RANGE_A
 Seconds = Annotated[float, Field(ge=0, le=36_000, allow_inf_nan=False)]
 
 PROTEIN_DENSITY_Da_PER_A3 = 0.813
-"""1.35 g/cm³, the density of protein (Fischer et al. 2004, 10.1110/ps.04688204)."""
+"""1.35 g/cm³, the usual density of protein; 1.37 follows from a partial specific volume of 0.73 mL/g."""
 
 
 class Specimen(DesignRecord):
@@ -63,12 +63,13 @@ class Specimen(DesignRecord):
 class Camera(DesignRecord):
     """A counting camera.
 
-    The detective quantum efficiency falls in a line from `dqe_zero` to `dqe_nyquist`: a fair picture of the curves
-    that makers print for 300 kV (K3: .8 at zero, .39 at Nyquist; Falcon 4i: .92 and .5). `readout_e` is noise that
+    `columns` lie across the tilt axis, where defocus changes; `rows` along it. The detective quantum efficiency falls
+    in a line from `dqe_zero` to `dqe_nyquist`: a fair picture of counting cameras at 300 kV, whose makers print .8 to
+    .9 at zero and .4 to .5 at Nyquist (recalled, not measured here). `readout_e` is noise that
     each pixel adds to each frame, in electrons rms: none for a counting camera, some for an integrating one.
     """
 
-    pixel_A: Annotated[Angstrom, Field(gt=0.05, le=200)] = 1.35
+    pixel_A: Annotated[Angstrom, Field(ge=0.1, le=200)] = 1.35
     columns: Annotated[int, Field(ge=16, le=65_536)] = 5760
     rows: Annotated[int, Field(ge=16, le=65_536)] = 4092
     dqe_zero: Annotated[float, Field(gt=0, le=1)] = 0.8
@@ -117,7 +118,8 @@ class Alignability(DesignRecord):
     ----------
     error_A
         Error along each axis, rms, that the noise of an image of `REFERENCE_E_A2` of an untilted, unexposed and
-        very thin specimen gives; that of others grows as their own signal falls.
+        very thin specimen gives, with the particle, camera and lens of a default design; that of others grows as
+        their own signal falls.
     floor_A
         What is left however strong the image: stage, deformation, motion.
     motion_A_per_e_A2

@@ -62,8 +62,8 @@ class Objective(Record):
         particles = prediction.particles(self.target_A)
         return 1 / particles if particles else 0.0
 
-    def broken_by(self, prediction: Prediction) -> str | None:
-        """Return the name of the first limit that a design does not keep to."""
+    def broken_by(self, prediction: Prediction) -> tuple[str, ...]:
+        """Return the names of the limits that a design does not keep to."""
         slab_deg = np.sort(prediction.plan.design.slab.slab_deg)
         limits: tuple[tuple[str, float | None, Callable[[], float]], ...] = (
             ("time", self.max_minutes, lambda: prediction.clock.duration_s / 60),
@@ -71,7 +71,7 @@ class Objective(Record):
             ("sampling", self.max_crowther_A, lambda: _slab_crowther_A(prediction)),
             ("missing wedge", self.max_elongation, lambda: elongation(float(slab_deg[-1] - slab_deg[0]) / 2)),
         )
-        return next((name for name, most, value in limits if most is not None and value() > most), None)
+        return tuple(name for name, most, value in limits if most is not None and value() > most)
 
 
 def _slab_crowther_A(prediction: Prediction) -> float:

@@ -21,16 +21,16 @@ _NOTHING = 0.001  # a share of the score that nobody would store twice the frame
 
 
 class Candidate(Record):
-    """A design that was tried: its score, and the limit it breaks, if any."""
+    """A design that was tried: its score, its range in degrees of the slab, and the limits that it breaks."""
 
     label: str
     design: Design
     tilts: int
-    half_range_deg: float
+    range_deg: tuple[float, float]
     step_deg: float
     score: float
     minutes: float
-    breaks: str | None
+    breaks: tuple[str, ...]
 
 
 class Flatness(Record):
@@ -56,10 +56,11 @@ class Optimum(Record):
     rivals
         The best of each scheme, the winner first; `behind` holds by what share each is worse than the winner.
     tried, refused
-        Designs that were predicted, and how many of them each limit refused.
+        Designs that were predicted, and how many of them each limit refused (some are refused by several).
     gains
         By what share the winner would be better if one cost were none: `sampling`, `alignability`, `motion`,
-        `transmission`, `damage`, and `time` if there were no limit on it (the winner would then be another).
+        `transmission`, `damage`; or if there were no limit on `time`, `sampling`, `alignability` or the `missing
+        wedge` (another design would then win), whichever of a cost and a limit of one name takes more.
     limited_by
         The largest of these.
     flatness
@@ -95,7 +96,7 @@ class _Search:
                     label=label(design),
                     design=design,
                     tilts=len(slab_deg),
-                    half_range_deg=float(np.abs(slab_deg).max()),
+                    range_deg=(round(float(slab_deg[0]), 6), round(float(slab_deg[-1]), 6)),
                     step_deg=round(float(np.diff(slab_deg).max()), 6),
                     score=self.objective.score(prediction),
                     minutes=prediction.clock.duration_s / 60,
@@ -105,8 +106,7 @@ class _Search:
             step()
 
     def best(self, among: Iterable[Candidate] | None = None) -> Candidate | None:
-        kept = [one for one in (self.found if among is None else among) if one.breaks is None]
-        return max(kept, key=lambda one: one.score, default=None)
+        return max(_kept(self.found if among is None else among), key=lambda one: one.score, default=None)
 
 
 def optimise(
@@ -150,10 +150,11 @@ def optimise(
         raise _nothing_left(search.found)
     if coarse.score <= 0:
         raise _nothing_known(base, objective)
+    coarse = _fewest_frames(search, coarse)  # before the finer steps, so that rivals have as many
     fine = list(neighbours(coarse.design, total_e_A2, space))
     with reporter.task("trying finer steps about the best", len(fine)) as step:
         search.run(fine, step)
-    best = _fewest_frames(search, search.best() or coarse)
+    best = search.best(one for one in search.found if one.design.frames == coarse.design.frames) or coarse
     by_family = {_family(one): one for one in sorted(_kept(search.found), key=lambda one: one.score)}
     by_family[_family(best)] = best
     rivals = tuple(sorted(by_family.values(), key=lambda one: (one is not best, -one.score)))
@@ -203,11 +204,11 @@ def _fewest_frames(search: _Search, best: Candidate) -> Candidate:
 
 
 def _kept(found: Iterable[Candidate]) -> list[Candidate]:
-    return [one for one in found if one.breaks is None]
+    return [one for one in found if not one.breaks]
 
 
 def _refused(found: Iterable[Candidate]) -> dict[str, int]:
-    names = [one.breaks for one in found if one.breaks]
+    names = [name for one in found for name in one.breaks]
     return {name: names.count(name) for name in sorted(set(names))}
 
 
@@ -215,8 +216,11 @@ def _gains(best: Candidate, search: _Search) -> dict[str, float]:
     plan = best.design.plan()
     gains = {name: search.objective.score(predict(plan, terms)) / best.score - 1 for name, terms in COSTS.items()}
     if search.objective.max_minutes is not None:
-        in_time = (one for one in search.found if one.breaks in (None, "time"))
-        gains["time"] = max(0.0, max(one.score for one in in_time) / best.score - 1)
+        gains["time"] = 0.0
+    for one in search.found:  # without one limit, another design would win
+        if len(one.breaks) == 1:
+            limit = one.breaks[0]
+            gains[limit] = max(gains.get(limit, 0.0), one.score / best.score - 1)
     return gains
 
 
@@ -232,7 +236,7 @@ def _flatness(found: Sequence[Candidate], best: Candidate, within: float) -> Fla
         within=within,
         designs=len(close),
         tilts=(min(tilts), max(tilts)),
-        half_range_deg=ends(one.half_range_deg for one in close),
+        half_range_deg=ends(round(max(-one.range_deg[0], one.range_deg[1]), 3) for one in close),
         step_deg=ends(one.step_deg for one in close),
         schemes=tuple(dict.fromkeys(one.label for one in sorted(close, key=lambda one: -one.score))),
     )

@@ -6,20 +6,29 @@ the spread of energy and readout noise leave; sigma_j is the error of its placem
 """
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eucentric.core import Record
 from eucentric.design.geometry import crowther_A, elongation, missing_wedge_fraction
+from eucentric.design.instrument import Alignability, Camera, Specimen
 from eucentric.design.plan import Plan
 from eucentric.design.signal import signal_A2
 from eucentric.design.timing import Clock, clock
 from eucentric.design.transfer import asymmetry, signal_transfer
 from eucentric.design.volume import VolumeSSNR, ssnr_map, volume_ssnr
-from eucentric.optics import ctf, mean_ctf2, mean_free_path_A, temporal_envelope, transmission, useful_exposure_e_A2
+from eucentric.optics import (
+    Lens,
+    ctf,
+    mean_ctf2,
+    mean_free_path_A,
+    temporal_envelope,
+    transmission,
+    useful_exposure_e_A2,
+)
 
 Array = NDArray[np.float64]
 
@@ -37,6 +46,7 @@ ISOTROPY = 0.5
 
 _FREQUENCIES = 96  # bins from 0 to Nyquist; twice as many change the bits of a usual design by under 0.1 %
 _EYE_A = 20.0  # to where an image is low-passed for its SNR, and to where alignment uses it
+_LOST = 1e12  # times the variance of the reference: an image that cannot be placed
 _FIELD_A2 = 1e8  # a square micrometre of specimen, for which bits are given
 
 
@@ -64,13 +74,14 @@ class Summary(Record):
         Share of Fourier space beyond the range, and how much longer along the beam a point appears (none where a
         single tilt says nothing of it).
     crowther_A
-        Resolution to which the object, or the slab where no diameter is given, is sampled without gaps.
+        Resolution to which the object, or the slab where no diameter is given, is sampled without gaps; none for a
+        single tilt.
     reversals, stage_travel_deg, duration_s
         What the stage does, and how long it all takes.
     information_bits
         Bits that the volume holds for each square micrometre of specimen: the integral of ``log2(1 + SSNR)`` over
-        the cells of Fourier space that were measured; `information_bits_range` is that over the published range of
-        the mean free path.
+        the cells of Fourier space that were measured, of the slab or of one layer of objects where a diameter is
+        given; `information_bits_range` is that over the published range of the mean free path.
     worth
         The same bits, each frequency's times the share of directions that are measured there, to the power `ISOTROPY`:
         what is seen from few sides, or with gaps between them, is worth less.
@@ -78,7 +89,8 @@ class Summary(Record):
         Particles to be averaged for a resolution of `PUBLISHED_A` by FSC 0.143, if that were all (no crowding, no
         wrong orientation); none where it cannot be reached.
     asymmetry, transfer, transfers
-        Hagen's figures at `PUBLISHED_A` (see `transfer`), and the transfer at `TRANSFERS_A`.
+        Hagen's figures at `PUBLISHED_A` (see `transfer`), and the transfer at `TRANSFERS_A`; of the plan's exposures
+        alone, without what tracking in place may add.
     largest_alignment_error_A
         Of the worst placed image, rms along each axis.
     lowest_session_ctf2
@@ -89,7 +101,7 @@ class Summary(Record):
     exposure_e_A2: float
     missing_wedge_fraction: float
     elongation: float | None
-    crowther_A: float
+    crowther_A: float | None
     reversals: int
     stage_travel_deg: float
     duration_s: float
@@ -132,7 +144,9 @@ class Prediction:
     def bits_per_A(self) -> Array:
         """Bits of the volume at each frequency, for each 1/Å of it and square micrometre of specimen, (m,)."""
         # Half the cells: the other half are their complex conjugates.
-        cells_per_A = 0.5 * _FIELD_A2 * self.plan.design.specimen.thickness_A * 4 * math.pi * self.k**2
+        specimen = self.plan.design.specimen
+        depth_A = specimen.diameter_A or specimen.thickness_A  # as deep as what is sampled
+        cells_per_A = 0.5 * _FIELD_A2 * depth_A * 4 * math.pi * self.k**2
         return np.asarray(cells_per_A * self.volume.bits)
 
     @property
@@ -147,7 +161,7 @@ class Prediction:
     def particles(self, resolution_A: float) -> float | None:
         """Return the number of particles that, averaged, reach a resolution by FSC 0.143; none if no number does."""
         specimen, slab = self.plan.design.specimen, self.plan.design.slab
-        diameter_A = specimen.diameter_A or specimen.particle_diameter_A
+        diameter_A = specimen.particle_diameter_A
         one = volume_ssnr(self.k, self.information, slab.slab_deg, specimen.thickness_A, diameter_A)
         ssnr = float(np.interp(1 / resolution_A, self.k, one.ssnr, right=0.0))
         # Half the particles have SSNR s with s/(1+s) = 0.143, so s = 1/6.
@@ -173,13 +187,13 @@ class Prediction:
         specimen = plan.design.specimen
         low, high = float(slab.slab_deg.min()), float(slab.slab_deg.max())
         extent_A = specimen.diameter_A or float(slab.path_A.max())
-        gap_deg = float(np.diff(np.sort(slab.slab_deg)).max()) if len(plan) > 1 else 180.0
+        gap_deg = float(np.diff(np.sort(slab.slab_deg)).max()) if len(plan) > 1 else None
         return Summary(
             tilts=len(plan),
             exposure_e_A2=float(sum(exposure.exposure_e_A2 for exposure in plan)),
             missing_wedge_fraction=missing_wedge_fraction(low, high),
             elongation=elongation((high - low) / 2) if high > low else None,
-            crowther_A=crowther_A(extent_A, gap_deg),
+            crowther_A=None if gap_deg is None else crowther_A(extent_A, gap_deg),
             reversals=self.clock.reversals,
             stage_travel_deg=self.clock.stage_travel_deg,
             duration_s=self.clock.duration_s,
@@ -209,13 +223,20 @@ class Prediction:
         )
 
     def _bits_over_range(self) -> tuple[float, float]:
-        bits = []
-        for share in self.transmission_range:
-            changed = self.information * (share / self.transmission)[:, None]
-            cells = self.k**2 * self._volume(changed).bits
-            own = self.k**2 * self.volume.bits
-            bits.append(self.information_bits * float(cells.sum() / own.sum()) if own.any() else 0.0)
-        return bits[0], bits[1]
+        low, high = (
+            replace(self, information=_images(self.plan, self.k, share, self.terms).information)
+            for share in self.transmission_range
+        )
+        return low.information_bits, high.information_bits
+
+
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """What each image holds, (n, m), before its placement is known any worse and after; and that error, (n,)."""
+
+    recorded: Array
+    information: Array
+    alignment_error_A: Array
 
 
 def predict(plan: Plan, terms: Terms = EVERYTHING) -> Prediction:
@@ -228,44 +249,13 @@ def predict(plan: Plan, terms: Terms = EVERYTHING) -> Prediction:
     terms
         What to count; everything, but for asking what one of the costs amounts to.
     """
-    design, slab = plan.design, plan.design.slab
-    lens, camera, specimen = design.lens, design.camera, design.specimen
+    slab, specimen, camera = plan.design.slab, plan.design.specimen, plan.design.camera
     exposures = np.array([exposure.exposure_e_A2 for exposure in plan])
-    before = np.array([exposure.pre_exposure_e_A2 for exposure in plan])
-    before = before + design.routine.moves_e_A2 * np.arange(1, len(plan) + 1)
-    frames = np.array([exposure.frames for exposure in plan])
-    nyquist = 1 / (2 * camera.pixel_A)
-    width = nyquist / _FREQUENCIES
-    k: Array = (np.arange(_FREQUENCIES, dtype=float) + 0.5) * width
-
-    passed = slab.transmission
-    counts = exposures * passed * camera.pixel_A**2
-    # What each electron would tell of an undamaged specimen, of points at every height and place of the field.
-    field_A = camera.pixel_A * camera.columns
-    tilt = np.deg2rad(slab.slab_deg)
-    spread_A = specimen.thickness_A * np.cos(tilt) + field_A * np.abs(np.tan(tilt))
-    contrast = mean_ctf2(k, design.defocus.this_A(), lens, spread_A=spread_A[:, None], width_per_A=width)
-    dqe = camera.dqe_zero + (camera.dqe_nyquist - camera.dqe_zero) * k / nyquist
-    strength: Array = signal_A2(k, specimen, lens.voltage_kV) * dqe * temporal_envelope(k, lens) ** 2
-    if terms.damage:
-        useful = useful_exposure_e_A2(k, before[:, None], exposures[:, None], lens.voltage_kV)
-    else:
-        useful = np.broadcast_to(exposures[:, None], contrast.shape)
-    seen = passed if terms.transmission else np.ones_like(passed)
-    read = counts / (counts + frames * camera.readout_e**2)
-    recorded = strength * contrast * useful * (seen * read)[:, None]
-
-    error_A = _alignment_error_A(plan, k, recorded, strength)
-    information = recorded
-    if terms.alignment:
-        information = information * np.exp(-4 * math.pi**2 * (error_A[:, None] * k) ** 2)
-    if terms.motion:
-        moved_A = design.alignability.motion_A_per_e_A2 * exposures / frames
-        # A frame smeared over a length L along one axis; the mean over directions of sinc²(k L cos) is near this.
-        information = information * np.exp(-(math.pi**2) / 6 * (moved_A[:, None] * k) ** 2)
+    k: Array = (np.arange(_FREQUENCIES, dtype=float) + 0.5) / (2 * camera.pixel_A * _FREQUENCIES)
+    images = _images(plan, k, slab.transmission, terms)
     eye = k < 1 / _EYE_A
     ranges = tuple(
-        transmission(slab.path_A, mean_free_path_A(lens.voltage_kV, at_300))
+        transmission(slab.path_A, mean_free_path_A(plan.design.lens.voltage_kV, at_300))
         for at_300 in specimen.mean_free_path_range_A
     )
     return Prediction(
@@ -273,25 +263,80 @@ def predict(plan: Plan, terms: Terms = EVERYTHING) -> Prediction:
         terms=terms,
         k=k,
         thickness_A=slab.path_A,
-        transmission=passed,
+        transmission=slab.transmission,
         transmission_range=(ranges[0], ranges[1]),
-        counts_per_px=counts,
-        snr=(recorded * k)[:, eye].sum(axis=1) / k[eye].sum() if eye.any() else np.zeros(len(plan)),
-        alignment_error_A=error_A,
-        information=information,
+        counts_per_px=exposures * slab.transmission * camera.pixel_A**2,
+        snr=(images.recorded * k)[:, eye].sum(axis=1) / k[eye].sum() if eye.any() else np.zeros(len(plan)),
+        alignment_error_A=images.alignment_error_A,
+        information=images.information,
         clock=clock(plan),
     )
 
 
-def _alignment_error_A(plan: Plan, k: Array, recorded: Array, strength: Array) -> Array:
+def _images(plan: Plan, k: Array, passed: Array, terms: Terms) -> _Images:
+    """Return what each image holds at the frequencies `k` (bins from 0 to Nyquist) if such shares of the beam pass."""
+    design, slab = plan.design, plan.design.slab
+    camera, lens = design.camera, design.lens
+    exposures = np.array([exposure.exposure_e_A2 for exposure in plan])
+    before = np.array([exposure.pre_exposure_e_A2 for exposure in plan])
+    before = before + design.routine.moves_e_A2 * np.arange(1, len(plan) + 1)
+    frames = np.array([exposure.frames for exposure in plan])
+    seen = passed if terms.transmission else np.ones_like(passed)
+    # What each electron would tell of an undamaged specimen, of points at every height and place of the field.
+    tilt = np.deg2rad(slab.slab_deg)
+    field_A = camera.pixel_A * camera.columns
+    contrast = mean_ctf2(
+        k,
+        design.defocus.this_A(),
+        lens,
+        spread_A=slab.path_A[:, None],
+        other_spread_A=(field_A * np.abs(np.tan(tilt)))[:, None],
+        width_per_A=2 * float(k[0]),
+    )
+    if terms.damage:
+        useful = useful_exposure_e_A2(k, before[:, None], exposures[:, None], lens.voltage_kV)
+    else:
+        useful = np.broadcast_to(exposures[:, None], contrast.shape)
+    read = np.ones_like(seen)
+    if camera.readout_e:
+        counts = exposures * seen * camera.pixel_A**2
+        read = counts / (counts + frames * camera.readout_e**2)
+    recorded = _strength(k, design.specimen, camera, lens) * contrast * useful * (seen * read)[:, None]
+    error_A = _alignment_error_A(design.alignability, k, recorded)
+    information = recorded
+    if terms.alignment:
+        information = information * np.exp(-4 * math.pi**2 * (error_A[:, None] * k) ** 2)
+    if terms.motion:
+        moved_A = design.alignability.motion_A_per_e_A2 * exposures / frames
+        # A frame smeared over a length L along one axis; the mean over directions of sinc²(k L cos) is near this.
+        information = information * np.exp(-(math.pi**2) / 6 * (moved_A[:, None] * k) ** 2)
+    return _Images(recorded, information, error_A)
+
+
+def _strength(k: Array, specimen: Specimen, camera: Camera, lens: Lens) -> Array:
+    """Return the SSNR that each e/Å² gives at `k`, for full contrast."""
+    dqe = camera.dqe_zero + (camera.dqe_nyquist - camera.dqe_zero) * k * 2 * camera.pixel_A
+    return np.asarray(signal_A2(k, specimen, lens.voltage_kV) * dqe * temporal_envelope(k, lens) ** 2)
+
+
+@cache
+def _reference() -> float:
+    """Return the information about a shift that `Alignability.error_A` is for, as `_alignment_error_A` sums it up."""
+    camera = Camera()
+    width = 1 / (2 * camera.pixel_A * _FREQUENCIES)
+    k: Array = (np.arange(_FREQUENCIES, dtype=float) + 0.5) * width
+    # CTF² is a half in the mean.
+    strength = 0.5 * REFERENCE_E_A2 * _strength(k, Specimen(), camera, Lens())
+    return float((strength * k**3)[k < 1 / _EYE_A].sum() * width)
+
+
+def _alignment_error_A(known: Alignability, k: Array, recorded: Array) -> Array:
     """Return the error of each image's placement, rms along one axis.
 
     The information about a shift goes as the integral of ``k³ SSNR`` (the Cramér-Rao bound of matching an image to
     its prediction); the variance is that of the reference over what the image has of it.
     """
-    known = plan.design.alignability
-    used = (k < 1 / _EYE_A) * k**3
-    reference = float((strength * 0.5 * REFERENCE_E_A2 * used).sum())  # CTF² is a half in the mean
-    own = (recorded * used).sum(axis=1)
-    ratio = np.divide(reference, own, out=np.full_like(own, 1e12), where=own > 1e-12 * max(reference, 1e-300))
+    own = (recorded * k**3)[:, k < 1 / _EYE_A].sum(axis=1) * 2 * k[0]
+    reference = _reference()
+    ratio = np.divide(reference, own, out=np.full_like(own, _LOST), where=own > reference / _LOST)
     return np.asarray(np.sqrt(known.floor_A**2 + known.error_A**2 * ratio))

@@ -54,7 +54,13 @@ def ctf(k: ArrayLike, defocus_A: ArrayLike, lens: Lens) -> Array:
 
 
 def mean_ctf2(
-    k: ArrayLike, defocus_A: ArrayLike, lens: Lens, *, spread_A: ArrayLike = 0.0, width_per_A: float = 0.0
+    k: ArrayLike,
+    defocus_A: ArrayLike,
+    lens: Lens,
+    *,
+    spread_A: ArrayLike = 0.0,
+    other_spread_A: ArrayLike = 0.0,
+    width_per_A: float = 0.0,
 ) -> Array:
     """Return the mean of CTF² over a spread of defocus and over bands of frequency.
 
@@ -72,12 +78,15 @@ def mean_ctf2(
     spread_A
         Range over which defocus is spread evenly: exact, ``(1 - cos(2 chi) sinc(lambda k² spread)) / 2`` with
         ``sinc(x) = sin(pi x)/(pi x)``.
+    other_spread_A
+        A second, independent range, such as that of depth beside that over the field.
     width_per_A
         Width of the band about each frequency, over which chi is taken as a straight line.
     """
     wavelength = wavelength_A(lens.voltage_kV)
     k = np.asarray(k, dtype=float)
     blur = np.sinc(wavelength * k * k * np.asarray(spread_A, dtype=float))
+    blur = blur * np.sinc(wavelength * k * k * np.asarray(other_spread_A, dtype=float))
     if width_per_A:
         slope = 2 * math.pi * wavelength * k * (np.asarray(defocus_A) - lens.cs_mm * 1e7 * (wavelength * k) ** 2)
         blur = blur * np.sinc(slope * width_per_A / math.pi)

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from eucentric.cli.app import DONE, Json, UsageError, app, print_json, reporter, settings_from, tell
-from eucentric.cli.design.options import ExposureOptions, InstrumentOptions, SchemeOptions, design_from, total_from
+from eucentric.cli.design.options import (
+    ExposureOptions,
+    InstrumentOptions,
+    SchemeOptions,
+    bench_from,
+    design_from,
+    total_from,
+)
 from eucentric.cli.design.tables import exposures_json, print_comparison, print_optimum, print_plan
 
 if TYPE_CHECKING:
@@ -50,10 +57,11 @@ def design(
 
     base = read_plan(from_).design if from_ else Design()
     plan = design_from(base, scheme, exposure, instrument).plan()
+    status = _show(plan, output.stem if output else "design", figure, as_json=json)
     if output is not None:
         write_plan(output, plan)
         tell(f"Wrote {output}.")
-    return _show(plan, output.stem if output else "design", figure, as_json=json)
+    return status
 
 
 @design_app.command
@@ -117,6 +125,8 @@ def compare(plans: list[Path], /, *, output: Output = None, json: Json = False) 
     from eucentric.io import read_plan
     from eucentric.report.designs import compare_figure, write_figure
 
+    if not 2 <= len(plans) <= 6:
+        raise UsageError(f"{len(plans)} plan{'s' * (len(plans) > 1)} cannot be compared side by side: name two to six.")
     output = output or Path("comparison.png")
     predictions = {name: predict(read_plan(path)) for name, path in _named(plans).items()}
     write_figure(output, compare_figure(list(predictions.values()), list(predictions)))
@@ -134,7 +144,7 @@ def _named(plans: list[Path]) -> dict[str, Path]:
     """Name plans by their files: with the folder, too, where that alone tells them apart."""
     stems = [path.stem for path in plans]
     named = {path.stem if stems.count(path.stem) == 1 else str(path): path for path in plans}
-    if len(named) < len(plans):
+    if len({path.resolve() for path in plans}) < len(plans):
         raise UsageError("The same plan was named twice.")
     return named
 
@@ -186,7 +196,7 @@ def optimise(
     from_
         A plan whose specimen, instrument and frames to start from.
     """
-    from eucentric.design import ConstantExposure, Design, Explicit, Objective
+    from eucentric.design import Design, Objective
     from eucentric.design import optimise as search
     from eucentric.io import read_plan, write_plan
 
@@ -205,9 +215,8 @@ def optimise(
     )
     base = read_plan(from_).design if from_ else Design()
     total_e_A2 = total_from(base, exposure)
-    # The scheme is what is searched for: one that this specimen or stage rules out must not stand in the way.
-    bare = base.replace(scheme=Explicit(tilts_deg=(0.0,)), exposure=ConstantExposure(total_e_A2=total_e_A2))
-    optimum = search(design_from(bare, None, exposure, instrument), total_e_A2, objective, reporter=reporter())
+    made = bench_from(base, exposure, instrument)
+    optimum = search(made, total_e_A2, objective, reporter=reporter())
     if output is not None:
         write_plan(output, optimum.best.design.plan())
         tell(f"Wrote {output}.")
@@ -255,11 +264,13 @@ def export(
 
     read = read_plan(plan)
     written = output or plan.with_name(f"{plan.stem}{_ENDINGS[to]}")
+    by_hand: dict[str, float] = {}
     if to == "serialem":
         write_serialem_script(written, read, name=plan.stem)
         tell(f"Wrote {written}. Its first lines say what to check before every use.")
     elif to == "pacetomo":
         settings = write_pacetomo(written, read)
+        by_hand = {"groupSize": settings.groupSize, "recordTime_s": settings.recordTime}
         tell(
             f"Wrote {written}. To be set by hand: groupSize = {settings.groupSize} in PACEtomo's script, and the "
             f"Record's exposure time, {settings.recordTime:.4g} s."
@@ -268,7 +279,7 @@ def export(
         write_plan_csv(written, read)
         tell(f"Wrote {written}.")
     if json:
-        print_json({"written": str(written), "exposures": len(read)})
+        print_json({"written": str(written), "exposures": len(read), **by_hand})
     return DONE
 
 

@@ -1,6 +1,6 @@
 """The options that make a design, and how they change one: each sets one field."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -283,19 +283,42 @@ def total_from(base: "Design", exposure: ExposureOptions | None) -> float:
     Raises
     ------
     UsageError
-        If an option would settle what the search is to find, or the total is none.
+        If an option would settle what the search is to find, or the total cannot be.
     """
-    if exposure is None:
-        return sum(one.exposure_e_A2 for one in base.plan())
+    exposure = exposure or ExposureOptions()
     for name in ("exposure_per_tilt", "weighting", "times_at_60"):
         if getattr(exposure, name) is not None:
             option = name.replace("_", "-")
             raise UsageError(f"--{option} is for the search to find: it divides the total, --exposure.")
-    if exposure.exposure is None:
-        return sum(one.exposure_e_A2 for one in base.plan())
-    if not 0 < exposure.exposure <= 1e4:
-        raise UsageError(f"--exposure is {exposure.exposure:g}; permitted: above 0, up to 10000.")
-    return exposure.exposure
+    total_e_A2 = exposure.exposure
+    if total_e_A2 is None:
+        total_e_A2 = sum(one.exposure_e_A2 for one in base.plan())
+    if not 0 < total_e_A2 <= 1e4:
+        raise UsageError(f"--exposure is {total_e_A2:g}; permitted: above 0, up to 10000.")
+    return total_e_A2
+
+
+def bench_from(base: "Design", exposure: ExposureOptions | None, instrument: InstrumentOptions | None) -> "Design":
+    """Return a design of one image with the specimen, instrument, defocus and frames that a search starts from.
+
+    Scheme and exposure are what is searched for: those of the base must not stand in the way.
+    """
+    from eucentric.design import ConstantExposure, Explicit, FrameCount, FrameExposure
+
+    exposure = exposure or ExposureOptions()
+    each_e_A2 = exposure.frame_exposure
+    if each_e_A2 is None and exposure.frames is None and isinstance(base.frames, FrameExposure):
+        each_e_A2 = base.frames.each_e_A2
+    counted = base.frames if isinstance(base.frames, FrameCount) else FrameCount()
+    bare = base.replace(scheme=Explicit(tilts_deg=(0.0,)), exposure=ConstantExposure(untilted_e_A2=1.0), frames=counted)
+    rest = replace(exposure, exposure=None, frame_exposure=None, frame_rounding=None)
+    made = design_from(bare, None, rest, instrument)
+    if each_e_A2 is None:
+        return made
+    if not 0.001 <= each_e_A2 <= 1e4:
+        raise UsageError(f"--frame-exposure is {each_e_A2:g}; permitted: 0.001 to 10000.")
+    one_frame = ConstantExposure(untilted_e_A2=each_e_A2)
+    return made.replace(exposure=one_frame, frames=FrameExposure(each_e_A2=each_e_A2, rounding="nearest"))
 
 
 def _option_of(field: str, given_range: bool) -> str:
@@ -326,7 +349,13 @@ def _set(values: dict[str, Any], path: str, value: object) -> None:
     values[last] = value
 
 
-_RANGED = {"kind", "min_deg", "max_deg", "increment"}
+def _fields_of(kind: str) -> set[str]:
+    """Return the fields of a kind of scheme; of none that there is, those of any."""
+    from eucentric.design import Bidirectional, DoseSymmetric, Unidirectional
+
+    if kind == "unidirectional":
+        return set(Unidirectional.model_fields)
+    return set((Bidirectional if kind == "bidirectional" else DoseSymmetric).model_fields)
 
 
 def _set_scheme(values: dict[str, Any], options: SchemeOptions) -> None:
@@ -336,11 +365,17 @@ def _set_scheme(values: dict[str, Any], options: SchemeOptions) -> None:
     made_by = {"explicit": "--angles FILE", "hybrid": "--untilted-exposure, beside any scheme"}
     if options.scheme in made_by and options.scheme != values["scheme"]["kind"]:
         raise UsageError(f"--scheme {options.scheme} is made with {made_by[options.scheme]}.")
+    if options.range is not None and (options.min is not None or options.max is not None):
+        raise UsageError("--range gives both ends: leave out --min and --max, or give these alone.")
+    if options.range is not None and not 0 < options.range < 90:
+        raise UsageError(f"--range is {options.range:g}; permitted: above 0, below 90.")
     scheme = values["scheme"]
-    if scheme["kind"] == "hybrid" and options.untilted_exposure is not None:
+    if scheme["kind"] == "hybrid" and (options.untilted_exposure is not None or options.scheme not in (None, "hybrid")):
         scheme = scheme["rest"]
-    if options.scheme is not None and options.scheme != scheme["kind"]:
-        scheme = {name: value for name, value in scheme.items() if name in _RANGED} | {"kind": options.scheme}
+    if options.scheme not in (None, scheme["kind"]):
+        known = _fields_of(str(options.scheme))
+        kept = {name: value for name, value in scheme.items() if name in known and value is not None}
+        scheme = kept | {"kind": options.scheme}
     if options.range is not None:
         inner = scheme["rest"] if scheme["kind"] == "hybrid" else scheme
         if inner["kind"] == "explicit":
@@ -362,6 +397,12 @@ def _angles(options: SchemeOptions) -> tuple[float, ...]:
 
 def _set_exposure(values: dict[str, Any], options: ExposureOptions) -> None:
     policy = values["exposure"]
+    if options.exposure is not None and options.exposure_per_tilt is not None:
+        raise UsageError("--exposure is of the whole series, --exposure-per-tilt of one image: give one of them.")
+    if options.weighting not in (None, "inverse-cosine") and options.times_at_60 is not None:
+        raise UsageError("--times-at-60 goes with --weighting inverse-cosine.")
+    if options.weighting == "explicit" and policy["kind"] != "explicit":
+        raise UsageError("--weighting explicit: exposures one by one are given in a plan's file.")
     kind = options.weighting or ("inverse-cosine" if options.times_at_60 is not None else policy["kind"])
     if kind != policy["kind"]:
         policy = {name: policy.get(name) for name in ("total_e_A2", "untilted_e_A2")} | {"kind": kind}
@@ -375,14 +416,17 @@ def _set_exposure(values: dict[str, Any], options: ExposureOptions) -> None:
     if options.frames is not None:
         values["frames"] = {"kind": "count", "frames": options.frames}
     elif options.frame_exposure is not None:
-        values["frames"] = {"kind": "equal-exposure", "each_e_A2": options.frame_exposure}
+        rounding = values["frames"].get("rounding", "exact")
+        values["frames"] = {"kind": "equal-exposure", "each_e_A2": options.frame_exposure, "rounding": rounding}
     if options.frame_rounding is not None:
         if values["frames"]["kind"] == "count":
             raise UsageError("--frame-rounding goes with --frame-exposure.")
         values["frames"]["rounding"] = options.frame_rounding
     if options.defocus_to is not None:
-        low = options.defocus if options.defocus is not None else 20_000.0
-        values["defocus"] = {"kind": "staggered", "low_A": low, "high_A": options.defocus_to}
+        base = values["defocus"]
+        low = options.defocus if options.defocus is not None else base.get("low_A", base.get("defocus_A"))
+        kept = {name: value for name, value in base.items() if name in ("series", "index", "spacing")}
+        values["defocus"] = {**kept, "kind": "staggered", "low_A": low, "high_A": options.defocus_to}
     elif options.defocus is not None:
         values["defocus"] = {"kind": "constant", "defocus_A": options.defocus}
     for name in ("series", "index", "spacing"):

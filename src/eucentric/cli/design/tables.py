@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from eucentric.design import Optimum, Prediction, Summary
+    from eucentric.design import Candidate, Optimum, Prediction, Summary
 
 _COLUMNS = (
     "order", "tilt °", "e/Å²", "before", "frames", "µm", "path Å", "passes", "e/px", "SNR", "error Å", "clock",
@@ -71,7 +71,7 @@ def summary_lines(prediction: "Prediction") -> list[str]:
         f"{s.tilts} tilts, {s.exposure_e_A2:.1f} e/Å² in {s.duration_s / 60:.1f} min; the stage moves "
         f"{s.stage_travel_deg:.0f}° and turns back {s.reversals} times",
         f"missing wedge {s.missing_wedge_fraction:.1%}, elongation {_elongation(s)}, {sampled} sampled to "
-        f"{s.crowther_A:.0f} Å (Crowther)",
+        f"{_crowther(s)} (Crowther)",
         f"information {s.information_bits / 1e6:.2f} Mbit/µm² ({low:.2f} to {high:.2f} if the mean free path "
         f"is {paths} Å), {s.worth / 1e6:.2f} weighted by the directions measured",
         f"at 10 Å: signal transfer {s.transfer:.3f}, asymmetry {s.asymmetry:.2f}, "
@@ -93,7 +93,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     ("reversals", "{s.reversals}"),
     ("missing wedge", "{s.missing_wedge_fraction:.1%}"),
     ("elongation", "{elongation}"),
-    ("sampled to, Å", "{s.crowther_A:.0f}"),
+    ("sampled to", "{crowther}"),
     ("information, Mbit/µm²", "{bits:.3f}"),
     ("weighted by directions", "{worth:.3f}"),
     ("transfer at 20 Å", "{t20:.3f}"),
@@ -120,9 +120,14 @@ def _elongation(s: "Summary") -> str:
     return "without end" if s.elongation is None else f"{s.elongation:.2f}"
 
 
+def _crowther(s: "Summary") -> str:
+    return "nothing" if s.crowther_A is None else f"{s.crowther_A:.0f} Å"
+
+
 def _extra(s: "Summary") -> dict[str, Any]:
     return {
         "elongation": _elongation(s),
+        "crowther": _crowther(s),
         "minutes": s.duration_s / 60,
         "bits": s.information_bits / 1e6,
         "worth": s.worth / 1e6,
@@ -138,7 +143,7 @@ def print_optimum(optimum: "Optimum") -> None:
     policy = best.design.exposure
     weighting = f"{times:g} times at 60°" if (times := getattr(policy, "times_at_60", 0)) else "constant"
     out.print(
-        f"[bold]{best.label}[/], ±{best.half_range_deg:g}° in steps of {best.step_deg:g}°: {best.tilts} tilts, "
+        f"[bold]{best.label}[/], {_range(best)} in steps of {best.step_deg:g}°: {best.tilts} tilts, "
         f"exposure {weighting}, {best.design.plan()[0].frames} frames, {best.minutes:.1f} min",
         soft_wrap=True,
     )
@@ -151,7 +156,7 @@ def print_optimum(optimum: "Optimum") -> None:
     for one in optimum.rivals:
         behind = optimum.behind.get(one.label, 0.0)
         table.add_row(
-            one.label, str(one.tilts), f"±{one.half_range_deg:g}°", f"{one.step_deg:g}°", f"{one.minutes:.1f}",
+            one.label, str(one.tilts), _range(one), f"{one.step_deg:g}°", f"{one.minutes:.1f}",
             "" if one is best else f"{behind:.1%}",
         )  # fmt: skip
     out.print(table)
@@ -166,6 +171,11 @@ def print_optimum(optimum: "Optimum") -> None:
     _print_sweet_spot(out, optimum)
 
 
+def _range(candidate: "Candidate") -> str:
+    low, high = candidate.range_deg
+    return f"±{high:g}°" if low == -high else f"{low:g}° to {high:g}°"
+
+
 def _print_sweet_spot(out: Console, optimum: "Optimum") -> None:
     spot, top = optimum.sweet_spot, optimum.best.score
     out.print("\n[bold]The sweet spot[/]: score over the number of tilts, the best design being 1")
@@ -177,11 +187,17 @@ def _print_sweet_spot(out: Console, optimum: "Optimum") -> None:
         marks = " <" if tilts == spot.best_tilts else ""
         table.add_row(f"{tilts}", *(f"{curve[i] / top:.2f}" for curve in spot.curves.values()), marks)
     out.print(table)
-    out.print(
-        "Few tilts lose to the gaps between them (gapless sampling has no such flank), many to the placement of weak "
-        "images (perfect alignment has no such flank); with neither the number does not matter.",
-        soft_wrap=True,
-    )
+    if optimum.objective.goal == "bits":
+        words = (
+            "Few tilts lose to the gaps between them (gapless sampling), many to the placement of weak images (perfect "
+            "alignment); what is left with neither is flat where images cost nothing by themselves."
+        )
+    else:
+        words = (
+            "Averaging fills the gaps between tilts, and by itself asks for few strong images: what keeps their number "
+            "up is the limits, since particles must be found first."
+        )
+    out.print(words, soft_wrap=True)
 
 
 def _span(ends: Sequence[float]) -> str:
