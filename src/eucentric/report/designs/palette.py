@@ -61,6 +61,10 @@ def settled(figure: Figure) -> Figure:
     if engine is not None:
         engine.execute(figure)
     figure.set_layout_engine("none")
+    for axes in figure.axes:
+        # The solver of the layout leaves the last digits to chance; the same figure is to give the same file.
+        bounds = axes.get_position(original=True).bounds
+        axes.set_position(tuple(round(value, 5) for value in bounds))
     return figure
 
 
