@@ -3,6 +3,13 @@
 Plain functions of numpy arrays or numbers. k is spatial frequency in 1/Å; defocus is in Å, underfocus positive.
 """
 
+from eucentric.optics.aberrations import (
+    Aberrations,
+    coma_phase_rad,
+    envelope,
+    even_phase_rad,
+    plane_frequencies,
+)
 from eucentric.optics.beam import interaction_rad_per_VA, speed_ratio, wavelength_A
 from eucentric.optics.ctf import Lens, ctf, mean_ctf2, phase_rad, temporal_envelope
 from eucentric.optics.damage import (
@@ -24,16 +31,21 @@ __all__ = [
     "MEAN_FREE_PATH_A",
     "MEAN_FREE_PATH_RANGE_A",
     "OPTIMAL_EXPOSURE",
+    "Aberrations",
     "Lens",
+    "coma_phase_rad",
     "critical_exposure_e_A2",
     "ctf",
     "defocus_of_point_A",
     "depth_of_field_A",
+    "envelope",
+    "even_phase_rad",
     "first_thick_node_A",
     "interaction_rad_per_VA",
     "mean_ctf2",
     "mean_free_path_A",
     "phase_rad",
+    "plane_frequencies",
     "speed_ratio",
     "strip_width_A",
     "surviving_amplitude",
