@@ -1,0 +1,1 @@
+"""The twin: a simulated microscope, honest enough to rehearse on."""
