@@ -126,7 +126,7 @@ DETECTORS: dict[str, Detector] = {
 """Cameras by name; ``ideal`` counts every electron, once, where it arrives."""
 
 
-def design_camera(detector: Detector, pixel_A: float, shape_yx: tuple[int, int]) -> Camera:
+def design_camera(detector: Detector, pixel_A: float, shape_yx: tuple[int, int], *, binning: int = 1) -> Camera:
     """Return the camera that predictions should be made for: the same pixels, and the nearest straight line of DQE.
 
     The line fits `Detector.dqe` from 0 to Nyquist by least squares, within 0 to 1 at both ends: to 0.013 rms for the
@@ -140,10 +140,12 @@ def design_camera(detector: Detector, pixel_A: float, shape_yx: tuple[int, int])
         Size of its pixels at the specimen.
     shape_yx
         Rows and columns.
+    binning
+        Pixels of the detector along each side of one of the camera's.
     """
     along = np.linspace(0, 1, 257)
     ends = np.stack([1 - along, along], axis=1)
-    fit = lsq_linear(ends, detector.dqe(along * NYQUIST_PER_PX), bounds=(0, 1), method="bvls")
+    fit = lsq_linear(ends, detector.dqe(along * NYQUIST_PER_PX / binning), bounds=(0, 1), method="bvls")
     dqe_zero, dqe_nyquist = (float(np.clip(value, 0, 1)) for value in fit.x)
     rows, columns = shape_yx
     return Camera(pixel_A=pixel_A, rows=rows, columns=columns, dqe_zero=dqe_zero, dqe_nyquist=dqe_nyquist)

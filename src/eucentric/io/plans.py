@@ -1,7 +1,6 @@
 """Our own file of a plan, YAML or JSON: the design that decides everything, and its exposures as a table to read."""
 
 import json
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from eucentric.core import FormatError, InputError, write_text
 from eucentric.design import Exposure, Plan, describe
 from eucentric.io._text import read_text
+from eucentric.io.yaml_text import Lines, check_values, line_of, located, named_twice, parse_yaml, what_it_is
 
 _KIND = "a plan"
 _HEAD = """\
@@ -21,7 +21,6 @@ _HEAD = """\
 # Angles in degrees (the stage's), exposures in e/Å², defocus in Å, underfocus positive.
 """
 _DECIMALS = {"tilt_deg": 4, "exposure_e_A2": 6, "pre_exposure_e_A2": 6, "defocus_A": 4}
-_DEEPEST = 50  # levels of nesting; a plan has five, and libyaml overruns its stack at some ten thousand
 
 
 def write_plan(path: Path, plan: Plan) -> None:
@@ -60,18 +59,17 @@ def read_plan(path: Path) -> Plan:
     path = Path(path)
     is_json = _is_json(path)
     text = read_text(path, _KIND)
-    lines: _Lines = {}
-    values = _from_json(path, text) if is_json else _from_yaml(path, text, lines)
+    values, lines = (_from_json(path, text), {}) if is_json else parse_yaml(path, text, _KIND)
     if not isinstance(values, dict):
         raise FormatError(
-            f"{path}: a plan is a mapping with the keys design and exposures; this is {_a_kind(values)}.",
+            f"{path}: a plan is a mapping with the keys design and exposures; this is {what_it_is(values)}.",
             "Write one with `eucentric design`.",
         )
-    _check_values(path, values, (), lines)
+    check_values(path, values, lines)
     try:
         return Plan.model_validate(values)
     except ValidationError as error:
-        where = _at(path, _line_of(error, lines))
+        where = located(path, _line_of(error, lines))
         raise FormatError(f"{where}: {describe(error, _from_the_top)}", "Mend that field.") from error
 
 
@@ -134,95 +132,25 @@ def _rounded(name: str, value: float) -> float:
 
 # Reading
 
-_Place = tuple[str | int, ...]
-_Lines = dict[_Place, int]  # the line, from 1, of every key and item of a YAML file
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen at run time
-    """YAML 1.1 with the numbers of 1.2: 1e5 is a number here too."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
-
-
-def _from_yaml(path: Path, text: str, lines: _Lines) -> object:
-    try:
-        _check_shape(path, text)
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-            _note_lines(path, node, (), lines)
-            return loader.construct_document(node) if node is not None else None
-        finally:
-            loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = " ".join(str(error.problem or error.context).split())
-        raise FormatError(f"{_at(path, mark.line + 1 if mark else None)}: not YAML ({what}).", "Mend it.") from error
-    except (yaml.YAMLError, ValueError) as error:  # characters that YAML forbids; dates and numbers that are none
-        what = " ".join(str(error).split())[:200]
-        raise FormatError(f"{path}: not YAML ({what}).", "Mend the file, or write it again.") from error
-
-
-def _check_shape(path: Path, text: str) -> None:
-    """Refuse, from the flat stream of events, what would be too deep or too large once composed."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        line = event.start_mark.line + 1 if event.start_mark else None
-        if isinstance(event, yaml.AliasEvent):
-            raise FormatError(f"{_at(path, line)}: an alias (*name) stands for a value.", "Write the value there.")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
-            raise FormatError(f"{_at(path, line)}: nested too deeply for {_KIND}.", "Name the right file.")
-
-
-def _note_lines(path: Path, node: yaml.Node | None, place: _Place, lines: _Lines) -> None:
-    if isinstance(node, yaml.SequenceNode):
-        for at, item in enumerate(node.value):
-            lines[*place, at] = item.start_mark.line + 1
-            _note_lines(path, item, (*place, at), lines)
-    elif isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here, line = (*place, str(key.value)), key.start_mark.line + 1
-            if here in lines:
-                raise _twice(path, line, str(key.value))
-            lines[here] = line
-            _note_lines(path, value, here, lines)
-
 
 def _from_json(path: Path, text: str) -> object:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, value in pairs:
             if key in values:
-                raise _twice(path, None, key)
+                raise named_twice(path, None, key)
             values[key] = value
         return values
 
     try:
         return json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
-        raise FormatError(f"{_at(path, error.lineno)}: not JSON ({error.msg}).", "Mend it.") from error
+        raise FormatError(f"{located(path, error.lineno)}: not JSON ({error.msg}).", "Mend it.") from error
     except (ValueError, RecursionError) as error:  # a whole number of thousands of digits; brackets without end
         raise FormatError(f"{path}: not JSON of {_KIND} ({error}).", "Name the right file.") from error
 
 
-def _check_values(path: Path, values: object, place: _Place, lines: _Lines) -> None:
-    """Refuse what pydantic would let through: numbers that are none, and yes for 1."""
-    if isinstance(values, dict):
-        for key, value in values.items():
-            _check_values(path, value, (*place, str(key)), lines)
-    elif isinstance(values, list):
-        for at, value in enumerate(values):
-            _check_values(path, value, (*place, at), lines)
-    elif isinstance(values, bool) or (isinstance(values, float) and not math.isfinite(values)):
-        shown = str(values).lower()
-        raise FormatError(f"{_at(path, lines.get(place))}: {_dotted(place)} is {shown}.", "Give a number there.")
-
-
-def _line_of(error: ValidationError, lines: _Lines) -> int | None:
+def _line_of(error: ValidationError, lines: Lines) -> int | None:
     """Return the line of the first error: of its field, or of the innermost one around it that the file has."""
     first = error.errors()[0]
     context, place = first.get("ctx", {}), first["loc"]
@@ -230,28 +158,9 @@ def _line_of(error: ValidationError, lines: _Lines) -> int | None:
         place = tuple(int(p) if p.isdigit() else p for p in re.split(r"[.\[\]]+", _from_the_top(context["field"])))
     elif first["type"] == "unknown_field":
         place = (*place, context["name"].strip("'"))
-    found: _Place = ()
-    for part in place:  # a part that the file has not is a kind, which pydantic puts into the path
-        found = (*found, part) if (*found, part) in lines else found
-    return lines.get(found)
+    return line_of(place, lines)
 
 
 def _from_the_top(field: str) -> str:
     """Return a dotted field from the top of the file; those of a design count from the design."""
     return field if not field or re.split(r"[.\[]", field)[0] in Plan.model_fields else f"design.{field}"
-
-
-def _dotted(place: _Place) -> str:
-    return ".".join(str(part) for part in place) or "the file"
-
-
-def _at(path: Path, line: int | None) -> str:
-    return f"{path}, line {line}" if line else f"{path}"
-
-
-def _twice(path: Path, line: int | None, key: str) -> FormatError:
-    return FormatError(f"{_at(path, line)}: the key {key[:40]!r} stands twice.", "Leave one of them out.")
-
-
-def _a_kind(values: object) -> str:
-    return {list: "a list", str: "text", type(None): "empty"}.get(type(values), "a single value")

@@ -1,0 +1,417 @@
+"""`simulate`: a plan acquired on the twin: movies, gain reference, .mdoc, stack, and the whole truth beside them.
+
+Everything follows from the plan, the settings and the seed. A tilt whose movie and truth are on disk is done: a run
+that goes on replays it without pixels, and everything after it is the same to the byte as if nothing had happened.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from eucentric.core import SILENT, InputError, Record, Reporter, stream, write_text
+from eucentric.design import Exposure, Plan
+from eucentric.detector import DETECTORS
+from eucentric.io import write_mrc, write_plan
+from eucentric.io.mdoc_writer import MdocHeader, MdocImage, write_mdoc
+from eucentric.io.movies import Compression, open_movie, write_movie
+from eucentric.microscope import ExposureRequest, Readback
+from eucentric.session import RunStatus, Session, StagePlan, StageRun
+from eucentric.specimen.sample import Sample
+from eucentric.twin import Effects, ExposureTruth, Twin, TwinSettings, find_sample
+from eucentric.workflow.simulated_truth import SimulatedTilt, write_truth
+
+_VERSION = 1
+_STACK_SCALE = 100.0  # counts of the stack for each electron, as cameras' programs have it, if 16 bits allow
+_STACK_MOST = 20_000.0
+
+
+class SimulateSettings(Record):
+    """How a plan is simulated.
+
+    Attributes
+    ----------
+    specimen
+        Name of one of the twin's own, or the path of a specimen file.
+    name
+        Of the series.
+    size
+        Pixels a side of the camera.
+    pixel_A
+        In place of the plan's.
+    frames
+        Of each movie, in place of the plan's.
+    seed
+        Of the specimen and of all that is random.
+    format, compression
+        Of the movies.
+    frame_paths
+        How the .mdoc names movies: as a POSIX path from the session's folder, or as a Windows camera computer would.
+    detector
+        Name of the camera.
+    effects
+        What is on.
+    twin
+        The microscope; its `detector` is replaced.
+    """
+
+    specimen: str = "cell"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] = "TS_001"
+    size: Annotated[int, Field(ge=32, le=16_384)] = 1024
+    pixel_A: Annotated[float, Field(ge=0.1, le=200)] | None = None
+    frames: Annotated[int, Field(ge=1, le=1000)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    format: Literal["tiff", "mrc"] = "tiff"
+    compression: Compression = "lzw"
+    frame_paths: Literal["posix", "windows"] = "posix"
+    detector: str = "k2"
+    effects: Effects = Effects()
+    twin: TwinSettings = TwinSettings()
+
+
+class SimulateOutcome(Record):
+    """What was written: the session's folder, the series' stack and .mdoc, how many tilts now and before, the seconds.
+
+    `virtual_s` is how long the session took by the microscope's own clock.
+    """
+
+    folder: Path
+    stack: Path
+    mdoc: Path
+    gain: Path
+    truth: Path
+    tilts: int
+    made_now: int
+    exposure_e_A2: float
+    virtual_s: float
+    molecules: int
+
+
+def simulate(
+    session: Session, plan: Plan, settings: SimulateSettings, *, resume: bool = False, reporter: Reporter = SILENT
+) -> SimulateOutcome:
+    """Acquire a plan on the twin and write all that a microscope would, with the truth.
+
+    Parameters
+    ----------
+    session
+        Where it goes; the plan is kept in it.
+    plan
+        What is acquired.
+    settings
+        Specimen, camera, effects, seed.
+    resume
+        Go on where an earlier run of the same settings stopped.
+    reporter
+        Where progress goes.
+
+    Raises
+    ------
+    InputError
+        If the specimen cannot be made, or the session holds a simulation already and this is not to go on with it, or
+        one of another plan or other settings.
+    OutputError
+        If a file cannot be written; finished tilts are kept.
+    """
+    return _Simulation(session, plan, settings, reporter).run(resume)
+
+
+class _Simulation:
+    """One series on its way to disk."""
+
+    def __init__(self, session: Session, plan: Plan, settings: SimulateSettings, reporter: Reporter) -> None:
+        self.session, self.plan, self.settings, self.reporter = session, plan, settings, reporter
+        folder, name = session.folder, settings.name
+        self.frames_folder = folder / "frames"
+        self.gain = self.frames_folder / "gain.mrc"
+        self.mdoc = folder / "mdoc" / f"{name}.mrc.mdoc"
+        self.stack = folder / "mdoc" / f"{name}.mrc"
+        self.truth = folder / "truth" / name
+        self.pixel_A = settings.pixel_A or plan.design.camera.pixel_A
+        self.suffix = ".tif" if settings.format == "tiff" else ".mrc"
+        if settings.detector not in DETECTORS:
+            raise InputError(
+                f"--detector {settings.detector}: there is no such camera.", f"Use {', '.join(DETECTORS)}."
+            )
+        self.counts_per_electron = self._scale()
+
+    def run(self, resume: bool) -> SimulateOutcome:
+        plan_path = self.session.folder / "plan.yaml"
+        self._refuse_another(resume, plan_path)
+        sample = self._sample()
+        if not plan_path.exists():
+            write_plan(plan_path, self.plan)
+        stage = StagePlan(
+            series=self.settings.name,
+            stage="simulate",
+            version=_VERSION,
+            settings=self.settings,
+            inputs=(plan_path,),
+        )
+        with self.session.run(stage) as run:
+            return self._all_tilts(run, sample)
+
+    def _refuse_another(self, resume: bool, plan_path: Path) -> None:
+        last = self.session.last(self.settings.name, "simulate")
+        folder = self.session.folder
+        if last is None:
+            if resume:
+                raise InputError(f"{folder}: there is no simulation of {self.settings.name} to go on with.")
+            if plan_path.exists() and _other_plan(plan_path, self.plan):
+                raise InputError(
+                    f"{folder}: this session has another plan; nothing was changed.", "Choose another --output."
+                )
+            return
+        if not resume:
+            how = "is complete" if last.status is RunStatus.FINISHED else f"stopped ({last.reason or last.status})"
+            raise InputError(
+                f"{folder}: a simulation of {self.settings.name} is here already and {how}; nothing was changed.",
+                "Add --resume to go on with it, or choose another --output.",
+            )
+        try:
+            before = SimulateSettings.model_validate(last.settings)
+        except ValidationError as error:
+            raise InputError(f"{folder}: its simulation was made by another version; it cannot go on.") from error
+        if before != self.settings:
+            fields = [
+                name for name in type(before).model_fields if getattr(before, name) != getattr(self.settings, name)
+            ]
+            raise InputError(
+                f"{folder}: the simulation there has other settings ({', '.join(fields)}); nothing was changed.",
+                "Give the same ones to go on, or choose another --output.",
+            )
+        if _other_plan(plan_path, self.plan):
+            raise InputError(f"{folder}: the simulation there is of another plan; nothing was changed.")
+
+    def _sample(self) -> Sample:
+        specimen, slab = self.plan.design.specimen, self.plan.design.slab
+        with self.reporter.task("Freezing the specimen", 1) as step:
+            sample = find_sample(
+                self.settings.specimen,
+                seed=self.settings.seed,
+                field_A=self.settings.size * self.pixel_A,
+                thickness_A=specimen.thickness_A,
+                max_tilt_deg=max(0.0, float(np.abs(slab.slab_deg).max()) - abs(specimen.pre_tilt_deg)),
+                pre_tilt_deg=specimen.pre_tilt_deg,
+            )
+            step()
+        return sample
+
+    def _twin(self, sample: Sample) -> Twin:
+        design, settings = self.plan.design, self.settings
+        twin = settings.twin.replace(
+            detector=DETECTORS[settings.detector], mean_free_path_A=design.specimen.mean_free_path_A
+        )
+        return Twin(
+            sample,
+            pixel_A=self.pixel_A,
+            shape_yx=(settings.size, settings.size),
+            lens=design.lens,
+            settings=twin,
+            effects=settings.effects,
+            seed=settings.seed,
+            stage=design.stage,
+            routine=design.routine,
+        )
+
+    def _all_tilts(self, run: StageRun, sample: Sample) -> SimulateOutcome:
+        twin = self._twin(sample)
+        write_mrc(self.gain, twin.sensor.gain_reference[None], self.pixel_A, kind="stack", label="Gain reference")
+        run.output(self.gain)
+        done = self._done()
+        tilts: list[SimulatedTilt] = []
+        made = 0
+        # A low-magnification view, by which the target was found: it costs exposure, as everywhere.
+        twin.pixels = False
+        twin.view(8 * self.settings.size * self.pixel_A, 64)
+        with self.reporter.task(f"Exposing {self.settings.name}", len(self.plan)) as step:
+            for exposure in self.plan:
+                self._prepare(twin, exposure)
+                path = self._movie_path(exposure)
+                kept = done.get(exposure.order)
+                request = self._request(exposure)
+                if kept is not None:
+                    twin.pixels = False
+                    twin.expose(request)
+                    tilts.append(kept)
+                else:
+                    twin.pixels = True
+                    tilts.append(self._expose(twin, request, path))
+                    made += 1
+                    self._write_progress(tilts)
+                    self._write_mdoc(tilts, twin.binning)
+                run.output(path)
+                twin.pixels = False
+                twin.wait(twin.routine.overhead_s)
+                step()
+        self._write_mdoc(tilts, twin.binning)
+        self._write_stack(tilts, twin)
+        with self.reporter.task("Writing the truth", 1) as step:
+            written = write_truth(self.truth, sample, twin, tilts, self.pixel_A, self.settings.size)
+            step()
+        for path in (self.mdoc, self.stack, *written):
+            run.output(path)
+        run.metric("tilts", len(tilts))
+        return SimulateOutcome(
+            folder=self.session.folder,
+            stack=self.stack,
+            mdoc=self.mdoc,
+            gain=self.gain,
+            truth=self.truth,
+            tilts=len(tilts),
+            made_now=made,
+            exposure_e_A2=sum(tilt.truth.exposure_e_A2 for tilt in tilts),
+            virtual_s=(twin.now() - self.settings.twin.began).total_seconds(),
+            molecules=sample.molecules,
+        )
+
+    def _prepare(self, twin: Twin, exposure: Exposure) -> None:
+        """Do what a routine does before an exposure: tilt, track, focus; what tracking in place costs is booked."""
+        routine, twin_settings = twin.routine, twin.settings
+        twin.tilt_to(exposure.tilt_deg)
+        twin.wait(routine.tracking_s)
+        if exposure.order % routine.focus_every == 0:
+            twin.wait(routine.focus_s)
+        if routine.moves_e_A2:
+            twin.pixels = False
+            twin.expose(ExposureRequest(exposure_e_A2=routine.moves_e_A2, purpose="track", order=exposure.order))
+        draw = stream(self.settings.seed, "routine", exposure.order)
+        missed = draw.normal(size=2) * twin_settings.tracking_error_A
+        (y, x), height_A = twin.true_offset_A()
+        place = (y + float(missed[0]), x + float(missed[1]))
+        twin.set_image_shift_A(place)
+        twin.set_beam_shift_A(place)
+        # The focus routine sees the height that the specimen has, whichever way the hand makes it count.
+        blurred = draw.normal() * twin_settings.focus_error_A
+        twin.set_defocus_A(exposure.defocus_A - twin_settings.hand * height_A + float(blurred))
+
+    def _request(self, exposure: Exposure) -> ExposureRequest:
+        return ExposureRequest(
+            exposure_e_A2=exposure.exposure_e_A2,
+            frames=self.settings.frames or exposure.frames,
+            purpose="record",
+            target=self.settings.name,
+            order=exposure.order,
+        )
+
+    def _expose(self, twin: Twin, request: ExposureRequest, path: Path) -> SimulatedTilt:
+        exposed = twin.expose_and_tell(request)
+        write_movie(path, exposed.movie.frames, self.pixel_A, compression=self.settings.compression)
+        expected = self.truth / "expected" / f"{path.stem}.mrc"
+        write_mrc(expected, exposed.expected_e_px[None], self.pixel_A, kind="stack", label="Expected electrons a pixel")
+        return SimulatedTilt(
+            movie=path.name, nominal=exposed.movie.readback, truth=exposed.truth, bytes=path.stat().st_size
+        )
+
+    def _movie_path(self, exposure: Exposure) -> Path:
+        # As SerialEM names them: series, number, angle.
+        return self.frames_folder / f"{self.settings.name}_{exposure.order:03d}_{exposure.tilt_deg:.1f}{self.suffix}"
+
+    @property
+    def _progress_path(self) -> Path:
+        return self.truth / "tilts.json"
+
+    def _write_progress(self, tilts: Sequence[SimulatedTilt]) -> None:
+        write_text(self._progress_path, _Progress(tilts=tuple(tilts)).model_dump_json(indent=1))
+
+    def _done(self) -> dict[int, SimulatedTilt]:
+        """Return the tilts whose movie and truth an earlier run of the same settings left whole."""
+        if not self._progress_path.exists():
+            return {}
+        found = _Progress.model_validate_json(self._progress_path.read_text(encoding="utf-8"))
+        done = {}
+        for tilt in found.tilts:
+            movie = self.frames_folder / tilt.movie
+            if tilt.truth.order is not None and movie.exists() and movie.stat().st_size == tilt.bytes:
+                done[tilt.truth.order] = tilt
+        return done
+
+    def _scale(self) -> float:
+        most = max(exposure.exposure_e_A2 for exposure in self.plan) * self.pixel_A**2
+        return float(max(1.0, min(_STACK_SCALE, np.floor(_STACK_MOST / most))))
+
+    def _write_mdoc(self, tilts: Sequence[SimulatedTilt], binning: int) -> None:
+        scheme = self.plan.design.scheme.kind
+        first = tilts[0].nominal
+        header = MdocHeader(
+            pixel_A=self.pixel_A,
+            voltage_kV=self.plan.design.lens.voltage_kV,
+            image_file=self.stack.name,
+            shape_yx=(self.settings.size, self.settings.size),
+            tilt_axis_deg=first.axis_deg,
+            scheme="dosym" if scheme == "dose-symmetric" else "bidir" if scheme == "bidirectional" else None,
+            scheme_start_deg=first.stage.tilt_deg,
+        )
+        before = 0.0
+        images = []
+        for tilt, exposure in zip(tilts, self.plan, strict=False):
+            images.append(self._mdoc_image(tilt, exposure, before, binning))
+            before += tilt.nominal.exposure_e_A2
+        write_mdoc(self.mdoc, header, images)
+
+    def _mdoc_image(self, tilt: SimulatedTilt, exposure: Exposure, before_e_A2: float, binning: int) -> MdocImage:
+        nominal: Readback = tilt.nominal
+        frames = len(tilt.truth.frames)
+        path = f"frames/{tilt.movie}"
+        if self.settings.frame_paths == "windows":
+            path = f"X:\\eucentric\\frames\\{tilt.movie}"
+        y, x = nominal.image_shift_yx_A
+        scale = self.counts_per_electron
+        return MdocImage(
+            tilt_deg=nominal.stage.tilt_deg,
+            exposure_e_A2=nominal.exposure_e_A2,
+            pre_exposure_e_A2=before_e_A2,
+            defocus_A=nominal.defocus_A,
+            target_defocus_A=exposure.defocus_A,
+            exposure_s=nominal.seconds,
+            recorded=nominal.began + timedelta(seconds=nominal.seconds),
+            frame_path=path,
+            n_frames=frames,
+            pixel_A=self.pixel_A,
+            spot_size=5,
+            stage_xy_A=(nominal.stage.x_A, nominal.stage.y_A),
+            stage_z_A=nominal.stage.z_A,
+            image_shift_xy_A=(x, y),
+            dose_rate_e_px_s=nominal.dose_rate_e_px_s,
+            frame_exposures=((nominal.exposure_e_A2 / frames, frames),),
+            counts_per_electron=scale,
+            binning=float(binning),
+            min_max_mean=(
+                round(nominal.counts_min * scale),
+                round(nominal.counts_max * scale),
+                round(nominal.counts_mean * scale, 2),
+            ),
+            slit=(20.0, 0.0) if self.settings.effects.energy_filter else None,
+        )
+
+    def _write_stack(self, tilts: Sequence[SimulatedTilt], twin: Twin) -> None:
+        """Write the sums of the frames, gain corrected, in the order of acquisition, as a camera's program does."""
+        size = self.settings.size
+        sums = np.empty((len(tilts), size, size), np.int16)
+        with self.reporter.task("Writing the stack", len(tilts)) as step:
+            for index, tilt in enumerate(tilts):
+                total = np.zeros((size, size), np.float32)
+                for frame in open_movie(self.frames_folder / tilt.movie).frames():
+                    total += frame
+                total *= twin.sensor.gain_reference * np.float32(self.counts_per_electron)
+                sums[index] = np.clip(np.rint(total), 0, 32767)
+                step()
+        write_mrc(self.stack, sums, self.pixel_A, kind="stack", label="Sums of frames, gain corrected")
+
+
+class _Progress(Record):
+    """What has been exposed, in the order of acquisition."""
+
+    tilts: tuple[SimulatedTilt, ...]
+
+
+def _other_plan(path: Path, plan: Plan) -> bool:
+    from eucentric.io import read_plan
+
+    return path.exists() and read_plan(path) != plan
+
+
+__all__ = ["ExposureTruth", "SimulateOutcome", "SimulateSettings", "simulate"]
