@@ -27,6 +27,9 @@ class Specimen(DesignRecord):
     mean_free_path_A
         Inelastic mean free path at 300 kV (it is carried over to other voltages); published values run from 2110
         to 3950 Å, and predictions show what that range does.
+    elastic_mean_free_path_A
+        Elastic mean free path at 300 kV (5670 Å, `optics.elastic_mean_free_path_A`): of a contrast, ``exp(-path / it)``
+        is left by plural scattering in thick ice. None counts no such loss, as the weak-phase picture has it.
     particle_kDa
         Mass of the protein complex whose signal is predicted.
     diameter_A
@@ -39,6 +42,7 @@ class Specimen(DesignRecord):
     mean_free_path_range_A: tuple[Annotated[Angstrom, Field(gt=0)], Annotated[Angstrom, Field(gt=0)]] = (
         MEAN_FREE_PATH_RANGE_A
     )
+    elastic_mean_free_path_A: Annotated[Angstrom, Field(ge=100, le=100_000)] | None = None
     particle_kDa: Annotated[float, Field(gt=0, le=1e6)] = 1000.0
     diameter_A: Annotated[Angstrom, Field(gt=0, le=50_000)] | None = None
 

@@ -23,6 +23,7 @@ from eucentric.design.volume import VolumeSSNR, ssnr_map, volume_ssnr
 from eucentric.optics import (
     Lens,
     ctf,
+    elastic_mean_free_path_A,
     mean_ctf2,
     mean_free_path_A,
     temporal_envelope,
@@ -301,7 +302,8 @@ def _images(plan: Plan, k: Array, passed: Array, terms: Terms) -> _Images:
     if camera.readout_e:
         counts = exposures * seen * camera.pixel_A**2
         read = counts / (counts + frames * camera.readout_e**2)
-    recorded = _strength(k, design.specimen, camera, lens) * contrast * useful * (seen * read)[:, None]
+    kept = _coherent(plan, slab.path_A) ** 2 if terms.transmission else np.ones_like(passed)
+    recorded = _strength(k, design.specimen, camera, lens) * contrast * useful * (seen * read * kept)[:, None]
     error_A = _alignment_error_A(design.alignability, k, recorded)
     information = recorded
     if terms.alignment:
@@ -311,6 +313,15 @@ def _images(plan: Plan, k: Array, passed: Array, terms: Terms) -> _Images:
         # A frame smeared over a length L along one axis; the mean over directions of sinc²(k L cos) is near this.
         information = information * np.exp(-(math.pi**2) / 6 * (moved_A[:, None] * k) ** 2)
     return _Images(recorded, information, error_A)
+
+
+def _coherent(plan: Plan, path_A: Array) -> Array:
+    """Return the share of a contrast that plural elastic scattering leaves after a path through ice."""
+    at_300_A, voltage_kV = plan.design.specimen.elastic_mean_free_path_A, plan.design.lens.voltage_kV
+    if at_300_A is None:
+        return np.ones_like(path_A)
+    length_A = at_300_A * elastic_mean_free_path_A(voltage_kV) / elastic_mean_free_path_A(300.0)
+    return np.asarray(np.exp(-path_A / length_A))
 
 
 def _strength(k: Array, specimen: Specimen, camera: Camera, lens: Lens) -> Array:

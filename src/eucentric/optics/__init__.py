@@ -23,6 +23,7 @@ from eucentric.optics.focus import defocus_of_point_A, depth_of_field_A, first_t
 from eucentric.optics.transmission import (
     MEAN_FREE_PATH_A,
     MEAN_FREE_PATH_RANGE_A,
+    elastic_mean_free_path_A,
     mean_free_path_A,
     transmission,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "ctf",
     "defocus_of_point_A",
     "depth_of_field_A",
+    "elastic_mean_free_path_A",
     "envelope",
     "even_phase_rad",
     "first_thick_node_A",

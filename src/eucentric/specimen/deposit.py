@@ -1,8 +1,8 @@
 """Puts points into slices along the beam: each spreads over 6 x 6 pixels as a quintic B-spline.
 
 What a B-spline takes from a frequency is known and given back in Fourier space (`spline_transfer`); what it folds back
-from beyond Nyquist is 5e-4 of a point's amplitude at half the Nyquist frequency, 1e-2 at 2/3 of it. A point costs the
-same however large a pixel is.
+from beyond Nyquist is 1.4e-3 of a point's amplitude at half the Nyquist frequency, 1.6e-2 at 2/3 of it. A point costs
+the same however large a pixel is.
 """
 
 from math import floor

@@ -53,9 +53,10 @@ _PROTEIN_ATOM_Da = 14.1  # a heavy atom of protein with its hydrogens
 
 # Where the atoms of a POPC bilayer are, in Å from its middle (Kučerka et al. 2011, 10.1016/j.bbamem.2011.07.022: some
 # 37 Å from head group to head group at 64 Å² a lipid), with their spread: element, number in a lipid, height, spread.
-_HEADS = ((15, 1, 19.0, 1.5), (8, 4, 19.0, 2.0), (7, 1, 20.5, 2.0), (6, 5, 20.5, 2.0), (6, 3, 16.5, 1.5))
-_CARBONYLS = ((8, 4, 15.0, 1.5), (6, 2, 15.0, 1.5))
-_TAIL_CARBONS, _TAIL_A = 32, 14.0
+_HEADS = ((15, 1, 19.5, 1.2), (8, 4, 19.5, 1.6), (7, 1, 20.5, 1.8), (6, 5, 20.5, 1.8), (6, 3, 16.5, 1.5))
+_CARBONYLS = ((8, 4, 15.0, 2.0), (6, 2, 15.0, 2.0))
+# Two tails of 16 carbons: a methyl, which fills as much as two of the others, in the middle, then those.
+_TAIL_CARBONS, _METHYL_A, _TAIL_A = 32, 1.7, 14.0
 _LIPID_SPREAD_A = 3.0
 
 
@@ -115,8 +116,8 @@ def lipid_patch(draw: np.random.Generator) -> Molecule:
             z.append(side * draw.normal(height, spread, 12 * number))
             lateral.append(np.repeat(lipids, number, axis=0))
             elements.append(np.full(12 * number, element))
-        steps = (np.arange(_TAIL_CARBONS) % 16 + draw.random((12, _TAIL_CARBONS))) * _TAIL_A / 16  # two tails of 16
-        z.append(side * steps.ravel())
+        steps = np.arange(_TAIL_CARBONS) % 16 + draw.random((12, _TAIL_CARBONS))
+        z.append(side * np.interp(steps.ravel(), (0, 1, 16), (0, _METHYL_A, _TAIL_A)))
         lateral.append(np.repeat(lipids, _TAIL_CARBONS, axis=0))
         elements.append(np.full(12 * _TAIL_CARBONS, 6))
     yx = np.concatenate(lateral)

@@ -53,8 +53,8 @@ def _gaussians(atomic_number: int) -> tuple[Array, Array]:
     import gemmi
 
     factor = gemmi.Element(atomic_number).c4322
-    amplitudes, exponents = np.array(factor.a), np.array(factor.b)
-    if not amplitudes.any():
+    amplitudes, exponents = (np.zeros(0), np.zeros(0)) if factor is None else (np.array(factor.a), np.array(factor.b))
+    if atomic_number < 1 or not amplitudes.any():  # gemmi's element 0 is "unknown", and has a factor
         raise ValueError(f"no electron scattering factor is known for the element of number {atomic_number}")
     return amplitudes, exponents
 

@@ -9,7 +9,7 @@ carbon) is kept apart.
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,10 +124,10 @@ def form(
     finest_A
         Resolution at which a slice may hold no more than one defocus.
     """
-    return _Forming(scene, view, field, lens, aberrations, finest_A).run(solvent, seed, names)
+    return Forming(scene, view, field, lens, aberrations, finest_A).run(solvent, seed, names)
 
 
-class _Forming:
+class Forming:
     """The work of `form`: slices are filled, transformed and added up one after another."""
 
     def __init__(
@@ -149,8 +149,9 @@ class _Forming:
         self.bare = np.complex64(np.exp(-1j * math.asin(lens.amplitude_contrast)))
 
     def run(self, solvent: bool, seed: int, names: tuple[str | int, ...]) -> Spectra:
+        """Go through all slices, a few in memory at a time."""
         shape = self.field.padded_yx
-        ice_A, carbon_A = self._paths()
+        ice_A, carbon_A = self.ice_and_carbon_A
         has_carbon, has_ice = bool(carbon_A.any()), bool(ice_A.any())
         molecules, ice, carbon, gold = (np.zeros(shape, np.complex64) for _ in range(4))
         noise = np.zeros((2, *shape), np.float32)
@@ -171,9 +172,31 @@ class _Forming:
                 if index in beads:
                     gold += fft2(beads[index], workers=_WORKERS) * (self.phasor * self.bare)
                 self.phasor *= self.step
-        return self._spectra(molecules, ice, carbon, gold, ice_A, carbon_A, bool(beads))
+        return self._spectra(molecules, ice, carbon, gold, carbon_A, bool(beads))
 
-    def _paths(self) -> tuple[Floats, Floats]:
+    def potential(self, index: int, *, solvent: bool, seed: int, names: tuple[str | int, ...]) -> Floats:
+        """Return the projected potential of one slice, with the grain of its ice, on the whole grid, in V·Å."""
+        shape = self.field.padded_yx
+        columns = self.field.k.shape[1]
+        curves, grain, _ = _filters(self.scene.basis, self.field)
+        grid = np.zeros((1, *shape), np.complex64)
+        self._deposit(grid, index)
+        parts = _separated(fft2(grid[0], workers=_WORKERS), columns)
+        spectrum = curves[0] * parts[0] + curves[1] * parts[1]
+        ice_A = self.ice_and_carbon_A[0][index]
+        if solvent and ice_A.any():
+            noise = np.zeros((2, *shape), np.float32)
+            both = self._grain("solvent", ice_A, noise, seed, names, index)
+            spectrum = spectrum + grain * _separated(fft2(both, workers=_WORKERS), columns)[0]
+        return np.asarray(irfft2(spectrum, shape, workers=_WORKERS), dtype=np.float32)
+
+    def path_A(self) -> Floats:
+        """Return the length of the beam's way through ice and carbon in each pixel of the image."""
+        total = sum(one.sum(axis=0) for one in self.ice_and_carbon_A)
+        return np.ascontiguousarray(resized(np.asarray(total), COARSE_PX, self.field.padded_yx)[self.field.crop])
+
+    @cached_property
+    def ice_and_carbon_A(self) -> tuple[Floats, Floats]:
         """Return the ways through ice and carbon in every slice, on the coarse grid, which has a margin of one."""
         rows, columns = self.field.padded_yx
         shape = (-(-rows // COARSE_PX) + 2, -(-columns // COARSE_PX) + 2)
@@ -218,7 +241,6 @@ class _Forming:
         ice: Complex,
         carbon: Complex,
         gold: Complex,
-        ice_A: Floats,
         carbon_A: Floats,
         has_gold: bool,
     ) -> Spectra:
@@ -239,12 +261,11 @@ class _Forming:
             wave = ifft2(gold, overwrite_x=True, workers=_WORKERS)
             intensity = np.square(1 + wave.real) + np.square(wave.imag) - 1
             lasting += rfft2(intensity, workers=_WORKERS) * envelope(k, self.aberrations, lens).astype(np.float32)
-        path = resized(ice_A.sum(axis=0) + carbon_A.sum(axis=0), COARSE_PX, field.padded_yx)[field.crop]
         return Spectra(
             molecules=deposited * passed,
             ice=(grains[0] * grain * passed, grains[1] * grain * passed),
             lasting=lasting.astype(np.complex64),
-            path_A=np.ascontiguousarray(path),
+            path_A=self.path_A(),
         )
 
     def _edges_of_carbon(self, carbon_A: Floats) -> Complex:

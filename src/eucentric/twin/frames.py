@@ -63,6 +63,8 @@ class FrameConditions:
         Share of the beam's intensity in each pixel (y, x), or nothing for an even one.
     mtf
         Amplitude that the camera leaves at each place of the padded half transform.
+    elastic_A
+        Elastic mean free path, over which the contrast of molecules and ice is lost; infinite where it is not.
     """
 
     exposures_e_A2: tuple[float, ...]
@@ -74,6 +76,7 @@ class FrameConditions:
     ice_motion: bool
     beam: Floats | None
     mtf: Array
+    elastic_A: float = math.inf
 
 
 def expected_frames(
@@ -96,6 +99,8 @@ def expected_frames(
     passed = np.exp(-spectra.path_A / np.float32(conditions.mean_free_path_A))
     lit = passed if conditions.beam is None else passed * conditions.beam
     mtf = conditions.mtf.astype(np.float32)
+    # The path hardly varies over a field; were it taken pixel by pixel, every frame would need a second transform.
+    coherent = np.float32(np.exp(-spectra.path_A.mean(dtype=np.float64) / conditions.elastic_A))
     critical = critical_exposure_e_A2(field.k, conditions.voltage_kV)
     before = conditions.pre_exposure_e_A2
     for exposure, motion in zip(conditions.exposures_e_A2, motions, strict=True):
@@ -107,7 +112,7 @@ def expected_frames(
         if conditions.ice_motion:
             memory = ice_memory(field.k, since).astype(np.float32)
             ice = ice * memory + spectra.ice[1] * np.sqrt(1 - memory * memory)
-        contrast = molecules + ice + spectra.lasting
+        contrast = coherent * (molecules + ice) + spectra.lasting
         y, x = motion.shift_yx_A
         contrast *= np.exp(-2j * math.pi * (ky * y + kx * x)).astype(np.complex64) * mtf
         if any(motion.during_yx_A):

@@ -26,6 +26,8 @@ class Effects(Record):
         Fading of the molecules with the exposure that their place has received.
     inelastic, energy_filter
         Loss of electrons along the true path; whether those that lost energy are filtered out.
+    plural_scattering
+        Loss of contrast in thick ice, as electrons that atoms have scattered twice no longer tell where.
     drift, burst, local_motion, doming
         Movement of the stage after a move; of the specimen in the beam.
     tilt_error, stage_error
@@ -47,6 +49,7 @@ class Effects(Record):
     damage: bool = True
     inelastic: bool = True
     energy_filter: bool = True
+    plural_scattering: bool = True
     drift: bool = True
     burst: bool = True
     local_motion: bool = True
@@ -70,7 +73,7 @@ class Effects(Record):
     @classmethod
     def none(cls) -> Self:
         """Return no effect at all, but for the filter, which keeps out what it is meant to."""
-        return cls(**dict.fromkeys(cls.model_fields, False))
+        return cls(**(dict.fromkeys(cls.model_fields, False) | {"energy_filter": True}))
 
     @classmethod
     def parse(cls, text: str) -> Self:

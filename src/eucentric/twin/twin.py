@@ -25,7 +25,7 @@ from eucentric.microscope import (
     StageLimits,
     StagePosition,
 )
-from eucentric.optics import Aberrations, Lens, mean_free_path_A, wavelength_A
+from eucentric.optics import Aberrations, Lens, elastic_mean_free_path_A, mean_free_path_A, wavelength_A
 from eucentric.specimen.motion import MotionField
 from eucentric.specimen.sample import Sample
 from eucentric.twin.delivered import Delivered
@@ -490,6 +490,7 @@ class Twin:
             pre_exposure_e_A2=before_e_A2,
             voltage_kV=self.lens.voltage_kV,
             mean_free_path_A=self._loss_A(),
+            elastic_A=elastic_mean_free_path_A(self.lens.voltage_kV) if self.effects.plural_scattering else math.inf,
             filtered=self.effects.energy_filter,
             damage=self.effects.damage,
             ice_motion=self.effects.ice_motion,
