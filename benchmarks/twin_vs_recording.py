@@ -10,6 +10,7 @@ import argparse
 import csv
 import time
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -72,7 +73,7 @@ def bead_profile(image: Array, count: int = 12) -> Array:
         profiles.append([(patch / around)[(away >= r) & (away < r + 1)].mean() for r in range(12)])
         if len(profiles) == count:
             break
-    return np.mean(profiles, axis=0)
+    return np.asarray(np.array(profiles).mean(axis=0))
 
 
 def thickness_from(tilts_deg: Array, counts: Array) -> tuple[float, float]:
@@ -86,6 +87,7 @@ def thickness_from(tilts_deg: Array, counts: Array) -> tuple[float, float]:
 
 
 def main() -> None:
+    """Run as the module says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stack", type=Path)
     parser.add_argument("table", type=Path)
@@ -156,7 +158,8 @@ def draw(
 ) -> None:
     """Draw both side by side."""
     figure, axes = plt.subplots(2, 4, figsize=(15, 7.6), layout="constrained")
-    for row, (images, name) in enumerate(((real, "EMPIAR-10499 TS_01"), (made, "twin"))):
+    stacks: tuple[tuple[NDArray[Any], str], ...] = ((real, "EMPIAR-10499 TS_01"), (made, "twin"))
+    for row, (images, name) in enumerate(stacks):
         for column, section in enumerate((at[2], at[4])):
             image = images[section].astype(float)
             low, high = np.percentile(image, (0.5, 99.5))

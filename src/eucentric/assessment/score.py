@@ -9,7 +9,8 @@ class AlignmentScore(Record):
     """How far an alignment is from the truth.
 
     `shift_rms_px` is the rms length of the shift errors over the views used, in pixels of the images, once the
-    free 3D translation of the specimen is taken out; `worst_section` has the largest, `worst_px`.
+    free 3D translation of the specimen is taken out; `worst_section` has the largest, `worst_px`; `errors_px` has the
+    length for each section used.
     `axis_error_deg` is the mean axis minus the true one, with an axis and its opposite taken for the same.
     """
 
@@ -17,6 +18,7 @@ class AlignmentScore(Record):
     axis_error_deg: float
     worst_px: float
     worst_section: int
+    errors_px: dict[int, float]
 
 
 def score_alignment(estimate: Alignment, truth: Alignment) -> AlignmentScore:
@@ -44,4 +46,5 @@ def score_alignment(estimate: Alignment, truth: Alignment) -> AlignmentScore:
         axis_error_deg=float(turns.mean()),
         worst_px=float(lengths[worst]),
         worst_section=pairs[worst][0].section,
+        errors_px={found.section: float(length) for (found, _), length in zip(pairs, lengths, strict=True)},
     )

@@ -53,10 +53,17 @@ _PROTEIN_ATOM_Da = 14.1  # a heavy atom of protein with its hydrogens
 
 # Where the atoms of a POPC bilayer are, in Å from its middle (Kučerka et al. 2011, 10.1016/j.bbamem.2011.07.022: some
 # 37 Å from head group to head group at 64 Å² a lipid), with their spread: element, number in a lipid, height, spread.
-_HEADS = ((15, 1, 19.5, 1.2), (8, 4, 19.5, 1.6), (7, 1, 20.5, 1.8), (6, 5, 20.5, 1.8), (6, 3, 16.5, 1.5))
-_CARBONYLS = ((8, 4, 15.0, 2.0), (6, 2, 15.0, 2.0))
+_LAYERS = (
+    (15, 1, 19.5, 1.2),  # phosphate
+    (8, 4, 19.5, 1.6),
+    (7, 1, 20.5, 1.8),  # choline
+    (6, 5, 20.5, 1.8),
+    (6, 3, 16.5, 1.5),  # glycerol
+    (8, 4, 15.5, 1.5),  # carbonyls
+    (6, 2, 15.5, 1.5),
+)
 # Two tails of 16 carbons: a methyl, which fills as much as two of the others, in the middle, then those.
-_TAIL_CARBONS, _METHYL_A, _TAIL_A = 32, 1.7, 14.0
+_TAIL_CARBONS, _METHYL_A, _TAIL_A, _TAIL_SPREAD_A = 32, 1.7, 13.5, 1.3
 _LIPID_SPREAD_A = 3.0
 
 
@@ -112,12 +119,15 @@ def lipid_patch(draw: np.random.Generator) -> Molecule:
     for side in (-1, 1):
         # One lipid in each cell of 3 x 4: as even as a liquid, whose density hardly varies from place to place.
         lipids = (corners + draw.random((12, 2)) / (3, 4)) * PATCH_A
-        for element, number, height, spread in (*_HEADS, *_CARBONYLS):
+        for element, number, height, spread in _LAYERS:
             z.append(side * draw.normal(height, spread, 12 * number))
             lateral.append(np.repeat(lipids, number, axis=0))
             elements.append(np.full(12 * number, element))
         steps = np.arange(_TAIL_CARBONS) % 16 + draw.random((12, _TAIL_CARBONS))
-        z.append(side * np.interp(steps.ravel(), (0, 1, 16), (0, _METHYL_A, _TAIL_A)))
+        ends = draw.normal(_TAIL_A, _TAIL_SPREAD_A, (12, 1))
+        z.append(
+            side * np.where(steps < 1, steps * _METHYL_A, _METHYL_A + (steps - 1) / 15 * (ends - _METHYL_A)).ravel()
+        )
         lateral.append(np.repeat(lipids, _TAIL_CARBONS, axis=0))
         elements.append(np.full(12 * _TAIL_CARBONS, 6))
     yx = np.concatenate(lateral)

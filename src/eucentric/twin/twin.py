@@ -144,6 +144,12 @@ class Twin:
         binned = self._binned(self.settings.detector)
         return design_camera(binned, self.pixel_A, self.shape_yx, binning=self.binning)
 
+    @property
+    def detection(self) -> float:
+        """Share of the arriving electrons that the camera counts, where no specimen is in the way."""
+        rate = self.routine.dose_rate_e_A2_per_s * self.pixel_A**2
+        return self.sensor.detector.counted_share(rate) if self.effects.noise else 1.0
+
     def _binned(self, detector: Detector) -> Detector:
         """Return the detector with what its own pixels lose to coincidence, in the mean, as electrons not detected."""
         if self.binning == 1 or not detector.coincidence:

@@ -21,12 +21,13 @@ from eucentric.io.movies import Compression, open_movie, write_movie
 from eucentric.microscope import ExposureRequest, Readback
 from eucentric.session import RunStatus, Session, StagePlan, StageRun
 from eucentric.specimen.sample import Sample
-from eucentric.twin import Effects, ExposureTruth, Twin, TwinSettings, find_sample
+from eucentric.twin import Effects, Twin, TwinSettings, find_sample
 from eucentric.workflow.simulated_truth import SimulatedTilt, write_truth
 
 _VERSION = 1
 _STACK_SCALE = 100.0  # counts of the stack for each electron, as cameras' programs have it, if 16 bits allow
 _STACK_MOST = 20_000.0
+_TILTS = "tilts.json"
 
 
 class SimulateSettings(Record):
@@ -73,9 +74,24 @@ class SimulateSettings(Record):
 
 
 class SimulateOutcome(Record):
-    """What was written: the session's folder, the series' stack and .mdoc, how many tilts now and before, the seconds.
+    """What was written, and what is true of all of it.
 
-    `virtual_s` is how long the session took by the microscope's own clock.
+    Attributes
+    ----------
+    folder, stack, mdoc, gain, truth
+        The session, and what is in it of this series.
+    tilts, made_now
+        How many there are, and how many of them this run exposed.
+    exposure_e_A2, virtual_s
+        In all; and how long it took by the microscope's own clock.
+    molecules
+        In the specimen.
+    counts_per_electron
+        In the stack.
+    detection
+        Share of the arriving electrons that are counted.
+    thickness_A, axis_deg
+        Of the ice, in the mean; of the tilt axis in the images.
     """
 
     folder: Path
@@ -88,6 +104,10 @@ class SimulateOutcome(Record):
     exposure_e_A2: float
     virtual_s: float
     molecules: int
+    counts_per_electron: float
+    detection: float
+    thickness_A: float
+    axis_deg: float
 
 
 def simulate(
@@ -266,6 +286,10 @@ class _Simulation:
             exposure_e_A2=sum(tilt.truth.exposure_e_A2 for tilt in tilts),
             virtual_s=(twin.now() - self.settings.twin.began).total_seconds(),
             molecules=sample.molecules,
+            counts_per_electron=self.counts_per_electron,
+            detection=twin.detection,
+            thickness_A=sample.matrix.thickness_A,
+            axis_deg=twin.settings.axis_deg,
         )
 
     def _prepare(self, twin: Twin, exposure: Exposure) -> None:
@@ -312,7 +336,7 @@ class _Simulation:
 
     @property
     def _progress_path(self) -> Path:
-        return self.truth / "tilts.json"
+        return self.truth / _TILTS
 
     def _write_progress(self, tilts: Sequence[SimulatedTilt]) -> None:
         write_text(self._progress_path, _Progress(tilts=tuple(tilts)).model_dump_json(indent=1))
@@ -321,9 +345,8 @@ class _Simulation:
         """Return the tilts whose movie and truth an earlier run of the same settings left whole."""
         if not self._progress_path.exists():
             return {}
-        found = _Progress.model_validate_json(self._progress_path.read_text(encoding="utf-8"))
         done = {}
-        for tilt in found.tilts:
+        for tilt in read_tilts(self.truth):
             movie = self.frames_folder / tilt.movie
             if tilt.truth.order is not None and movie.exists() and movie.stat().st_size == tilt.bytes:
                 done[tilt.truth.order] = tilt
@@ -408,10 +431,12 @@ class _Progress(Record):
     tilts: tuple[SimulatedTilt, ...]
 
 
+def read_tilts(truth: Path) -> tuple[SimulatedTilt, ...]:
+    """Return the tilts of a simulated series, in the order of acquisition, from its folder of truth."""
+    return _Progress.model_validate_json((truth / _TILTS).read_text(encoding="utf-8")).tilts
+
+
 def _other_plan(path: Path, plan: Plan) -> bool:
     from eucentric.io import read_plan
 
     return path.exists() and read_plan(path) != plan
-
-
-__all__ = ["ExposureTruth", "SimulateOutcome", "SimulateSettings", "simulate"]

@@ -7,8 +7,8 @@ import numpy as np
 
 from eucentric.core import InputError, did_you_mean
 from eucentric.specimen.sample import Sample
-from eucentric.specimen.samples.filling import Slab
 from eucentric.specimen.samples.cells import cell_edge, lamella
+from eucentric.specimen.samples.filling import Slab
 from eucentric.specimen.samples.particles import apoferritin, beads, ribosomes
 
 __all__ = [

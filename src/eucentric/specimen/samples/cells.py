@@ -9,8 +9,8 @@ from eucentric.specimen.matrix import Matrix
 from eucentric.specimen.sample import Placed, Sample, without_empty
 from eucentric.specimen.samples.filaments import ACTIN, MICROTUBULE, filament, threaded
 from eucentric.specimen.samples.filling import DALTON_A3, Slab, Space, crowd, gold_beads, one_per_cube
-from eucentric.specimen.samples.membranes import Edge, membrane, sphere
-from eucentric.specimen.samples.packing import Packing
+from eucentric.specimen.samples.membranes import MEMBRANE_A, Edge, membrane, sphere
+from eucentric.specimen.samples.packing import Body, Packing
 
 Doubles = NDArray[np.float64]
 Masks = NDArray[np.bool_]
@@ -39,7 +39,7 @@ def cell_edge(slab: Slab, *, crowding_mg_mL: float = CROWDING_mg_mL) -> Sample:
     """
     edge = Edge(slab.draw("edge"), slab.field_A, slab.thickness_A, bulge=0.35, past_centre=0.12)
     half = np.array([slab.half_A[0] - min(LAYER_A, slab.half_A[0] / 3), *slab.half_A[1:]])
-    vesicles = list(_vesicles(slab, edge, half))
+    vesicles = _middle_vesicles(slab, edge, half)
 
     def cytoplasm(places: Doubles, margin_A: float) -> Masks:
         return (edge.depth_A(places) > 30) & _outside(places, vesicles, 0)
@@ -66,9 +66,9 @@ def lamella(slab: Slab, *, crowding_mg_mL: float = CROWDING_mg_mL) -> Sample:
     """
     side_A = 2 * float(slab.half_A[1:].max()) + ROUGH_OVER_A
     matrix = Matrix.rough(slab.thickness_A, ROUGHNESS_A, ROUGH_OVER_A, side_A, slab.seed)
-    half = np.array([slab.half_A[0] + 3 * ROUGHNESS_A, *slab.half_A[1:]])
+    half = slab.half_A
     envelope = Edge(slab.draw("edge"), slab.field_A, slab.thickness_A, bulge=0.1, past_centre=-0.2)
-    vesicles = list(_vesicles(slab, envelope, _less(slab.half_A, 3 * ROUGHNESS_A), outside_only=True))
+    vesicles = _middle_vesicles(slab, envelope, _less(half, 3 * ROUGHNESS_A), ENVELOPE_A)[1:]
 
     def in_ice(places: Doubles, margin_A: float) -> Masks:
         # Only what is at a height that the rough faces have somewhere needs to be looked at.
@@ -88,14 +88,13 @@ def lamella(slab: Slab, *, crowding_mg_mL: float = CROWDING_mg_mL) -> Sample:
     packing = Packing(half)
     parts: list[Placed] = []
     for depth_A in (0.0, -ENVELOPE_A):
-        middle, normals = envelope.surface(half, depth_A)
+        middle, normals = envelope.surface(_less(half, -3 * ROUGHNESS_A), depth_A)
         whole = in_ice(middle, 30.0)
         draw = slab.draw(f"membrane {depth_A:.0f}")
         parts += membrane(packing, middle[whole], normals[whole], draw, spikes=True)
     parts += _vesicle_walls(packing, vesicles, slab)
-    parts += _filaments(
-        packing, slab, envelope, half, lambda places: cytoplasm(places, 40.0) & _outside(places, vesicles, 50), side=-1
-    )
+    parts += _filaments(packing, slab, envelope, half, lambda places: cytoplasm(places, 40.0), side=-1)
+    parts += _more_vesicles(packing, slab, envelope, _less(half, 3 * ROUGHNESS_A), vesicles, (-ENVELOPE_A, 0.0))
     parts += _cytoplasm(packing, slab, Space(half, cytoplasm), crowding_mg_mL)
     inner = Space(half, nucleus)
     spliceosomes = one_per_cube(packing, "spliceosome", SPLICEOSOME_CUBE_A, inner, slab.draw("spliceosomes"))
@@ -152,31 +151,46 @@ def _filaments(
             yield found
 
 
-def _vesicles(slab: Slab, edge: Edge, half: Doubles, *, outside_only: bool = False) -> Iterator[Vesicle]:
-    """Yield a vesicle inside the cell and one outside, near the middle of the field, and others everywhere."""
-    draw = slab.draw("vesicles")
-    largest_A = max(min(0.3 * slab.thickness_A, 0.2 * slab.field_A, float(half[0]) - 30), 0.0)
-    found: list[Vesicle] = []
-    tries: list[Vesicle] = []
+def _middle_vesicles(slab: Slab, edge: Edge, half: Doubles, outer_A: float = 0.0) -> list[Vesicle]:
+    """Return a vesicle inside the cell and one outside, beyond `outer_A`, near the middle of the field."""
+    vesicles = []
     for turn, depth, share in ((0.1, 0.33, 1.0), (-0.08, -0.3, 0.75)):
-        radius_A = share * largest_A
+        radius_A = share * _largest_A(slab, half)
         depth_A = np.sign(depth) * max(abs(depth) * slab.field_A, radius_A + _GAP_A)
-        tries.append((edge.place(turn, 0.0, depth_A), radius_A))
+        vesicles.append((edge.place(turn, 0.0, depth_A - (outer_A if depth < 0 else 0.0)), radius_A))
+    return vesicles
+
+
+def _more_vesicles(
+    packing: Packing, slab: Slab, edge: Edge, half: Doubles, vesicles: list[Vesicle], walls_A: tuple[float, ...]
+) -> Iterator[Placed]:
+    """Return the walls of vesicles all over a box, and add them to those there are.
+
+    They keep clear of membranes at the depths `walls_A`; where there are two, of what is inside the first, too.
+    """
+    draw = slab.draw("vesicles")
+    added: list[Vesicle] = []
     for _ in range(round(_VESICLES_PER_FIELD * slab.fields)):
-        radius_A = draw.uniform(0.3, 1.0) * largest_A
-        tries.append((draw.uniform(-1, 1, 3) * _less(half, radius_A + 30), radius_A))
-    for centre, radius_A in tries:
+        radius_A = draw.uniform(0.3, 1.0) * _largest_A(slab, half)
+        centre = draw.uniform(-1, 1, 3) * _less(half, radius_A + 30)
         depth_A = float(edge.depth_A(centre[None])[0])
-        walls_A = (-ENVELOPE_A, 0.0) if outside_only else (0.0,)
         clear = all(abs(depth_A - wall_A) > radius_A + _GAP_A for wall_A in walls_A)
-        clear &= not outside_only or depth_A < 0
-        if radius_A > 100 and clear and _outside(centre[None], found, radius_A + _GAP_A).all():
-            found.append((centre, radius_A))
-            yield centre, radius_A
+        clear &= len(walls_A) == 1 or depth_A < walls_A[0]
+        clear &= bool(_outside(centre[None], [*vesicles, *added], radius_A + _GAP_A).all())
+        body = Body.ball(radius_A + MEMBRANE_A)
+        if radius_A > 100 and clear and packing.free(body, centre[None], np.eye(3)[None]).all():
+            added.append((centre, radius_A))
+    known = len(vesicles)
+    vesicles += added
+    return _vesicle_walls(packing, added, slab, known)
 
 
-def _vesicle_walls(packing: Packing, vesicles: list[Vesicle], slab: Slab) -> Iterator[Placed]:
-    for i, (centre, radius_A) in enumerate(vesicles):
+def _largest_A(slab: Slab, half: Doubles) -> float:
+    return max(min(0.3 * slab.thickness_A, 0.2 * slab.field_A, float(half[0]) - 30), 0.0)
+
+
+def _vesicle_walls(packing: Packing, vesicles: list[Vesicle], slab: Slab, first: int = 0) -> Iterator[Placed]:
+    for i, (centre, radius_A) in enumerate(vesicles, first):
         yield from membrane(packing, *sphere(centre, radius_A), slab.draw(f"vesicle {i}"), spikes=False)
 
 

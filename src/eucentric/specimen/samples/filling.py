@@ -31,7 +31,7 @@ CROWD = {
     "protein-10kDa": 0.05,
 }
 
-_BEAD_SPREAD_A, _LARGEST_BEAD_A = 4.0, 110.0
+_BEAD_SPREAD_A, _LARGEST_BEAD_A, _ICE_PER_BEAD_A2 = 4.0, 110.0, 250.0**2
 _ROUNDS, _AT_ONCE = 60, 200_000
 
 
@@ -140,8 +140,7 @@ def strewn(
 
 def filled(packing: Packing, filling: Molecule, n: int, space: Space, draw: np.random.Generator, label: str) -> Placed:
     """Return `n` copies of a molecule in a space, turned at random, none of them in the way of another."""
-    body = body_of(filling)
-    margin_A = float((np.linalg.norm(body.offsets_A, axis=1) + body.radii_A).max())
+    body, margin_A = body_of(filling), _margin_A(filling, space)
     centres, rotations = strewn(packing, body, n, lambda m: space.places(m, margin_A, draw), draw, filling.name)
     return Placed(filling, centres, rotations, label)
 
@@ -149,11 +148,13 @@ def filled(packing: Packing, filling: Molecule, n: int, space: Space, draw: np.r
 def one_per_cube(packing: Packing, name: str, edge_A: float, space: Space, draw: np.random.Generator) -> Placed:
     """Return copies of a molecule of the library, one to a cube of this edge wherever its centre may be."""
     filling = molecule(name)
-    body = body_of(filling)
-    margin_A = float((np.linalg.norm(body.offsets_A, axis=1) + body.radii_A).max())
-    # Where the slab is as thin as the molecule, the centre has no room, but still the ice around it counts.
-    volume_A3 = max(space.volume_A3(margin_A), space.volume_A3() / 4)
-    return filled(packing, filling, round(volume_A3 / edge_A**3), space, draw, name)
+    n = round(space.volume_A3(_margin_A(filling, space)) / edge_A**3)
+    return filled(packing, filling, n, space, draw, name)
+
+
+def _margin_A(filling: Molecule, space: Space) -> float:
+    """Return how far a molecule's centre keeps from the faces, so that it is whole; in thin ice it may stick out."""
+    return min(body_of(filling).extent_A, 0.8 * float(space.half_A[0]))
 
 
 def crowd(packing: Packing, mass_kDa: float, space: Space, slab: Slab, part: str) -> tuple[Placed, ...]:
@@ -168,7 +169,8 @@ def crowd(packing: Packing, mass_kDa: float, space: Space, slab: Slab, part: str
 def gold_beads(packing: Packing, slab: Slab, per_field: float) -> Beads:
     """Return beads of 100 Å just below both faces of the slab, none of them in anything else."""
     draw = slab.draw("beads")
-    n = round(per_field * slab.fields)
+    # A field of a few hundred Å is no reason to pave the ice with gold.
+    n = round(min(per_field * slab.fields, 4 * slab.half_A[1] * slab.half_A[2] / _ICE_PER_BEAD_A2))
     deepest = slab.half_A[0] - _LARGEST_BEAD_A / 2
 
     def at_faces(m: int) -> Doubles:

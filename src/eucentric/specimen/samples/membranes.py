@@ -31,7 +31,7 @@ class Edge:
     thickness_A
         Thickness of the slab.
     bulge
-        How much smaller the cell is at the faces than in the middle, in thicknesses.
+        How much smaller the cell is at the faces than in the middle, in thicknesses; at most a field.
     past_centre
         How far it reaches beyond the middle of the field, in fields.
     """
@@ -44,7 +44,7 @@ class Edge:
         reach = self.radius_A - past_centre * field_A
         self.centre_yx = (-reach * np.sin(self.heading), -reach * np.cos(self.heading))
         self.half_A = thickness_A / 2
-        self.bulge_A = bulge * thickness_A
+        self.bulge_A = min(bulge * thickness_A, field_A)
         self.waves = [
             (k, draw.uniform(0.6, 1.2) * 0.16 * field_A / k, draw.uniform(0, 2 * np.pi)) for k in (13, 23, 33)
         ]

@@ -27,6 +27,11 @@ class Body:
     offsets_A: Doubles
     radii_A: Doubles
 
+    @property
+    def extent_A(self) -> float:
+        """How far the farthest point is from the centre."""
+        return float((np.linalg.norm(self.offsets_A, axis=1) + self.radii_A).max())
+
     @classmethod
     def ball(cls, radius_A: float) -> "Body":
         """Return a single sphere."""
@@ -44,7 +49,7 @@ def body_of(molecule: Molecule) -> Body:
     _, where, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
     means = np.stack([np.bincount(where.ravel(), atoms[:, axis]) / counts for axis in range(3)], axis=1)
     filled = counts > 0.15 * np.quantile(counts, 0.9)  # a loop that sticks out does not keep others away
-    return Body(means[filled], np.full(int(filled.sum()), 0.55 * _GRAIN_A))
+    return Body(means[filled], np.full(int(filled.sum()), 0.6 * _GRAIN_A))
 
 
 class Packing:
