@@ -31,7 +31,7 @@ def main() -> None:
         packed = table(structure[0])
         output = arguments.output / f"{path.name.split('.')[0].lower()}.xz"
         output.write_bytes(packed)
-        print(f"{output}: {len(packed) / 1e3:.0f} kB")  # noqa: T201
+        print(f"{output}: {len(packed) / 1e3:.0f} kB")
 
 
 def table(model: Any) -> bytes:
