@@ -98,16 +98,15 @@ def main() -> None:
     )
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]  # typeshed leaves it out
     left = seconds
-    calls = {"c2c": 0, "c2r": 0, "draw_layer": 0}
+    calls = {
+        key: sum(row[1] for (_, _, name), row in stats.items() if key in name) for key in ("c2c", "c2r", "draw_layer")
+    }
     for stage, names in STAGES.items():
         spent = 0.0
-        for (_, _, name), (_, count, own, _, _) in stats.items():
+        for (_, _, name), (_, _, own, _, _) in stats.items():
             short = name.strip("<>").split(".")[-1].split(" ")[-1].rstrip(">")
             if any(short == wanted or (wanted in ("c2c", "c2r", "r2c") and wanted in name) for wanted in names):
                 spent += own
-            for key in calls:
-                if key in name:
-                    calls[key] += count
         left -= spent
         print(f"  {stage:<32}{spent:7.1f} s")
     print(f"  {'all else':<32}{left:7.1f} s")
