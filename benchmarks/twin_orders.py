@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     made = build(
         options.specimen,
-        seed=0,
+        seed=options.seed,
         field_A=options.size * PIXEL_A,
         thickness_A=THICKNESS_A,
         max_tilt_deg=60,

@@ -22,7 +22,7 @@ B_FACTOR_A2 = 30.0
 """How far the atoms of an undamaged, frozen molecule are from where its model has them: chosen, a good map's."""
 
 CHANNELS = 2
-"""Curves in a basis: one leaves 11 % of the usual elements' curves unexplained, two 1 %."""
+"""Curves in a basis: one leaves 11 % of the usual elements' curves unexplained, two 1 to 2 %."""
 
 # Volumes that atoms displace, in Å³ (Svergun et al. 1995, 10.1107/S0021889895007047; others by their radii).
 _VOLUME_A3 = {
@@ -93,6 +93,12 @@ def potential_in_ice_VA3(atomic_number: int, k: ArrayLike, *, hydrogens: bool = 
     return potential
 
 
+def _disorder(k: Array) -> Array:
+    """Return the amplitude that the atoms' disorder leaves."""
+    left: Array = np.exp(-B_FACTOR_A2 * k * k / 4)
+    return left
+
+
 @dataclass(frozen=True, eq=False)
 class Basis:
     """A few curves of which all atoms' are mixtures, up to a frequency.
@@ -107,23 +113,23 @@ class Basis:
 
     k: Array
     curves: Array
-    _bare: Array
 
     @classmethod
     def up_to(cls, highest_k: float) -> "Basis":
         """Return the best basis for the common elements from k = 0 to `highest_k` (1/Å)."""
         k = np.linspace(0, highest_k, 257)
         weights = np.sqrt(list(_COMMON.values()))[:, None]
-        atoms = np.array([potential_in_ice_VA3(number, k) for number in _COMMON])
-        bare = np.linalg.svd(weights * atoms, full_matrices=False)[2][:CHANNELS]
-        bare = bare * np.sign(bare.sum(axis=1, keepdims=True)) * np.abs(atoms).max()  # weights of the order of one
-        return cls(k, bare * np.exp(-B_FACTOR_A2 * k * k / 4), bare)
+        atoms = np.array([potential_in_ice_VA3(number, k) for number in _COMMON]) * _disorder(k)
+        curves = np.linalg.svd(weights * atoms, full_matrices=False)[2][:CHANNELS]
+        curves = curves * np.sign(curves.sum(axis=1, keepdims=True)) * np.abs(atoms).max()  # weights of order one
+        return cls(k, curves)
 
     def weights(self, atomic_numbers: NDArray[np.integer], *, hydrogens: bool = True) -> NDArray[np.float32]:
         """Return how much of each curve atoms are made of: (n, `CHANNELS`) for elements (n,)."""
         found, where = np.unique(atomic_numbers, return_inverse=True)
         atoms = np.array([potential_in_ice_VA3(int(number), self.k, hydrogens=hydrogens) for number in found])
-        each = np.linalg.lstsq(self._bare.T, atoms.reshape(len(found), -1).T, rcond=None)[0].T
+        damped = atoms.reshape(len(found), -1) * _disorder(self.k)
+        each = np.linalg.lstsq(self.curves.T, damped.T, rcond=None)[0].T
         return np.asarray(each[where], dtype=np.float32)
 
     def at(self, k: ArrayLike) -> Array:
