@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from eucentric.core import FormatError, InputError, write_text
 from eucentric.design import Exposure, Plan, describe
 from eucentric.io._text import read_text
-from eucentric.io.yaml_text import Lines, check_values, line_of, located, named_twice, parse_yaml, what_it_is
+from eucentric.io.yaml_text import Lines, check_values, line_of, located, named_twice, read_yaml, what_it_is
 
 _KIND = "a plan"
 _HEAD = """\
@@ -58,8 +58,7 @@ def read_plan(path: Path) -> Plan:
     """
     path = Path(path)
     is_json = _is_json(path)
-    text = read_text(path, _KIND)
-    values, lines = (_from_json(path, text), {}) if is_json else parse_yaml(path, text, _KIND)
+    values, lines = (_from_json(path, read_text(path, _KIND)), {}) if is_json else read_yaml(path, _KIND)
     if not isinstance(values, dict):
         raise FormatError(
             f"{path}: a plan is a mapping with the keys design and exposures; this is {what_it_is(values)}.",

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from eucentric.core import FormatError
+from eucentric.io._text import read_text
 
 Place = tuple[str | int, ...]
 """The keys and indices that lead to a value."""
@@ -29,23 +30,29 @@ _Loader.add_implicit_resolver(
 )
 
 
-def parse_yaml(path: Path, text: str, kind: str) -> tuple[object, Lines]:
-    """Return what a text of YAML says, None if nothing, and the line of each part of it.
+def read_yaml(path: Path, kind: str) -> tuple[object, Lines]:
+    """Return what a file of YAML says, None if nothing, and the line of each part of it.
 
     Parameters
     ----------
     path
-        The file that the text is of, for errors.
-    text
-        The text.
+        The file.
     kind
         What it should be, with its article.
 
     Raises
     ------
+    InputError
+        If the file cannot be opened.
     FormatError
         If it is not YAML, names a key twice, uses an alias, or is nested too deeply.
+
+    Warns
+    -----
+    FormatWarning
+        `not-utf8`: the file was read as Windows-1252.
     """
+    text = read_text(path, kind)
     lines: Lines = {}
     try:
         _check_shape(path, text, kind)

@@ -77,10 +77,11 @@ def slice_edges_A(scene: Scene, view: View, field: Field, voltage_kV: float, fin
     for _, cloud, places in scene.in_view(view, field.half_size_A):
         lows.append(float(places[:, 0].min()) - cloud.radius_A)
         highs.append(float(places[:, 0].max()) + cloud.radius_A)
-    beads = view.places_A(scene.sample.beads.centres_A)
-    if len(beads):
-        lows.append(float(beads[:, 0].min() - scene.sample.beads.radii_A.max()))
-        highs.append(float(beads[:, 0].max() + scene.sample.beads.radii_A.max()))
+    beads, radii_A = view.places_A(scene.sample.beads.centres_A), scene.sample.beads.radii_A
+    near: NDArray[np.bool_] = np.all(np.abs(beads[:, 1:]) < np.array(field.half_size_A) + radii_A[:, None], axis=1)
+    if near.any():
+        lows.append(float((beads[near, 0] - radii_A[near]).min()))
+        highs.append(float((beads[near, 0] + radii_A[near]).max()))
     matrix = scene.sample.matrix
     own = matrix.frame @ view.rotation.T
     corners = np.array([(y, x) for y in (-1, 1) for x in (-1, 1)]) * np.array(field.half_size_A)

@@ -259,8 +259,10 @@ class Twin:
         field = Field((pixels, pixels), field_A / pixels)
         request = ExposureRequest(exposure_e_A2=self.settings.view_exposure_e_A2, purpose="view")
         exposed = self._expose(request, field, radius_A=field_A, low_magnification=True)
-        counts = stream(self.seed, "view", exposed.truth.number).poisson(np.maximum(exposed.expected_e_px, 0))
-        return Image(counts.astype(np.float32), field.pixel_A, exposed.movie.readback)
+        counts = exposed.expected_e_px
+        if self.effects.noise:
+            counts = stream(self.seed, "view", exposed.truth.number).poisson(counts).astype(np.float32)
+        return Image(counts, field.pixel_A, exposed.movie.readback)
 
     # And what only the twin can do
 
