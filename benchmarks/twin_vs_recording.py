@@ -27,12 +27,12 @@ from eucentric.io import open_mrc
 from eucentric.microscope import ExposureRequest
 from eucentric.optics import MEAN_FREE_PATH_A
 from eucentric.specimen.samples import slab_for
-from eucentric.specimen.samples.cells import cell_edge
+from eucentric.specimen.samples.cells import CROWDING_mg_mL, cell_edge
 from eucentric.twin import Effects, Twin, TwinSettings
 
 PIXEL_A, EXPOSURE_E_A2 = 10.0, 3.0
 DEFOCUS_A = 25_000.0  # of the recording: its spectra fall to their first zero at 22 Å
-CROWDING_MG_ML = 100.0
+CROWDING_MG_ML = CROWDING_mg_mL
 BANDS_A = (200, 150, 120, 100, 80, 70, 60, 50, 40, 35, 30, 27, 24, 22, 20.5)
 
 Array = NDArray[np.float64]
@@ -164,7 +164,7 @@ def draw(
             image = images[section].astype(float)
             low, high = np.percentile(image, (0.5, 99.5))
             axes[row, column].imshow(image, cmap="gray", vmin=low, vmax=high, origin="lower")
-            axes[row, column].set(title=f"{name}, {tilts[section]:.0f}°", xticks=[], yticks=[])
+            axes[row, column].set(title=f"{name}, {round(tilts[section])}°", xticks=[], yticks=[])
     axes[0, 2].plot(tilts, counts, "k.", label="recording, in one unit")
     axes[0, 2].plot(tilts, twin_counts, label="twin")
     axes[0, 2].set(xlabel="stage tilt (°)", ylabel="counts per pixel")
@@ -174,7 +174,7 @@ def draw(
         for images, style, name in ((real, "k-", "recording"), (made, "-", "twin")):
             k, power = spectrum(images[section].astype(float))
             panel.semilogy(k, power, style, label=name, alpha=0.8)
-        panel.set(xlabel="frequency (1/Å)", ylabel="power over mean²", title=f"{tilts[section]:.0f}°", xlim=(0, 0.05))
+        panel.set(title=f"{round(tilts[section])}°", xlabel="frequency (1/Å)", ylabel="power over mean²", xlim=(0, 0.05))
         panel.legend()
     for profile, style, name in zip(beads, ("k.-", ".-"), ("recording", "twin"), strict=True):
         axes[1, 3].plot(np.arange(len(profile)) + 0.5, profile, style, label=name)

@@ -37,6 +37,7 @@ from eucentric.optics import (
     wavelength_A,
 )
 from eucentric.specimen.molecule import Molecule
+from eucentric.specimen.sample import Beads
 from eucentric.specimen.scattering import (
     B_FACTOR_A2,
     POTENTIAL_V_A2,
@@ -340,3 +341,19 @@ def test_abtem_shows_the_same() -> None:
     one, other = (image_of((part * (k < 1 / 3)).astype(np.complex64), field).ravel() for part in (ours, theirs))
     assert np.corrcoef(one, other)[0, 1] >= 0.99
     assert float((one * other).sum() / (other * other).sum()) == pytest.approx(1, abs=0.03)
+
+
+def test_beads_one_behind_the_other_shade_each_other() -> None:
+    """Two in one line of sight, in slices of their own, let through what both do: not the sum of what each takes."""
+    field = Field((96, 96), 4.0, 50.0)
+    lens = PLAIN.replace(cs_mm=0.0)
+
+    def centre(*heights_A: float) -> float:
+        beads = Beads(np.array([(height, 0.0, 0.0) for height in heights_A]), 100.0)
+        scene = Scene.of(in_vacuum(beads=beads), 4.0)
+        spectra = form(scene, tilted(0.0), field, lens, IN_FOCUS, solvent=False)
+        return 1 + float(image_of(spectra.lasting, field)[48, 48])
+
+    alone, together = centre(400.0), centre(-400.0, 400.0)
+    # In focus gold only absorbs; 400 Å out of it on either side leaves a ripple of some per cent.
+    assert together == pytest.approx(alone**2, abs=0.08)

@@ -158,6 +158,7 @@ class Forming:
         noise = np.zeros((2, *shape), np.float32)
         at_once = max(1, int(_MEMORY_BYTES / (8 * shape[0] * shape[1])))
         beads = self._beads()
+        through = np.ones(shape, np.complex64)  # the beads met so far: one behind another sees what the first lets pass
         for first in range(0, self.count, at_once):
             grid = np.zeros((min(at_once, self.count - first), *shape), np.complex64)
             self._deposit(grid, first)
@@ -171,7 +172,8 @@ class Forming:
                     both = self._grain("carbon", carbon_A[index], noise, seed, names, index)
                     _add_sine(fft2(both, overwrite_x=True, workers=_WORKERS), self.phasor, carbon)
                 if index in beads:
-                    gold += fft2(beads[index], workers=_WORKERS) * (self.phasor * self.bare)
+                    gold += fft2(beads[index] * through, workers=_WORKERS) * (self.phasor * self.bare)
+                    through *= 1 + beads[index]
                 self.phasor *= self.step
         return self._spectra(molecules, ice, carbon, gold, carbon_A, bool(beads))
 
