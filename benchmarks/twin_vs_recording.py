@@ -31,7 +31,7 @@ from eucentric.specimen.samples.cells import CROWDING_mg_mL, cell_edge
 from eucentric.twin import Effects, Twin, TwinSettings
 
 PIXEL_A, EXPOSURE_E_A2 = 10.0, 3.0
-DEFOCUS_A = 25_000.0  # of the recording: its spectra fall to their first zero at 22 Å
+DEFOCUS_A = 24_300.0  # of the recording: its spectra fall to their first zero at 22 Å
 CROWDING_MG_ML = CROWDING_mg_mL
 BANDS_A = (200, 150, 120, 100, 80, 70, 60, 50, 40, 35, 30, 27, 24, 22, 20.5)
 
@@ -174,7 +174,8 @@ def draw(
         for images, style, name in ((real, "k-", "recording"), (made, "-", "twin")):
             k, power = spectrum(images[section].astype(float))
             panel.semilogy(k, power, style, label=name, alpha=0.8)
-        panel.set(title=f"{round(tilts[section])}°", xlabel="frequency (1/Å)", ylabel="power over mean²", xlim=(0, 0.05))
+        panel.set(xlabel="frequency (1/Å)", ylabel="power over mean²", xlim=(0, 0.05))
+        panel.set_title(f"{round(tilts[section])}°")
         panel.legend()
     for profile, style, name in zip(beads, ("k.-", ".-"), ("recording", "twin"), strict=True):
         axes[1, 3].plot(np.arange(len(profile)) + 0.5, profile, style, label=name)

@@ -16,7 +16,7 @@ Doubles = NDArray[np.float64]
 Masks = NDArray[np.bool_]
 Vesicle = tuple[Doubles, float]  # centre and radius, in Å
 
-CROWDING_mg_mL = 100.0  # with which the power of EMPIAR-10499 TS_01 comes out, from 150 to 30 Å
+CROWDING_mg_mL = 92.0  # with which the power of EMPIAR-10499 TS_01 comes out, from 150 to 30 Å
 RIBOSOME_CUBE_A = 420.0
 SPLICEOSOME_CUBE_A = 900.0
 LAYER_A = 60.0  # below both faces of the ice around a cell, where nothing but beads is
