@@ -144,13 +144,16 @@ def test_small_cameras_may_be_at_fault_all_over(rows: int, columns: int, per_Mpx
 
 
 def test_a_movie_has_one_type() -> None:
-    small, large = np.full((3, 4), 255, np.uint16), np.full((3, 4), 256, np.uint16)
-    assert as_movie([small, small]).dtype == np.uint8
-    movie = as_movie([small, large])
+    dark, hot = np.full((3, 4), 2, np.uint16), np.full((3, 4), 256, np.uint16)
+    movie = as_movie([dark, hot], 1.0)  # 256 where one is expected: a hot pixel, which saturates
+    assert movie.dtype == np.uint8
+    np.testing.assert_array_equal(movie[1], 255)
+    movie = as_movie([dark, hot], 100.0)  # 160 in the brightest, and 8 times its root: more than a byte
     assert movie.dtype == np.uint16
-    np.testing.assert_array_equal(movie, np.stack([small, large]))
+    np.testing.assert_array_equal(movie, np.stack([dark, hot]))
+    assert as_movie([dark], 80.0).dtype == np.uint8
     with pytest.raises(ValueError, match="at least one"):
-        as_movie([])
+        as_movie([], 1.0)
 
 
 @pytest.mark.parametrize(

@@ -536,7 +536,7 @@ class Twin:
                 counts.append(np.rint(np.clip(expected, 0, 65535)).astype(np.uint16))
         if low_magnification:
             return np.zeros((len(motions), 0, 0), np.uint8), total
-        return as_movie(counts), total
+        return as_movie(counts, conditions.exposures_e_A2[0] * field.pixel_A**2), total
 
     def _readback(
         self,

@@ -261,7 +261,7 @@ class _Simulation:
                     twin.pixels = True
                     tilts.append(self._expose(twin, request, path))
                     made += 1
-                    self._write_progress(tilts)
+                    self._write_progress(tilts, done)
                     self._write_mdoc(tilts, twin.binning)
                 run.output(path)
                 twin.pixels = False
@@ -338,8 +338,10 @@ class _Simulation:
     def _progress_path(self) -> Path:
         return self.truth / _TILTS
 
-    def _write_progress(self, tilts: Sequence[SimulatedTilt]) -> None:
-        write_text(self._progress_path, _Progress(tilts=tuple(tilts)).model_dump_json(indent=1))
+    def _write_progress(self, tilts: Sequence[SimulatedTilt], done: dict[int, SimulatedTilt]) -> None:
+        """Write what there is: the tilts of this run, and what an earlier one left of those to come."""
+        later = [tilt for order, tilt in sorted(done.items()) if order >= len(tilts)]
+        write_text(self._progress_path, _Progress(tilts=(*tilts, *later)).model_dump_json(indent=1))
 
     def _done(self) -> dict[int, SimulatedTilt]:
         """Return the tilts whose movie and truth an earlier run of the same settings left whole."""
