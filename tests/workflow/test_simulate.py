@@ -194,7 +194,8 @@ def test_an_effect_switched_off_leaves_the_draws_of_others(tmp_path: Path, tilts
     done = made(tmp_path / "still", SETTINGS.replace(effects=Effects.parse("no-drift,no-gain,no-solvent")))
     for one, before in zip(read_tilts(done.truth), tilts, strict=True):
         assert one.truth.view.tilt_deg == before.truth.view.tilt_deg
-        assert one.truth.defocus_A == pytest.approx(before.truth.defocus_A, abs=1e-6)
+        # The focus routine's error is the same; the image's centre is a drift away, up a slope.
+        assert one.truth.defocus_A == pytest.approx(before.truth.defocus_A, abs=5)
     # It was on, though: from the second move on, drift is what tracking has to follow.
     moved = [tilt.nominal.image_shift_yx_A for tilt in read_tilts(done.truth)[1:]]
     assert moved != [tilt.nominal.image_shift_yx_A for tilt in tilts[1:]]
