@@ -13,7 +13,8 @@ import pytest
 if TYPE_CHECKING:  # these load torch, which the tests of a reader need not wait for
     from collections.abc import Iterator
 
-    from eucentric.workflow import ProcessOutcome, WrittenPhantom
+    from eucentric.workflow import ProcessOutcome
+    from phantoms.series import WrittenPhantom
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +48,7 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WrittenPhantom
     import numba
     import torch
 
-    from eucentric.workflow import write_phantom_series
+    from phantoms.series import write_phantom_series
 
     # On images this small threads wait for each other more than they work, the more so beside other programs.
     before = torch.get_num_threads(), numba.get_num_threads()

@@ -15,7 +15,8 @@ from command_line import run as run
 import eucentric.workflow.process
 from eucentric.io import load_series, open_mrc, write_angles, write_mrc
 from eucentric.session import RunStatus, read_history
-from eucentric.workflow import ProcessOutcome, WrittenPhantom
+from eucentric.workflow import ProcessOutcome
+from phantoms.series import WrittenPhantom
 
 STAGES = ["align", "reconstruct", "assess", "report"]
 QUICK = ("--axis", "84.3", "--rounds", "1", "--json")

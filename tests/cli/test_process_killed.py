@@ -11,7 +11,8 @@ from command_line import run as run
 
 from eucentric.io import open_mrc
 from eucentric.session import RunStatus, read_history
-from eucentric.workflow import ProcessOutcome, WrittenPhantom
+from eucentric.workflow import ProcessOutcome
+from phantoms.series import WrittenPhantom
 
 # Dies as if by the hand of another when a file is whole but not yet under its name.
 RUN_AND_DIE = """

@@ -12,7 +12,7 @@ import pytest
 from eucentric.assessment import score_alignment
 from eucentric.core import InputError, stream
 from eucentric.processing.alignment import AlignmentResult, AlignSettings, align_series, prepare_images
-from eucentric.specimen import (
+from phantoms import (
     Imaging,
     PhantomSeries,
     cell_phantom,

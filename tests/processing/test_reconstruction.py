@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from eucentric.core import Alignment, InputError, TiltAlignment
 from eucentric.processing.reconstruction import Halves, ReconstructSettings, reconstruct, volume_shape
-from eucentric.specimen import Phantom, chiral_phantom, density, project, wandering_alignment
+from phantoms import Phantom, chiral_phantom, density, project, wandering_alignment
 
 PIXEL_A = 20.0
 SHAPE = (96, 90)

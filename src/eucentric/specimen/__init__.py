@@ -1,30 +1,26 @@
-"""Specimens made by the package: what is in the ice, and what a microscope would record of it."""
+"""Specimens of atoms in ice: molecules, what holds them, how they scatter, and how the beam moves them.
 
-from eucentric.specimen.cell import cell_phantom, chiral_phantom
-from eucentric.specimen.phantom import Phantom, density, project
-from eucentric.specimen.recording import (
-    Faults,
-    Imaging,
-    PhantomSeries,
-    dose_symmetric_orders,
-    expected_counts,
-    simulate_series,
-    transmission,
-    wandering_alignment,
-)
+`specimen.samples` builds the specimens that come with the package; `specimen.library` holds their molecules.
+"""
+
+from eucentric.specimen.matrix import Matrix
+from eucentric.specimen.molecule import Molecule, Points
+from eucentric.specimen.motion import BeamMotion, MotionField
+from eucentric.specimen.sample import Beads, Placed, Sample, random_rotations
+from eucentric.specimen.scattering import Basis, ice_potential_V, potential_in_ice_VA3, scattering_factor_A
 
 __all__ = [
-    "Faults",
-    "Imaging",
-    "Phantom",
-    "PhantomSeries",
-    "cell_phantom",
-    "chiral_phantom",
-    "density",
-    "dose_symmetric_orders",
-    "expected_counts",
-    "project",
-    "simulate_series",
-    "transmission",
-    "wandering_alignment",
+    "Basis",
+    "Beads",
+    "BeamMotion",
+    "Matrix",
+    "Molecule",
+    "MotionField",
+    "Placed",
+    "Points",
+    "Sample",
+    "ice_potential_V",
+    "potential_in_ice_VA3",
+    "random_rotations",
+    "scattering_factor_A",
 ]

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
 from eucentric.core import stream
-from eucentric.specimen.phantom import Phantom
+from phantoms.phantom import Phantom
 
 Doubles = NDArray[np.float64]
 

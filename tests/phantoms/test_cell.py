@@ -3,8 +3,8 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from eucentric.core import TiltAlignment
-from eucentric.specimen import Phantom, cell_phantom, density, project
-from eucentric.specimen.parts import (
+from phantoms import Phantom, cell_phantom, density, project
+from phantoms.parts import (
     ACTIN,
     GOLD_DENSITY,
     LEAFLET_A,

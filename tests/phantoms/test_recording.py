@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from eucentric.core import TiltAlignment
-from eucentric.specimen import (
+from phantoms import (
     Faults,
     Imaging,
     Phantom,

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from eucentric.core import Alignment, TiltAlignment
-from eucentric.specimen import Phantom, chiral_phantom, density, project
+from phantoms import Phantom, chiral_phantom, density, project
 
 SHAPE, PIXEL_A = (48, 56), 10.0
 LOST = 3e-4  # of a blob's mass lies beyond four sigmas, where it is cut off

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from eucentric.core import Alignment, Angstrom, Record, Tilt, TiltAlignment, TiltSeries, stream
 from eucentric.optics import MEAN_FREE_PATH_A
-from eucentric.specimen.phantom import Phantom, project
+from phantoms.phantom import Phantom, project
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

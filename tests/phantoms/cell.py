@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from eucentric.core import stream
-from eucentric.specimen.parts import (
+from phantoms.parts import (
     ACTIN,
     GRAIN_A,
     LEAFLET_A,
@@ -16,7 +16,7 @@ from eucentric.specimen.parts import (
     ribosomes,
     vesicle,
 )
-from eucentric.specimen.phantom import Phantom
+from phantoms.phantom import Phantom
 
 Doubles = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eucentric.io import load_series, read_alignment
-from eucentric.workflow import WrittenPhantom, write_phantom_series
+from phantoms.series import WrittenPhantom, write_phantom_series
 
 TILTS_DEG = (-40.0, -20.0, 0.0, 20.0, 40.0)
 

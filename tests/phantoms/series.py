@@ -8,7 +8,7 @@ import numpy as np
 
 from eucentric.core import SILENT, Alignment, Reporter
 from eucentric.io import write_alignment, write_angles, write_mrc, write_tilt_table
-from eucentric.specimen import Imaging, cell_phantom, dose_symmetric_orders, simulate_series, wandering_alignment
+from phantoms import Imaging, cell_phantom, dose_symmetric_orders, simulate_series, wandering_alignment
 
 TILTS_DEG = tuple(float(tilt) for tilt in np.arange(-60, 61, 3))
 

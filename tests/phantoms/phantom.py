@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eucentric.core import TiltAlignment
-from eucentric.specimen._splat import splat2d, splat3d
+from phantoms.splat import splat2d, splat3d
 
 
 @dataclass(frozen=True, eq=False)
