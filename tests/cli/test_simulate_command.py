@@ -105,6 +105,18 @@ def test_other_things_in_the_folder_are_left_alone(run: Run, plan: Path, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_ctrl_c_says_what_is_kept(run: Run, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("eucentric.workflow.simulate.write_movie", stop)
+        ran = run("simulate", plan, "--output", tmp_path / "s", *QUICK)
+    assert ran.status == 1
+    assert "--resume goes on from there" in ran.err
+    assert run("simulate", plan, "--output", tmp_path / "s", *QUICK, "--resume").status == 0
+
+
 # Dies as if by the hand of another when a file is whole but not yet under its name.
 RUN_AND_DIE = """
 import os, signal, sys

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from eucentric.cli.app import (
     DONE,
+    FAILED,
     Json,
     Pixel,
     UsageError,
@@ -111,8 +112,12 @@ def simulate(
         _NAMES,
     )
     read = read_plan(plan)
-    with told_warnings(), Session.create_or_open(output, reporter=reporter()) as session:
-        outcome = run(session, read, settings, resume=resume, reporter=reporter())
+    try:
+        with told_warnings(), Session.create_or_open(output, reporter=reporter()) as session:
+            outcome = run(session, read, settings, resume=resume, reporter=reporter())
+    except KeyboardInterrupt:
+        tell(f"Interrupted. Finished tilts are kept in {output}: the same command with --resume goes on from there.")
+        return FAILED
     _tell_outcome(outcome)
     if json:
         print_json(outcome.model_dump(mode="json"))
