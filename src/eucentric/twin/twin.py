@@ -3,44 +3,41 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eucentric.core import TiltAlignment, stream
-from eucentric.core.frames import rotation_about_z
 from eucentric.design import Camera, Routine, Stage
 from eucentric.detector import Detector, Sensor, as_movie, design_camera
 from eucentric.microscope import (
     BeamLostError,
     ExposureRequest,
     Image,
-    MoveRefusedError,
     Movie,
     Purpose,
     Readback,
-    ShiftYX,
     StageLimits,
-    StagePosition,
 )
 from eucentric.optics import Aberrations, Lens, elastic_mean_free_path_A, mean_free_path_A, wavelength_A
 from eucentric.specimen.motion import MotionField
 from eucentric.specimen.sample import Sample
+from eucentric.twin.controls import Controls
 from eucentric.twin.delivered import Delivered
 from eucentric.twin.field import Field
 from eucentric.twin.formation import Spectra, form
-from eucentric.twin.frames import WARP_PX, FrameConditions, FrameMotion, expected_frames
+from eucentric.twin.frames import FrameConditions, FrameMotion, expected_frames
 from eucentric.twin.mechanics import Mechanics
-from eucentric.twin.scene import Displacement, Scene, View
+from eucentric.twin.moving import Moving
+from eucentric.twin.scene import Scene, View
 from eucentric.twin.settings import Effects, TwinSettings
 from eucentric.twin.truth import ExposureTruth, FrameTruth
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
-_FOCUS_LIMIT_A = 5e6
 _CAMERA_PIXEL_A = 1.7
 _BEAM_OVER_FIELD = 1.3  # radius of the beam over half the field's diagonal
 _MARGIN_AT_A = 6.0  # detail coarser than this reaches into the image from where its defocus spreads it
@@ -66,7 +63,7 @@ class Exposed:
     expected_e_px: Floats
 
 
-class Twin:
+class Twin(Controls):
     """A microscope with a specimen in it.
 
     Time is the twin's own: nothing waits. The same calls with the same seed give the same bytes.
@@ -120,15 +117,12 @@ class Twin:
         if not self.effects.incoherence:
             self.lens = self.lens.replace(energy_spread_eV=0.0)
         self.routine = routine or Routine()
-        self._mechanics = Mechanics(self.settings.stage, seed, stage=stage or Stage(), limits=limits)
+        mechanics = Mechanics(self.settings.stage, seed, stage=stage or Stage(), limits=limits)
+        super().__init__(mechanics, self.settings.began)
         self._field_A = max(shape_yx) * pixel_A
-        self._motion = MotionField(self.settings.motion, seed, self._field_A)
+        motion = MotionField(self.settings.motion, seed, self._field_A)
+        self._moving = Moving(motion, sample.matrix.frame, self.settings.axis_deg)
         self._delivered = Delivered()
-        self._elapsed_s = 0.0
-        self._image_shift: ShiftYX = (0.0, 0.0)
-        self._beam_shift: ShiftYX = (0.0, 0.0)
-        self._defocus_A = 30_000.0
-        self._beam_on = True
         self._exposures = 0
         self._scenes: dict[float, Scene] = {}
 
@@ -169,77 +163,7 @@ class Twin:
         half_diagonal = math.hypot(*self.shape_yx) * self.pixel_A / 2
         return self.settings.beam_radius_A or _BEAM_OVER_FIELD * half_diagonal
 
-    # The protocol `Microscope`
-
-    def limits(self) -> StageLimits:
-        """Return how far the stage and the shifts can go."""
-        return self._mechanics.limits
-
-    def now(self) -> datetime:
-        """Return the twin's own time."""
-        return self.settings.began + timedelta(seconds=self._elapsed_s)
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass: the specimen drifts, nothing else happens."""
-        self._elapsed_s += max(0.0, seconds)
-
-    def stage(self) -> StagePosition:
-        """Return where the stage says it is."""
-        return self._mechanics.position
-
-    def tilt_to(self, tilt_deg: float) -> StagePosition:
-        """Tilt, and return where the stage says it is."""
-        self._elapsed_s += self._mechanics.tilt_to(tilt_deg, self._elapsed_s)
-        return self.stage()
-
-    def move_stage(
-        self, *, y_A: float | None = None, x_A: float | None = None, z_A: float | None = None
-    ) -> StagePosition:
-        """Move the axes that are given, and return where the stage says it is."""
-        self._elapsed_s += self._mechanics.move_to(self._elapsed_s, y_A=y_A, x_A=x_A, z_A=z_A)
-        return self.stage()
-
-    def image_shift_A(self) -> ShiftYX:
-        """Return the place, from the optical axis, that is in the image's centre."""
-        return self._image_shift
-
-    def set_image_shift_A(self, yx_A: ShiftYX) -> ShiftYX:
-        """Bring a place, seen from the optical axis, into the image's centre."""
-        self.limits().check_shift(yx_A)
-        self._image_shift = (float(yx_A[0]), float(yx_A[1]))
-        return self._image_shift
-
-    def beam_shift_A(self) -> ShiftYX:
-        """Return the place, from the optical axis, that is in the beam's centre, as the beam shift says."""
-        return self._beam_shift
-
-    def set_beam_shift_A(self, yx_A: ShiftYX) -> ShiftYX:
-        """Bring the beam's centre to a place, seen from the optical axis."""
-        self.limits().check_shift(yx_A, "beam shift")
-        self._beam_shift = (float(yx_A[0]), float(yx_A[1]))
-        return self._beam_shift
-
-    def defocus_A(self) -> float:
-        """Return the objective lens's defocus, underfocus positive."""
-        return self._defocus_A
-
-    def set_defocus_A(self, defocus_A: float) -> float:
-        """Set the objective lens's defocus."""
-        if not abs(defocus_A) <= _FOCUS_LIMIT_A:
-            raise MoveRefusedError(
-                f"The lens cannot be {defocus_A:g} Å out of focus: its limit is {_FOCUS_LIMIT_A:g} Å; nothing changed."
-            )
-        self._defocus_A = float(defocus_A)
-        return self._defocus_A
-
-    def beam_on(self) -> bool:
-        """Return whether there is a beam."""
-        return self._beam_on
-
-    def set_beam_on(self, on: bool) -> bool:
-        """Open or close the valves."""
-        self._beam_on = bool(on)
-        return self._beam_on
+    # The rest of the protocol `Microscope`
 
     def expose(
         self,
@@ -277,11 +201,6 @@ class Twin:
         field = Field(self.shape_yx, self.pixel_A, self._margin_A())
         return self._expose(request, field, radius_A=self.beam_radius_A)
 
-    def true_offset_A(self) -> tuple[ShiftYX, float]:
-        """Return where the specimen's origin is now, from the optical axis, (y, x), and how high above focus (Å)."""
-        z, y, x = self._mechanics.offset_zyx_A(self._elapsed_s)
-        return (float(y), float(x)), float(z)
-
     def deformation(self, exposures: Sequence[ExposureTruth]) -> tuple[Array, Array]:
         """Return how far the slab's places had moved by the middle of each exposure.
 
@@ -294,7 +213,7 @@ class Twin:
         sides = np.linspace(-0.75, 0.75, 13) * self._field_A
         places = np.stack(np.meshgrid(sides, sides, indexing="ij"), axis=-1)
         moved = [
-            self._motion.displacement_zyx_A(places.reshape(-1, 2), one.pre_exposure_e_A2 + one.exposure_e_A2 / 2)
+            self._moving.motion.displacement_zyx_A(places.reshape(-1, 2), one.pre_exposure_e_A2 + one.exposure_e_A2 / 2)
             for one in exposures
         ]
         return places, np.array(moved).reshape(len(moved), *places.shape[:2], 3)
@@ -310,13 +229,23 @@ class Twin:
         tilt = self._view(starts + seconds / 2, number)
         height_A = float(self._mechanics.offset_zyx_A(starts + seconds / 2)[0])
         seen = View.of(tilt, height_A, self.settings.hand)
-        centre_A = self._on_specimen(seen, np.zeros(2))
+        centre_A = self._moving.on_specimen(seen, np.zeros(2))
         before = self._delivered.at(centre_A)
-        displacement = self._displacement(before + request.exposure_e_A2 / 2)
+        displacement = self._moving.displacement(before + request.exposure_e_A2 / 2)
         view = View.of(tilt, height_A, self.settings.hand, displacement)
         aberrations = self._aberrations()
         frame_e_A2 = request.exposure_e_A2 / request.frames
-        motions = self._motions(request, field, view, number, starts, seconds, before)
+        motions = self._moving.frame_motions(
+            field,
+            view,
+            self._mechanics,
+            number=number,
+            starts_s=starts,
+            seconds=seconds,
+            before_e_A2=before,
+            exposure_e_A2=request.exposure_e_A2,
+            frames=request.frames,
+        )
         frames: NDArray[np.uint8] | NDArray[np.uint16] = np.zeros((request.frames, 0, 0), np.uint8)
         expected, passed = np.zeros((0, 0), np.float32), self._even_transmission(view)
         if self.pixels:
@@ -335,7 +264,7 @@ class Twin:
             frames, expected = self._record(spectra, field, motions, conditions, seconds, number, low_magnification)
         self._elapsed_s += seconds
         self._exposures += 1
-        beam_A = self._on_specimen(seen, self._beam_centre_in_image())
+        beam_A = self._moving.on_specimen(seen, self._beam_centre_in_image())
         self._delivered.book(beam_A, view.rotation[0], radius_A, request.exposure_e_A2)
         arriving = float(expected.mean()) if expected.size else passed * request.exposure_e_A2 * field.pixel_A**2
         truth = ExposureTruth(
@@ -362,14 +291,9 @@ class Twin:
 
     # Geometry
 
-    def _in_image(self, yx_A: Array) -> Array:
-        """Turn a vector along and across the tilt axis into the image frame."""
-        turned: Array = (rotation_about_z(self.settings.axis_deg) @ np.array([0.0, *yx_A]))[1:]
-        return turned
-
     def _view(self, at_s: float, number: int) -> TiltAlignment:
         offset = self._mechanics.offset_zyx_A(at_s)[1:] - np.array(self._image_shift)
-        y, x = self._in_image(offset)
+        y, x = self._moving.in_image(offset)
         return TiltAlignment(
             section=number,
             tilt_deg=self._mechanics.true_tilt_deg,
@@ -377,84 +301,16 @@ class Twin:
             shift_yx_A=(float(y), float(x)),
         )
 
-    def _on_specimen(self, view: View, yx_A: Array) -> Array:
-        """Return the place (sample frame) of the specimen's middle plane that is seen at a place of the image."""
-        normal = self.sample.matrix.frame.T @ np.array([1.0, 0.0, 0.0])
-        start = view.rotation.T @ (np.array([0.0, *yx_A]) - view.origin_zyx_A)
-        along = view.rotation[0]
-        slope = float(along @ normal)
-        if abs(slope) < 1e-6:
-            return np.asarray(start)
-        return np.asarray(start - (start @ normal) / slope * along)
-
     def _beam_centre_in_image(self) -> Array:
         offset = np.array(self._beam_shift) - np.array(self._image_shift)
         if self.effects.beam:
             offset = offset + np.array(self.settings.beam_offset_yx_A)
-        return self._in_image(offset)
-
-    def _displacement(self, exposure_e_A2: float) -> Displacement | None:
-        """Return how far the specimen's contents have moved by the time they have received an exposure."""
-        if not (self.settings.motion.local_A or self.settings.motion.doming_A):
-            return None
-        frame = self.sample.matrix.frame
-
-        def moved(places_A: Array) -> Array:
-            own = places_A @ frame.T
-            return self._motion.displacement_zyx_A(own[:, 1:], exposure_e_A2) @ frame
-
-        return moved
-
-    def _motions(
-        self,
-        request: ExposureRequest,
-        field: Field,
-        view: View,
-        number: int,
-        starts_s: float,
-        seconds: float,
-        before_e_A2: float,
-    ) -> list[FrameMotion]:
-        """Return how each frame lies against the view, which is that of the exposure's middle."""
-        each, n = request.exposure_e_A2 / request.frames, request.frames
-        edges = np.linspace(0, 1, n + 1)
-        drift = self._mechanics.drift_yx_A(np.concatenate([[starts_s + seconds / 2], starts_s + seconds * edges]))[1:]
-        burst = np.array([self._motion.burst_yx_A(number, request.exposure_e_A2 * edge) for edge in edges])
-        places = np.array([self._in_image(one) for one in drift + burst - burst[-1] / 2])
-        grid = self._local_grid(field) if self.settings.motion.local_A or self.settings.motion.doming_A else None
-        motions = []
-        for frame in range(n):
-            middle, during = (places[frame] + places[frame + 1]) / 2, places[frame + 1] - places[frame]
-            local = None
-            if grid is not None:
-                then = before_e_A2 + each * (frame + 0.5)
-                local = self._local(view, grid, before_e_A2 + request.exposure_e_A2 / 2, then)
-            motions.append(
-                FrameMotion((float(middle[0]), float(middle[1])), (float(during[0]), float(during[1])), local)
-            )
-        return motions
-
-    def _local_grid(self, field: Field) -> Array:
-        """Return the places (rows, columns, 2) of the image at which local motion is given."""
-        sides = [(np.arange(-(-n // WARP_PX) + 2) * WARP_PX - n // 2) * field.pixel_A for n in field.shape_yx]
-        return np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1)
-
-    def _local(self, view: View, grid: Array, at_view_e_A2: float, then_e_A2: float) -> Array:
-        frame = self.sample.matrix.frame
-        flat = grid.reshape(-1, 2)
-        # The middle plane is a plane: places on it follow from three of them.
-        corner, down, right = (self._on_specimen(view, np.array(yx)) for yx in ((0, 0), (1, 0), (0, 1)))
-        places = corner + flat[:, :1] * (down - corner) + flat[:, 1:] * (right - corner)
-        own = places @ frame.T
-        moved = self._motion.displacement_zyx_A(own[:, 1:], then_e_A2)
-        moved -= self._motion.displacement_zyx_A(own[:, 1:], at_view_e_A2)
-        seen = (moved @ frame) @ view.rotation.T
-        return np.asarray(seen[:, 1:].reshape(grid.shape))
+        return self._moving.in_image(offset)
 
     # Optics and camera
 
     def _aberrations(self) -> Aberrations:
-        y, x = (self.settings.coma_mrad_per_um * 1e-4 * self._in_image(np.array(self._image_shift))).tolist()
+        y, x = (self.settings.coma_mrad_per_um * 1e-4 * self._moving.in_image(np.array(self._image_shift))).tolist()
         return Aberrations(
             defocus_A=self._defocus_A,
             astigmatism_A=self.settings.astigmatism_A,

@@ -1,0 +1,105 @@
+"""`Controls`: the twin's clock, stage, shifts, focus and valves: all of a microscope but its images."""
+
+from datetime import datetime, timedelta
+
+from eucentric.microscope import MoveRefusedError, ShiftYX, StageLimits, StagePosition
+from eucentric.twin.mechanics import Mechanics
+
+_FOCUS_LIMIT_A = 5e6
+_FOCUS_AT_FIRST_A = 30_000.0
+
+
+class Controls:
+    """What is set and read back; time is its own, and passes only when something is done.
+
+    Parameters
+    ----------
+    mechanics
+        The stage.
+    began
+        The time at first.
+    """
+
+    def __init__(self, mechanics: Mechanics, began: datetime) -> None:
+        self._mechanics = mechanics
+        self._began = began
+        self._elapsed_s = 0.0
+        self._image_shift: ShiftYX = (0.0, 0.0)
+        self._beam_shift: ShiftYX = (0.0, 0.0)
+        self._defocus_A = _FOCUS_AT_FIRST_A
+        self._beam_on = True
+
+    def limits(self) -> StageLimits:
+        """Return how far the stage and the shifts can go."""
+        return self._mechanics.limits
+
+    def now(self) -> datetime:
+        """Return the twin's own time."""
+        return self._began + timedelta(seconds=self._elapsed_s)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass: the specimen drifts, nothing else happens."""
+        self._elapsed_s += max(0.0, seconds)
+
+    def stage(self) -> StagePosition:
+        """Return where the stage says it is."""
+        return self._mechanics.position
+
+    def tilt_to(self, tilt_deg: float) -> StagePosition:
+        """Tilt, and return where the stage says it is."""
+        self._elapsed_s += self._mechanics.tilt_to(tilt_deg, self._elapsed_s)
+        return self.stage()
+
+    def move_stage(
+        self, *, y_A: float | None = None, x_A: float | None = None, z_A: float | None = None
+    ) -> StagePosition:
+        """Move the axes that are given, and return where the stage says it is."""
+        self._elapsed_s += self._mechanics.move_to(self._elapsed_s, y_A=y_A, x_A=x_A, z_A=z_A)
+        return self.stage()
+
+    def image_shift_A(self) -> ShiftYX:
+        """Return the place, from the optical axis, that is in the image's centre."""
+        return self._image_shift
+
+    def set_image_shift_A(self, yx_A: ShiftYX) -> ShiftYX:
+        """Bring a place, seen from the optical axis, into the image's centre."""
+        self.limits().check_shift(yx_A)
+        self._image_shift = (float(yx_A[0]), float(yx_A[1]))
+        return self._image_shift
+
+    def beam_shift_A(self) -> ShiftYX:
+        """Return the place, from the optical axis, that is in the beam's centre, as the beam shift says."""
+        return self._beam_shift
+
+    def set_beam_shift_A(self, yx_A: ShiftYX) -> ShiftYX:
+        """Bring the beam's centre to a place, seen from the optical axis."""
+        self.limits().check_shift(yx_A, "beam shift")
+        self._beam_shift = (float(yx_A[0]), float(yx_A[1]))
+        return self._beam_shift
+
+    def defocus_A(self) -> float:
+        """Return the objective lens's defocus, underfocus positive."""
+        return self._defocus_A
+
+    def set_defocus_A(self, defocus_A: float) -> float:
+        """Set the objective lens's defocus."""
+        if not abs(defocus_A) <= _FOCUS_LIMIT_A:
+            raise MoveRefusedError(
+                f"The lens cannot be {defocus_A:g} Å out of focus: its limit is {_FOCUS_LIMIT_A:g} Å; nothing changed."
+            )
+        self._defocus_A = float(defocus_A)
+        return self._defocus_A
+
+    def beam_on(self) -> bool:
+        """Return whether there is a beam."""
+        return self._beam_on
+
+    def set_beam_on(self, on: bool) -> bool:
+        """Open or close the valves."""
+        self._beam_on = bool(on)
+        return self._beam_on
+
+    def true_offset_A(self) -> tuple[ShiftYX, float]:
+        """Return where the specimen's origin is now, from the optical axis, (y, x), and how high above focus (Å)."""
+        z, y, x = self._mechanics.offset_zyx_A(self._elapsed_s)
+        return (float(y), float(x)), float(z)
