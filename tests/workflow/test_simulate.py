@@ -14,7 +14,17 @@ from scipy.ndimage import center_of_mass
 
 import eucentric.workflow.simulate as workflow
 from eucentric.core import InputError
-from eucentric.design import ConstantExposure, ConstantIncrement, Design, DoseSymmetric, FrameCount, Plan, Specimen
+from eucentric.design import (
+    ConstantExposure,
+    ConstantIncrement,
+    Design,
+    DoseSymmetric,
+    FrameCount,
+    Plan,
+    Routine,
+    Specimen,
+    Stage,
+)
 from eucentric.io import load_series, open_mrc, read_alignment, read_mdoc, read_plan
 from eucentric.io.movies import open_movie, write_movie
 from eucentric.session import Session
@@ -110,6 +120,16 @@ def test_other_forms_of_the_files(tmp_path: Path) -> None:
     assert section.n_frames == 2
     assert section.frame_path == f"X:\\eucentric\\frames\\{section.movie}"
     assert open_mrc(done.folder / "frames" / str(section.movie)).data.shape == (2, 96, 96)
+
+
+def test_a_routine_without_any_pause_still_has_an_order(tmp_path: Path) -> None:
+    """Readers go by whole seconds; exposures of a tenth of one, one after another, must not fail them."""
+    hasty = Routine(dose_rate_e_A2_per_s=100, tracking_s=0, focus_s=0, overhead_s=0)
+    quick = Stage(speed_deg_per_s=1000, settle_s=0, reversal_s=0)
+    plan = PLAN.design.replace(routine=hasty, stage=quick).plan()
+    series = read_mdoc(made(tmp_path / "session", plan=plan).mdoc)
+    assert series.order_known
+    assert [section.order for section in series.sections] == list(range(len(plan)))
 
 
 # --- the truth

@@ -5,7 +5,7 @@ that goes on replays it without pixels, and everything after it is the same to t
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -370,14 +370,19 @@ class _Simulation:
             scheme="dosym" if scheme == "dose-symmetric" else "bidir" if scheme == "bidirectional" else None,
             scheme_start_deg=first.stage.tilt_deg,
         )
-        before = 0.0
+        before, last = 0.0, self.settings.twin.began
         images = []
         for tilt, exposure in zip(tilts, self.plan, strict=False):
-            images.append(self._mdoc_image(tilt, exposure, before, binning))
+            ended = tilt.nominal.began + timedelta(seconds=tilt.nominal.seconds)
+            # Readers tell the order by whole seconds, which a routine without any pause would outrun.
+            last = max(ended, last + timedelta(seconds=1))
+            images.append(self._mdoc_image(tilt, exposure, before, last, binning))
             before += tilt.nominal.exposure_e_A2
         write_mdoc(self.mdoc, header, images)
 
-    def _mdoc_image(self, tilt: SimulatedTilt, exposure: Exposure, before_e_A2: float, binning: int) -> MdocImage:
+    def _mdoc_image(
+        self, tilt: SimulatedTilt, exposure: Exposure, before_e_A2: float, recorded: datetime, binning: int
+    ) -> MdocImage:
         nominal: Readback = tilt.nominal
         frames = len(tilt.truth.frames)
         path = f"frames/{tilt.movie}"
@@ -392,7 +397,7 @@ class _Simulation:
             defocus_A=nominal.defocus_A,
             target_defocus_A=exposure.defocus_A,
             exposure_s=nominal.seconds,
-            recorded=nominal.began + timedelta(seconds=nominal.seconds),
+            recorded=recorded,
             frame_path=path,
             n_frames=frames,
             pixel_A=self.pixel_A,
