@@ -45,3 +45,25 @@ def partials(folder: Path) -> list[Path]:
 def stages_run(ran: Ran, series: int = 0) -> list[str]:
     """Return the stages that the JSON says have run."""
     return [stage["stage"] for stage in ran.json["series"][series]["stages"] if stage["ran"]]
+
+
+# Takes a file's name and a command line; dies as if by the hand of another when that file is whole but not yet under
+# its name.
+RUN_AND_DIE = """
+import os, signal, sys
+import numba, torch
+import eucentric.core.files as files
+from eucentric.cli import main
+
+numba.set_num_threads(1)
+torch.set_num_threads(1)
+put_in_place = files._put_in_place
+
+def die(partial, path):
+    if path.name == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    put_in_place(partial, path)
+
+files._put_in_place = die
+sys.exit(main(sys.argv[2:]))
+"""

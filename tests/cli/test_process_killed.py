@@ -6,33 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Run, partials, stages_run
+from command_line import RUN_AND_DIE, Run, partials, stages_run
 from command_line import run as run
 
 from eucentric.io import open_mrc
 from eucentric.session import RunStatus, read_history
 from eucentric.workflow import ProcessOutcome
 from phantoms.series import WrittenPhantom
-
-# Dies as if by the hand of another when a file is whole but not yet under its name.
-RUN_AND_DIE = """
-import os, signal, sys
-import numba, torch
-import eucentric.core.files as files
-from eucentric.cli import main
-
-numba.set_num_threads(1)
-torch.set_num_threads(1)
-put_in_place = files._put_in_place
-
-def die(partial, path):
-    if path.name == sys.argv[1]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    put_in_place(partial, path)
-
-files._put_in_place = die
-sys.exit(main(sys.argv[2:]))
-"""
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import Run, partials
+from command_line import RUN_AND_DIE, Run, partials
 from command_line import run as run
 
 from eucentric.design import ConstantExposure, ConstantIncrement, Design, DoseSymmetric, Specimen
@@ -115,24 +115,6 @@ def test_ctrl_c_says_what_is_kept(run: Run, plan: Path, tmp_path: Path, monkeypa
     assert ran.status == 1
     assert "--resume goes on from there" in ran.err
     assert run("simulate", plan, "--output", tmp_path / "s", *QUICK, "--resume").status == 0
-
-
-# Dies as if by the hand of another when a file is whole but not yet under its name.
-RUN_AND_DIE = """
-import os, signal, sys
-import eucentric.core.files as files
-from eucentric.cli import main
-
-put_in_place = files._put_in_place
-
-def die(partial, path):
-    if path.name == sys.argv[1]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    put_in_place(partial, path)
-
-files._put_in_place = die
-sys.exit(main(sys.argv[2:]))
-"""
 
 
 def test_a_killed_run_is_carried_on_to_the_same_files(run: Run, plan: Path, tmp_path: Path) -> None:
