@@ -36,7 +36,7 @@ def elastic_mean_free_path_A(voltage_kV: float) -> float:
     Electrons that the atoms scatter stay in the image, but tell no more of what is larger than atoms: of a contrast in
     ice of thickness t, ``exp(-t / mean free path)`` is left, half of it for the wave that has it and half for the wave
     that it is seen against. Cross-sections: ``1.4e-6 Z^1.5 / beta² (1 - 0.26 Z / (137 beta))`` nm² (Langmore & Smith
-    1992, 10.1016/0304-3991(92)90205-8).
+    1992, Ultramicroscopy 46, 349, as recalled).
     """
     beta = speed_ratio(voltage_kV)
 

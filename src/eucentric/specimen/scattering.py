@@ -2,8 +2,8 @@
 
 The potential of a molecule in ice, over that of the ice, is a sum over its atoms of ``47.88 f(k) - V_ice v exp(-pi
 v^(2/3) k²)`` in V·Å³: the electron scattering factor f of the free atom, and a Gaussian of the atom's volume v that
-holds no ice (Fraser et al. 1978, 10.1107/S0021889878014296, who have it for X-rays). All atoms' curves are, to 1 %,
-mixtures of the same two: `Basis`.
+holds no ice (Fraser et al. 1978, 10.1107/S0021889878014296, who have it for X-rays). All atoms' curves are, to 1 or
+2 %, mixtures of the same two: `Basis`.
 """
 
 from dataclasses import dataclass

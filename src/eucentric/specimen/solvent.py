@@ -23,16 +23,16 @@ CARBON_V = 9.1
 GOLD_V = 27.0
 """Mean inner potential of gold, from its free atoms' sum of 30 V less the bonding; measured values are 21 to 30 V."""
 
-ICE_MOTION_A2_PER_E_A2 = 1.0
-"""Mean square movement of a water molecule in the beam: about 1 Å for each e/Å² (McMullan et al. 2015,
-10.1016/j.ultramic.2015.07.004, at 300 kV)."""
+ICE_MOTION_A2_PER_E_A2 = 1.1
+"""Mean square displacement of a water molecule in the beam, in Å² for each e/Å² (McMullan et al. 2015,
+arXiv:1504.00947, at 300 kV)."""
 
 
 def ice_structure_factor(k: ArrayLike) -> Array:
     """Return S(k) of low-density amorphous ice: 0.06 at the origin, a peak of 2 at 1/3.7 Å, 1 beyond.
 
-    A smooth curve through what X-rays and neutrons measured of its oxygens (as Parkhurst et al. 2024,
-    10.1107/S2052252524006110, have it from molecular dynamics); its second and later peaks are left out.
+    A smooth curve, drawn after what X-rays and neutrons show of its oxygens: the peak is where electrons see it too
+    (McMullan et al. 2015, arXiv:1504.00947), its height and the plateau are rounded, later peaks are left out.
     """
     k = np.asarray(k, dtype=float)
     rise = 1 / (1 + np.exp(-(k - 0.235) / 0.018))
