@@ -52,7 +52,7 @@ _ELLIPSOIDS = {"actin": (42.0, (55.0, 55.0, 35.0)), "tubulin": (50.0, (40.0, 54.
 _PROTEIN_ATOM_Da = 14.1  # a heavy atom of protein with its hydrogens
 
 # Where the atoms of a POPC bilayer are, in Å from its middle (as recalled from Kučerka et al. 2011, Biochim. Biophys.
-# Acta 1808, 2761: some 37 Å from head group to head group at 64 Å² a lipid): element, number in a lipid, height, spread.
+# Acta 1808, 2761: some 37 Å from head group to head group at 64 Å² a lipid): element, number a lipid, height, spread.
 _LAYERS = (
     (15, 1, 19.5, 1.2),  # phosphate
     (8, 4, 19.5, 1.6),
