@@ -8,7 +8,12 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+
+# The same examples every time: a change that lands is judged by what it changes, not by the luck of a draw.
+hypothesis.settings.register_profile("house", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("house")
 
 if TYPE_CHECKING:  # these load torch, which the tests of a reader need not wait for
     from collections.abc import Iterator

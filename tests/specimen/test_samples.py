@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -293,7 +293,9 @@ def test_bodies_settle_as_one_by_one_comparison_says(seed: int, radius_A: float,
             gaps = np.linalg.norm(places[:, None] - taken, axis=2) - body.radii_A[:, None] - radii
             if size == radius_A and i == 0:
                 assert free.all()
-            if expected.sum() < 30 and (gaps >= 1e-3).all():
+            # Places are kept in single precision: what touches to a thousandth of an Å may be judged either way.
+            assume(not (np.abs(gaps) < 2e-3).any())
+            if expected.sum() < 30 and (gaps >= 0).all():
                 expected[i] = True
                 taken, radii = np.concatenate([taken, places]), np.concatenate([radii, body.radii_A])
         np.testing.assert_array_equal(kept, expected)
