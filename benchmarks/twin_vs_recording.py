@@ -94,6 +94,7 @@ def main() -> None:
     parser.add_argument("picture", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--crowding", type=float, default=CROWDING_MG_ML)
+    parser.add_argument("--effects", default="default", help="as in eucentric simulate")
     parser.add_argument("--defocus", type=float, default=DEFOCUS_A)
     options = parser.parse_args()
     with options.table.open() as file:
@@ -114,7 +115,7 @@ def main() -> None:
         pixel_A=PIXEL_A,
         shape_yx=(size, size),
         settings=TwinSettings(detector=DETECTORS["k2"], axis_deg=-4.3),
-        effects=Effects(),
+        effects=Effects.parse(options.effects),
         seed=options.seed,
     )
     made = np.zeros((len(tilts), size, size))
