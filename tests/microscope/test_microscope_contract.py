@@ -35,6 +35,7 @@ class Honest:
         self.time = datetime(2026, 2, 28, 23, 59, 59)
         self.position = StagePosition()
         self.shifts: dict[str, ShiftYX] = {"image": (0.0, 0.0), "beam": (0.0, 0.0)}
+        self.tilt_mrad: ShiftYX = (0.0, 0.0)
         self.focus_A = 0.0
         self.beam = True
         self.taken = 0
@@ -86,6 +87,14 @@ class Honest:
     def set_defocus_A(self, defocus_A: float) -> float:
         self.focus_A = defocus_A
         return defocus_A
+
+    def beam_tilt_mrad(self) -> ShiftYX:
+        return self.tilt_mrad
+
+    def set_beam_tilt_mrad(self, yx_mrad: ShiftYX) -> ShiftYX:
+        self.limits().check_beam_tilt(yx_mrad)
+        self.tilt_mrad = yx_mrad
+        return yx_mrad
 
     def beam_on(self) -> bool:
         return self.beam
@@ -212,6 +221,11 @@ class ShiftsAnyDistance(Honest):
         return yx_A
 
 
+class TiltsBeamInRadians(Honest):
+    def beam_tilt_mrad(self) -> ShiftYX:
+        return (self.tilt_mrad[0] / 1000, self.tilt_mrad[1] / 1000)
+
+
 class OverfocusPositive(Honest):
     def defocus_A(self) -> float:
         return -self.focus_A
@@ -283,6 +297,7 @@ LIARS: list[tuple[Callable[[], Any], str]] = [
     (BeamFollowsImage, "test_image_and_beam_shift_are_two_things"),
     (ImageFollowsBeam, "test_image_and_beam_shift_are_two_things"),
     (ShiftsAnyDistance, "test_shifts_beyond_the_limit_shift_nothing"),
+    (TiltsBeamInRadians, "test_beam_tilt_is_read_back"),
     (OverfocusPositive, "test_defocus_is_read_back"),
     (OneFrameShort, "test_a_movie_is_what_was_asked_for"),
     (CountsOfOneFrame, "test_a_movie_is_what_was_asked_for"),

@@ -61,6 +61,7 @@ class MicroscopeContract:
     stage_tolerance_A: float = 1000.0
     shift_tolerance_A: float = 10.0
     defocus_tolerance_A: float = 10.0
+    beam_tilt_tolerance_mrad: float = 0.05
     exposure_tolerance: float = 0.1
     clock_tolerance_s: float = 1e-3
     request: ExposureRequest = ExposureRequest(exposure_e_A2=1.0, frames=3)
@@ -161,6 +162,20 @@ class MicroscopeContract:
             expect_error(MoveRefusedError, f"beam shift {yx_A} was accepted", scope.set_beam_shift_A, yx_A)
             self._expect_shift(scope.image_shift_A(), image, "image shift after a refusal")
             self._expect_shift(scope.beam_shift_A(), beam, "beam shift after a refusal")
+
+    def test_beam_tilt_is_read_back(self) -> None:
+        """It moves no shift, and beyond its limit nothing changes."""
+        scope = self.make()
+        image = scope.set_image_shift_A((100.0, 200.0))
+        tilted = scope.set_beam_tilt_mrad((3.0, -4.0))
+        for read in (tilted, scope.beam_tilt_mrad()):
+            off = math.hypot(read[0] - 3.0, read[1] + 4.0)
+            expect(off <= self.beam_tilt_tolerance_mrad, f"beam tilt {read}, not (3, -4)")
+        far = scope.limits().beam_tilt_mrad * 1.01
+        for yx_mrad in ((far, 0.0), (0.0, -far), (math.nan, 0.0)):
+            expect_error(MoveRefusedError, f"beam tilt {yx_mrad} was accepted", scope.set_beam_tilt_mrad, yx_mrad)
+            expect(scope.beam_tilt_mrad() == tilted, "a refused beam tilt changed it")
+        self._expect_shift(scope.image_shift_A(), image, "image shift after a beam tilt")
 
     def test_defocus_is_read_back(self) -> None:
         """With its sign, and apart from the stage's height."""

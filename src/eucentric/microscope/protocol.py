@@ -65,6 +65,14 @@ class Microscope(Protocol):
         """Set the objective lens's defocus, underfocus positive."""
         ...
 
+    def beam_tilt_mrad(self) -> ShiftYX:
+        """Return how far the illumination is tilted, (y, x) in mrad."""
+        ...
+
+    def set_beam_tilt_mrad(self, yx_mrad: ShiftYX) -> ShiftYX:
+        """Tilt the illumination; what lies d under focus appears moved by ``d yx_mrad / 1000``, in its direction."""
+        ...
+
     def beam_on(self) -> bool:
         """Return whether there is a beam to expose with."""
         ...

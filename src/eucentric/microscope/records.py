@@ -41,8 +41,8 @@ class StageLimits(Record):
     """How far stage and image shift can go.
 
     The defaults for tilt are those of `design.Stage`. A millimetre each way along the grid, 0.3 mm of height and
-    20 µm of image shift are chosen as what stages and lenses of 200 and 300 kV microscopes roughly reach: a driver
-    gives its own.
+    20 µm of image shift, and 20 mrad of beam tilt, are chosen as what stages and lenses of 200 and 300 kV microscopes
+    roughly reach: a driver gives its own.
     """
 
     tilt_deg: Range = (-70.0, 70.0)
@@ -50,6 +50,7 @@ class StageLimits(Record):
     x_A: Range = (-1e7, 1e7)
     z_A: Range = (-3e6, 3e6)
     shift_A: Annotated[float, Field(gt=0)] = 2e5
+    beam_tilt_mrad: Annotated[float, Field(gt=0)] = 20.0
 
     @model_validator(mode="after")
     def _every_range_goes_up(self) -> Self:
@@ -96,6 +97,21 @@ class StageLimits(Record):
             raise MoveRefusedError(
                 f"The {what} cannot be {length:g} Å: its limit is {self.shift_A:g} Å; nothing moved.",
                 "Move the stage instead.",
+            )
+
+    def check_beam_tilt(self, yx_mrad: ShiftYX) -> None:
+        """Return if the illumination can be tilted so far.
+
+        Raises
+        ------
+        MoveRefusedError
+            If it is further than `beam_tilt_mrad`, or not a number.
+        """
+        length = math.hypot(*yx_mrad)
+        if not length <= self.beam_tilt_mrad:
+            raise MoveRefusedError(
+                f"The beam cannot be tilted by {length:g} mrad: its limit is {self.beam_tilt_mrad:g}; nothing moved.",
+                "Tilt it less.",
             )
 
 

@@ -26,6 +26,7 @@ class Controls:
         self._elapsed_s = 0.0
         self._image_shift: ShiftYX = (0.0, 0.0)
         self._beam_shift: ShiftYX = (0.0, 0.0)
+        self._beam_tilt: ShiftYX = (0.0, 0.0)
         self._defocus_A = _FOCUS_AT_FIRST_A
         self._beam_on = True
 
@@ -89,6 +90,16 @@ class Controls:
             )
         self._defocus_A = float(defocus_A)
         return self._defocus_A
+
+    def beam_tilt_mrad(self) -> ShiftYX:
+        """Return how far the illumination is tilted."""
+        return self._beam_tilt
+
+    def set_beam_tilt_mrad(self, yx_mrad: ShiftYX) -> ShiftYX:
+        """Tilt the illumination."""
+        self.limits().check_beam_tilt(yx_mrad)
+        self._beam_tilt = (float(yx_mrad[0]), float(yx_mrad[1]))
+        return self._beam_tilt
 
     def beam_on(self) -> bool:
         """Return whether there is a beam."""
