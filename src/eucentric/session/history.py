@@ -6,7 +6,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from eucentric.core import InputError
-from eucentric.session.journal import JOURNAL, Journal, Run, damaged
+from eucentric.session.exposures import UNDER_WAY, ExposureRecord, exposures_of
+from eucentric.session.journal import JOURNAL, Event, Journal, Run, damaged
 from eucentric.session.lock import LOCK, is_held
 from eucentric.session.records import RunStatus, StageRecord
 
@@ -50,6 +51,45 @@ def read_history(folder: Path) -> tuple[StageRecord, ...]:
         killed = {"status": RunStatus.INTERRUPTED, "reason": KILLED}
         return tuple(record.replace(**killed) if record.status is RunStatus.RUNNING else record for record in records)
     return records
+
+
+def read_events(folder: Path, prefix: str = "", *, after: int = 0) -> list[Event]:
+    """Return the events of the session at `folder` whose kind begins so, of numbers above `after`, oldest first.
+
+    Works beside a process that appends to them: asked again and again with the number of the last event seen, it
+    follows a run as it goes.
+
+    Raises
+    ------
+    InputError
+        If the folder is not a session.
+    FormatError
+        If its journal is damaged or was written by a newer version.
+    """
+    if not (folder / JOURNAL).is_file():
+        raise InputError(f"{folder}: not a session, for it has no {JOURNAL}.", "Name the folder of a session.")
+    with closing(Journal.open_to_read(folder / JOURNAL)) as journal:
+        return journal.events(prefix, after=after)
+
+
+def read_exposures(folder: Path) -> tuple[ExposureRecord, ...]:
+    """Return all exposures of the session at `folder`, oldest first, without changing anything there.
+
+    One whose process was killed before its outcome was known is uncertain, although the journal does not say so until
+    it is next opened; so is one that is under way.
+
+    Raises
+    ------
+    InputError
+        If the folder is not a session.
+    FormatError
+        If its journal is damaged or was written by a newer version.
+    """
+    held = is_held(folder / LOCK)
+    found = exposures_of(read_events(folder, "exposure."))
+    if held or is_held(folder / LOCK):
+        return found
+    return tuple(one.replace(reason=KILLED) if one.reason == UNDER_WAY else one for one in found)
 
 
 def _record(run: Run) -> StageRecord:

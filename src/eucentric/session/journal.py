@@ -44,6 +44,10 @@ _MIGRATIONS = (
         BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
     CREATE TABLE digests (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, sha256 TEXT NOT NULL);
     """,
+    """
+    CREATE UNIQUE INDEX one_outcome_per_exposure ON events (cause)
+        WHERE kind IN ('exposure.delivered', 'exposure.uncertain', 'exposure.withheld');
+    """,
 )
 
 _RUNS = """
@@ -55,6 +59,17 @@ _RUNS = """
         AND started.stage = ifnull(?2, started.stage)
     ORDER BY started.id
 """
+
+
+class Event(NamedTuple):
+    """An entry: its number, when it was made, what it follows from, and what it says."""
+
+    id: int
+    at: str
+    kind: str
+    cause: int | None
+    series: str | None
+    body: dict[str, Any]
 
 
 class Run(NamedTuple):
@@ -150,6 +165,16 @@ class Journal:
                 Run(id_, series, stage, at, _parsed(intent), _parsed(opened), kind, _parsed(outcome or "{}"))
                 for id_, series, stage, at, intent, opened, kind, outcome in rows
             ]
+
+    def events(self, prefix: str = "", *, after: int = 0) -> list[Event]:
+        """Return the events whose kind begins so, of numbers above `after`, oldest first."""
+        with _explained(self.path):
+            rows = self._connection.execute(
+                "SELECT id, at, kind, cause, series, body FROM events "
+                "WHERE id > ? AND substr(kind, 1, ?) = ? ORDER BY id",
+                (after, len(prefix), prefix),
+            ).fetchall()
+            return [Event(id_, at, kind, cause, series, _parsed(body)) for id_, at, kind, cause, series, body in rows]
 
     def known_sha256(self, path: str, stamp: str) -> str | None:
         """Return the hash of a file or folder if it was remembered under this stamp."""

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,9 +14,10 @@ from typing import Any, Self
 from eucentric import __version__
 from eucentric.core import SILENT, EucentricError, InputError, OutputError, Reporter, make_folder, remove_partials
 from eucentric.session.changes import changes_of_code
+from eucentric.session.exposures import unsettled
 from eucentric.session.fingerprints import sha256, survey
 from eucentric.session.history import KILLED, history_of
-from eucentric.session.journal import JOURNAL, Journal
+from eucentric.session.journal import JOURNAL, Event, Journal
 from eucentric.session.lock import LOCK, exclusive
 from eucentric.session.records import (
     Fingerprint,
@@ -201,10 +202,34 @@ class Session:
             raise
         end(RunStatus.FINISHED, outputs=outputs)
 
+    def note(self, kind: str, body: Mapping[str, Any], *, cause: int | None = None, series: str | None = None) -> int:
+        """Add an event to the journal and return its number; when this returns, it is on disk.
+
+        Parameters
+        ----------
+        kind
+            What it is, such as ``acquisition.started``.
+        body
+            What it says, as JSON can hold it.
+        cause
+            The number of the event that it follows from; the opening of the session if absent.
+        series
+            Whom it is about.
+        """
+        return self._journal.append(self._clock(), kind, body, cause=cause or self._opened, series=series)
+
+    def events(self, prefix: str = "", *, after: int = 0) -> list[Event]:
+        """Return the events whose kind begins so, of numbers above `after`, oldest first."""
+        return self._journal.events(prefix, after=after)
+
     def _begin(self) -> None:
         for run in self._journal.runs():
             if run.ended is None:
                 self._end(run.id, run.series, run.stage, RunStatus.INTERRUPTED, reason=KILLED)
+        for number, intent in unsettled(self._journal.events("exposure.")):
+            self._journal.append(
+                self._clock(), "exposure.uncertain", {"reason": KILLED}, cause=number, series=intent.target
+            )
         made_with = Provenance(eucentric=__version__, python=platform.python_version(), platform=platform.platform())
         self._opened = self._journal.append(self._clock(), "session.opened", made_with.model_dump())
 
