@@ -203,7 +203,7 @@ def test_the_schema_names_its_dialect_and_every_field() -> None:
     schema = plan_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["title"] == "Plan of a tilt series"
-    assert set(schema["properties"]) == {"design", "exposures"}
+    assert set(schema["properties"]) == {"design", "acquisition", "exposures"}
     assert set(schema["$defs"]["DoseSymmetric"]["properties"]) == set(DoseSymmetric.model_fields)
 
 

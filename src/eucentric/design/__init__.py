@@ -1,5 +1,13 @@
 """The design of a tilt series: which lines of sight the exposure is spent on, and what each design will yield."""
 
+from eucentric.design.acquisition import (
+    Acquisition,
+    Approach,
+    Focusing,
+    Policies,
+    Policy,
+    Tracking,
+)
 from eucentric.design.candidates import SearchSpace
 from eucentric.design.fractionation import SweetSpot, sweet_spot
 from eucentric.design.geometry import (
@@ -49,6 +57,7 @@ from eucentric.design.prediction import (
 )
 from eucentric.design.refusal import DesignRecord, describe
 from eucentric.design.schemes import Bidirectional, DoseSymmetric, Explicit, Hybrid, Scheme, Unidirectional
+from eucentric.design.targets import TRACKING, FocusPoint, Place, Target, Targets
 from eucentric.design.timing import Clock, clock
 from eucentric.design.transfer import asymmetry, cosine_information, share_within, signal_transfer
 from eucentric.design.volume import VolumeSSNR, volume_ssnr
@@ -57,8 +66,11 @@ __all__ = [
     "EVERYTHING",
     "ISOTROPY",
     "PUBLISHED_A",
+    "TRACKING",
     "TRANSFERS_A",
+    "Acquisition",
     "Alignability",
+    "Approach",
     "Bidirectional",
     "Camera",
     "Candidate",
@@ -77,6 +89,8 @@ __all__ = [
     "Exposure",
     "ExposurePolicy",
     "Flatness",
+    "FocusPoint",
+    "Focusing",
     "FrameCount",
     "FrameExposure",
     "FramePolicy",
@@ -85,7 +99,10 @@ __all__ = [
     "InverseCosineExposure",
     "Objective",
     "Optimum",
+    "Place",
     "Plan",
+    "Policies",
+    "Policy",
     "Prediction",
     "Routine",
     "SaxtonIncrement",
@@ -96,10 +113,13 @@ __all__ = [
     "StaggeredDefocus",
     "Summary",
     "SweetSpot",
+    "Target",
     "TargetMove",
+    "Targets",
     "Terms",
     "ThicknessExposure",
     "TiltedSlab",
+    "Tracking",
     "Unidirectional",
     "VolumeSSNR",
     "angles_between",

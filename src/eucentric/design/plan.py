@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr, model_validator
 
 from eucentric.core import Angstrom, Degrees, ElectronsPerA2, Record
+from eucentric.design.acquisition import Acquisition
 from eucentric.design.geometry import TiltedSlab
 from eucentric.design.instrument import Alignability, Camera, Routine, Specimen, Stage
 from eucentric.design.policies import (
@@ -136,12 +137,13 @@ class Design(DesignRecord):
 
 
 class Plan(DesignRecord):
-    """A design and its exposures, in the order of acquisition: ``for exposure in plan``.
+    """A design and its exposures, in the order of acquisition: ``for exposure in plan``; and how they are acquired.
 
     Exposures that are given, as in a file, must be those of the design to 0.001 of their unit.
     """
 
     design: Design
+    acquisition: Acquisition = Acquisition()
     exposures: tuple[Exposure, ...] = ()
 
     @model_validator(mode="after")
@@ -160,7 +162,7 @@ class Plan(DesignRecord):
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with `changes`; the exposures of another design are worked out anew."""
-        return type(self)(**{"design": self.design, **changes})
+        return type(self)(**{"design": self.design, "acquisition": self.acquisition, **changes})
 
     def __iter__(self) -> Iterator[Exposure]:  # type: ignore[override]  # a plan is its exposures
         return iter(self.exposures)

@@ -1,4 +1,4 @@
-"""Our own file of a plan, YAML or JSON: the design that decides everything, and its exposures as a table to read."""
+"""Our own file of a plan, YAML or JSON: the design, how it is acquired, and its exposures as a table to read."""
 
 import json
 import re
@@ -17,7 +17,8 @@ _KIND = "a plan"
 _HEAD = """\
 # A plan of a tilt series, made by `eucentric design`.
 # `design` decides everything: change it there. `exposures` follows from it, in the order of acquisition, and is here
-# to be read: leave it out of a file of your own, or let it match.
+# to be read: leave it out of a file of your own, or let it match. `acquisition` says how `eucentric acquire` follows
+# the targets, and what it does when something goes wrong.
 # Angles in degrees (the stage's), exposures in e/Å², defocus in Å, underfocus positive.
 """
 _DECIMALS = {"tilt_deg": 4, "exposure_e_A2": 6, "pre_exposure_e_A2": 6, "defocus_A": 4}
@@ -97,7 +98,8 @@ def _is_json(path: Path) -> bool:
 def _as_json(plan: Plan) -> str:
     table = ",\n".join(f"    {json.dumps(dict(_row(exposure)))}" for exposure in plan)
     design = json.dumps(plan.design.model_dump(mode="json"), indent=2).replace("\n", "\n  ")
-    return f'{{\n  "design": {design},\n  "exposures": [\n{table}\n  ]\n}}\n'
+    acquisition = json.dumps(plan.acquisition.model_dump(mode="json"), indent=2).replace("\n", "\n  ")
+    return f'{{\n  "design": {design},\n  "acquisition": {acquisition},\n  "exposures": [\n{table}\n  ]\n}}\n'
 
 
 class _Dumper(yaml.SafeDumper):
@@ -108,14 +110,14 @@ _Dumper.add_representer(list, lambda dumper, items: dumper.represent_sequence("t
 
 
 def _as_yaml(plan: Plan) -> str:
-    design = {"design": plan.design.model_dump(mode="json")}
+    parts = {name: getattr(plan, name).model_dump(mode="json") for name in ("design", "acquisition")}
     rows = [[(name, json.dumps(value)) for name, value in _row(exposure)] for exposure in plan]
     widths = [max(len(cell) for _, cell in column) for column in zip(*rows, strict=True)]
     table = "".join(
         f"- {{{', '.join(f'{name}: {cell:>{width}}' for (name, cell), width in zip(row, widths, strict=True))}}}\n"
         for row in rows
     )
-    dumped = yaml.dump(design, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    dumped = yaml.dump(parts, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
     return f"{_HEAD}{dumped}exposures:\n{table}"
 
 
