@@ -2,8 +2,12 @@
 
 from datetime import datetime, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eucentric.microscope import MoveRefusedError, ShiftYX, StageLimits, StagePosition
 from eucentric.twin.mechanics import Mechanics
+from eucentric.twin.states import TwinState
 
 _FOCUS_LIMIT_A = 5e6
 _FOCUS_AT_FIRST_A = 30_000.0
@@ -29,6 +33,27 @@ class Controls:
         self._beam_tilt: ShiftYX = (0.0, 0.0)
         self._defocus_A = _FOCUS_AT_FIRST_A
         self._beam_on = True
+        self._exposures = 0
+
+    def state(self) -> TwinState:
+        """Return all that is set, and how the stage stands."""
+        return TwinState(
+            elapsed_s=self._elapsed_s,
+            exposures=self._exposures,
+            stage=self._mechanics.state(),
+            image_shift_yx_A=self._image_shift,
+            beam_shift_yx_A=self._beam_shift,
+            beam_tilt_yx_mrad=self._beam_tilt,
+            defocus_A=self._defocus_A,
+            beam_on=self._beam_on,
+        )
+
+    def restore(self, state: TwinState) -> None:
+        """Be as a twin was, as if no time had passed."""
+        self._elapsed_s, self._exposures = state.elapsed_s, state.exposures
+        self._mechanics.restore(state.stage)
+        self._image_shift, self._beam_shift = state.image_shift_yx_A, state.beam_shift_yx_A
+        self._beam_tilt, self._defocus_A, self._beam_on = state.beam_tilt_yx_mrad, state.defocus_A, state.beam_on
 
     def limits(self) -> StageLimits:
         """Return how far the stage and the shifts can go."""
@@ -110,7 +135,10 @@ class Controls:
         self._beam_on = bool(on)
         return self._beam_on
 
-    def true_offset_A(self) -> tuple[ShiftYX, float]:
-        """Return where the specimen's origin is now, from the optical axis, (y, x), and how high above focus (Å)."""
-        z, y, x = self._mechanics.offset_zyx_A(self._elapsed_s)
+    def true_offset_A(self, place_zyx_A: NDArray[np.float64] | None = None) -> tuple[ShiftYX, float]:
+        """Return where a place of the specimen is now, from the optical axis, (y, x), and how high above focus (Å).
+
+        The specimen's origin, where no place is given.
+        """
+        z, y, x = self._mechanics.offset_zyx_A(self._elapsed_s, place_zyx_A)
         return (float(y), float(x)), float(z)

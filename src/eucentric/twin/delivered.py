@@ -1,49 +1,58 @@
 """`Delivered`: what has hit the specimen, where, so that every place knows its exposure."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eucentric.core import Angstrom, ElectronsPerA2, Record
+
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class _Spot:
-    centre_A: Array  # a place of the sample frame on the beam's middle
-    along: Array  # unit vector of the beam in the sample frame
-    radius_A: float
-    exposure_e_A2: float
+class Spot(Record):
+    """A beam that went through the specimen: a cylinder.
+
+    Attributes
+    ----------
+    centre_zyx_A
+        A place of the sample frame in its middle.
+    along_zyx
+        Its unit vector in that frame.
+    radius_A, exposure_e_A2
+        Its radius, and what it gave within.
+    """
+
+    centre_zyx_A: tuple[Angstrom, Angstrom, Angstrom]
+    along_zyx: tuple[float, float, float]
+    radius_A: Angstrom
+    exposure_e_A2: ElectronsPerA2
+
+    @classmethod
+    def of(cls, centre_A: Array, along: Array, radius_A: float, exposure_e_A2: float) -> "Spot":
+        """Make one from arrays (3,)."""
+        (z, y, x), (az, ay, ax) = centre_A.tolist(), along.tolist()
+        return cls(centre_zyx_A=(z, y, x), along_zyx=(az, ay, ax), radius_A=radius_A, exposure_e_A2=exposure_e_A2)
 
 
 class Delivered:
-    """The beams that the specimen has seen: each a cylinder through it."""
+    """The beams that the specimen has seen."""
 
-    def __init__(self) -> None:
-        self._spots: list[_Spot] = []
+    def __init__(self, spots: Iterable[Spot] = ()) -> None:
+        self._rows: list[tuple[float, ...]] = []
+        self._table = np.zeros((0, 8))
+        for spot in spots:
+            self.book(spot)
 
-    def book(self, centre_A: Array, along: Array, radius_A: float, exposure_e_A2: float) -> None:
-        """Book an exposure.
-
-        Parameters
-        ----------
-        centre_A
-            A place of the sample frame (zyx) in the middle of the beam.
-        along
-            Unit vector of the beam in that frame.
-        radius_A
-            Of the beam.
-        exposure_e_A2
-            Within it.
-        """
-        self._spots.append(_Spot(np.array(centre_A, float), np.array(along, float), radius_A, exposure_e_A2))
+    def book(self, spot: Spot) -> None:
+        """Book an exposure."""
+        self._rows.append((*spot.centre_zyx_A, *spot.along_zyx, spot.radius_A, spot.exposure_e_A2))
 
     def at(self, place_A: Array) -> float:
         """Return what a place (3,) of the sample frame has received so far, in e/Å²."""
-        total = 0.0
-        for spot in self._spots:
-            away = place_A - spot.centre_A
-            aside = away - (away @ spot.along) * spot.along
-            if aside @ aside <= spot.radius_A**2:
-                total += spot.exposure_e_A2
-        return total
+        if len(self._table) != len(self._rows):
+            self._table = np.array(self._rows)
+        away, along = place_A - self._table[:, :3], self._table[:, 3:6]
+        aside = away - (away * along).sum(axis=1)[:, None] * along
+        hit = (aside**2).sum(axis=1) <= self._table[:, 6] ** 2
+        return float(self._table[hit, 7].sum())

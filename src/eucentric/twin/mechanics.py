@@ -14,6 +14,7 @@ from eucentric.core import Angstrom, Degrees, Record, stream
 from eucentric.core.frames import rotation_about_y
 from eucentric.design import Stage
 from eucentric.microscope import StageLimits, StagePosition
+from eucentric.twin.states import MechanicsState
 
 Array = NDArray[np.float64]
 Size_A = Annotated[Angstrom, Field(ge=0, le=1e6)]
@@ -129,6 +130,22 @@ class Mechanics:
         """Where the stage says it is."""
         return self._position
 
+    def state(self) -> MechanicsState:
+        """Return what it remembers."""
+        return MechanicsState(
+            position=self._position,
+            direction=self._direction,
+            tiltings=self._tiltings,
+            moves=self._moves,
+            stopped_s=self._stopped_s if math.isfinite(self._stopped_s) else None,
+        )
+
+    def restore(self, state: MechanicsState) -> None:
+        """Be as it was."""
+        self._position, self._direction = state.position, state.direction
+        self._tiltings, self._moves = state.tiltings, state.moves
+        self._stopped_s = -math.inf if state.stopped_s is None else state.stopped_s
+
     @property
     def moves(self) -> int:
         """How many moves it has made."""
@@ -184,13 +201,15 @@ class Mechanics:
         self._arrive(here.replace(**changes), at_s + seconds)
         return seconds
 
-    def offset_zyx_A(self, at_s: float) -> Array:
-        """Return where the specimen's origin is at a time, (3,), from the optical axis and the plane of the tilt axis.
+    def offset_zyx_A(self, at_s: float, place_zyx_A: Array | None = None) -> Array:
+        """Return where a place of the specimen is at a time, (3,), from optical axis and the tilt axis's plane.
 
-        In the microscope's frame: y along the tilt axis, z along the beam. A point of the specimen with position r is
-        seen at this plus r turned by `true_tilt_deg` about y. The z is a change of focus, its sign the defocus hand's.
+        In the microscope's frame: y along the tilt axis, z along the beam. The place is the specimen's origin where
+        none is given. The z is a change of focus, its sign the defocus hand's.
         """
         on_holder = self._on_holder_zyx_A()
+        if place_zyx_A is not None:
+            on_holder = on_holder + place_zyx_A
         offset: Array = rotation_about_y(self.true_tilt_deg) @ on_holder
         offset[2] -= self.errors.axis_offset_x_A  # from the tilt axis to the optical axis
         offset[1:] += self._strayed_yx_A() + self._drifted_yx_A(np.array([at_s]))[0]

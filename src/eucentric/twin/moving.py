@@ -75,6 +75,7 @@ class Moving:
         before_e_A2: float,
         exposure_e_A2: float,
         frames: int,
+        local: bool = True,
     ) -> list[FrameMotion]:
         """Return how each frame of an exposure lies against its view, which is that of its middle.
 
@@ -90,22 +91,24 @@ class Moving:
             Of the exposure.
         before_e_A2, exposure_e_A2, frames
             What the place had received, what it receives now, in how many frames.
+        local
+            Whether to work out how places move against each other too, which only images need.
         """
         edges = np.linspace(0, 1, frames + 1)
         times = np.concatenate([[starts_s + seconds / 2], starts_s + seconds * edges])
         burst = np.array([self.motion.burst_yx_A(number, exposure_e_A2 * edge) for edge in edges])
         places = mechanics.drift_yx_A(times)[1:] + burst - burst[-1] / 2
         seen = np.array([self.in_image(place) for place in places])
-        grid = _local_grid(field) if self.local else None
+        grid = _local_grid(field) if local and self.local else None
         motions = []
         for frame in range(frames):
             middle, during = (seen[frame] + seen[frame + 1]) / 2, seen[frame + 1] - seen[frame]
-            local = None
+            against = None
             if grid is not None:
                 then = before_e_A2 + exposure_e_A2 * (frame + 0.5) / frames
-                local = self._local_yx_A(view, grid, before_e_A2 + exposure_e_A2 / 2, then)
+                against = self._local_yx_A(view, grid, before_e_A2 + exposure_e_A2 / 2, then)
             motions.append(
-                FrameMotion((float(middle[0]), float(middle[1])), (float(during[0]), float(during[1])), local)
+                FrameMotion((float(middle[0]), float(middle[1])), (float(during[0]), float(during[1])), against)
             )
         return motions
 

@@ -132,6 +132,10 @@ class TwinSettings(Record):
         centre when its shift reads zero.
     tracking_error_A, focus_error_A
         What a routine's tracking and focusing leave, rms along each axis, and in defocus.
+    view_exposure_e_A2
+        Of a view at low magnification.
+    readout_s
+        What the camera and its computer take after each exposure.
     ice_growth_A_per_h
         Thickness that is added in an hour.
     began
@@ -155,6 +159,7 @@ class TwinSettings(Record):
     tracking_error_A: NotNegative = 80.0
     focus_error_A: NotNegative = 500.0
     view_exposure_e_A2: ElectronsPerA2 = 0.05
+    readout_s: NotNegative = 0.0
     ice_growth_A_per_h: NotNegative = 20.0
     began: datetime = datetime(2026, 11, 23, 21, 30, 0)
 

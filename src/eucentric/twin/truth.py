@@ -25,6 +25,8 @@ class ExposureTruth(Record):
         Of all exposures of this twin, from 0.
     purpose, target, order
         As asked for.
+    site
+        Name of the part of the specimen that the image is of, whose frame the view is from; its only one has none.
     view
         How the image really sees the specimen, at the middle of the exposure and without what the frames do.
     height_A
@@ -51,6 +53,7 @@ class ExposureTruth(Record):
     purpose: Purpose
     target: str = ""
     order: int | None = None
+    site: str = ""
     view: TiltAlignment
     height_A: Angstrom
     defocus_A: Angstrom

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eucentric.core import TiltAlignment, stream
+from eucentric.core.frames import rotation_about_y
 from eucentric.design import Camera, Routine, Stage
 from eucentric.detector import Detector, Sensor, as_movie, design_camera
 from eucentric.microscope import (
@@ -25,14 +26,16 @@ from eucentric.optics import Aberrations, Lens, elastic_mean_free_path_A, mean_f
 from eucentric.specimen.motion import MotionField
 from eucentric.specimen.sample import Sample
 from eucentric.twin.controls import Controls
-from eucentric.twin.delivered import Delivered
+from eucentric.twin.delivered import Delivered, Spot
 from eucentric.twin.field import Field
 from eucentric.twin.formation import Spectra, form
 from eucentric.twin.frames import FrameConditions, FrameMotion, expected_frames
+from eucentric.twin.log import Armed, LoggedExposure, TwinLog
 from eucentric.twin.mechanics import Mechanics
 from eucentric.twin.moving import Moving
 from eucentric.twin.scene import Scene, View
 from eucentric.twin.settings import Effects, TwinSettings
+from eucentric.twin.sites import Site, nearest
 from eucentric.twin.truth import ExposureTruth, FrameTruth
 
 Array = NDArray[np.float64]
@@ -40,6 +43,7 @@ Floats = NDArray[np.float32]
 
 _CAMERA_PIXEL_A = 1.7
 _BEAM_OVER_FIELD = 1.3  # radius of the beam over half the field's diagonal
+_NEXT_SITE = 7919  # between the seeds of two sites, whose ice moves each in its own way
 _MARGIN_AT_A = 6.0  # detail coarser than this reaches into the image from where its defocus spreads it
 
 
@@ -88,6 +92,11 @@ class Twin(Controls):
         Whether images are made at all; without, geometry, exposure and time are the same.
     limits
         Of the moves, in place of the stage's and the usual ones.
+    sites
+        What is in the microscope where it is furnished in several places; `sample` then tells the ice's thickness.
+    log
+        Where it keeps its own record of what hits the specimen; one that has been kept before is taken up, as if no
+        time had passed.
     binning
         Pixels of the camera along each side of an image's pixel: its blur and its coincidence are those of its own,
         smaller pixels. By default what makes them 1 to 2 Å, as they are when such images are recorded.
@@ -107,6 +116,8 @@ class Twin(Controls):
         routine: Routine | None = None,
         pixels: bool = True,
         limits: StageLimits | None = None,
+        sites: Sequence[Site] = (),
+        log: TwinLog | None = None,
         binning: int | None = None,
     ) -> None:
         self.binning = binning or max(1, round(pixel_A / _CAMERA_PIXEL_A))
@@ -120,11 +131,21 @@ class Twin(Controls):
         mechanics = Mechanics(self.settings.stage, seed, stage=stage or Stage(), limits=limits)
         super().__init__(mechanics, self.settings.began)
         self._field_A = max(shape_yx) * pixel_A
-        motion = MotionField(self.settings.motion, seed, self._field_A)
-        self._moving = Moving(motion, sample.matrix.frame, self.settings.axis_deg)
-        self._delivered = Delivered()
-        self._exposures = 0
-        self._scenes: dict[float, Scene] = {}
+        self.sites = tuple(sites) or (Site("", np.zeros(3), sample),)
+        self._movings = [
+            Moving(
+                MotionField(self.settings.motion, seed + _NEXT_SITE * at, self._field_A),
+                site.sample.matrix.frame,
+                self.settings.axis_deg,
+            )
+            for at, site in enumerate(self.sites)
+        ]
+        self._scenes: dict[tuple[Sample, float], Scene] = {}
+        self._log = log
+        spots, state = log.history() if log else ([], None)
+        self._delivered = Delivered(spots)
+        if state is not None:
+            self.restore(state)
 
     # What the specimen and the camera are
 
@@ -213,7 +234,9 @@ class Twin(Controls):
         sides = np.linspace(-0.75, 0.75, 13) * self._field_A
         places = np.stack(np.meshgrid(sides, sides, indexing="ij"), axis=-1)
         moved = [
-            self._moving.motion.displacement_zyx_A(places.reshape(-1, 2), one.pre_exposure_e_A2 + one.exposure_e_A2 / 2)
+            self._movings[0].motion.displacement_zyx_A(
+                places.reshape(-1, 2), one.pre_exposure_e_A2 + one.exposure_e_A2 / 2
+            )
             for one in exposures
         ]
         return places, np.array(moved).reshape(len(moved), *places.shape[:2], 3)
@@ -226,16 +249,27 @@ class Twin(Controls):
         number, began = self._exposures, self.now()
         seconds = request.exposure_e_A2 / self.routine.dose_rate_e_A2_per_s
         starts = self._elapsed_s
-        tilt = self._view(starts + seconds / 2, number)
-        height_A = float(self._mechanics.offset_zyx_A(starts + seconds / 2)[0])
+        site_at = self._site_in_view(starts + seconds / 2)
+        site, moving = self.sites[site_at], self._movings[site_at]
+        offset_A = self._mechanics.offset_zyx_A(starts + seconds / 2, site.place_zyx_A)
+        height_A = float(offset_A[0])
+        tilt = self._view(offset_A, number)
         seen = View.of(tilt, height_A, self.settings.hand)
-        centre_A = self._moving.on_specimen(seen, np.zeros(2))
-        before = self._delivered.at(centre_A)
-        displacement = self._moving.displacement(before + request.exposure_e_A2 / 2)
+        centre_A = moving.on_specimen(seen, np.zeros(2))
+        beam_A = site.place_zyx_A + moving.on_specimen(seen, self._beam_centre_in_image())
+        if any(self._beam_tilt):
+            # Along a tilted beam the image of each height lies elsewhere; here all of it goes with the middle plane.
+            tilt = self._moved_by_beam_tilt(tilt, self._defocus_at(seen, centre_A))
+            seen = View.of(tilt, height_A, self.settings.hand)
+            centre_A = moving.on_specimen(seen, np.zeros(2))
+        before = self._delivered.at(site.place_zyx_A + centre_A)
+        spot = Spot.of(beam_A, seen.rotation[0], radius_A, request.exposure_e_A2)
+        self._hit(request, spot, seconds)
+        displacement = moving.displacement(before + request.exposure_e_A2 / 2)
         view = View.of(tilt, height_A, self.settings.hand, displacement)
         aberrations = self._aberrations()
         frame_e_A2 = request.exposure_e_A2 / request.frames
-        motions = self._moving.frame_motions(
+        motions = moving.frame_motions(
             field,
             view,
             self._mechanics,
@@ -245,12 +279,13 @@ class Twin(Controls):
             before_e_A2=before,
             exposure_e_A2=request.exposure_e_A2,
             frames=request.frames,
+            local=self.pixels,
         )
         frames: NDArray[np.uint8] | NDArray[np.uint16] = np.zeros((request.frames, 0, 0), np.uint8)
-        expected, passed = np.zeros((0, 0), np.float32), self._even_transmission(view)
+        expected, passed = np.zeros((0, 0), np.float32), self._even_transmission(site.sample, view)
         if self.pixels:
             spectra = form(
-                self._scene(field.pixel_A),
+                self._scene(site.sample, field.pixel_A, starts),
                 view,
                 field,
                 self.lens,
@@ -262,19 +297,16 @@ class Twin(Controls):
             conditions = self._conditions(field, (frame_e_A2,) * request.frames, before, low_magnification)
             passed = float(np.exp(-spectra.path_A / conditions.mean_free_path_A).mean())
             frames, expected = self._record(spectra, field, motions, conditions, seconds, number, low_magnification)
-        self._elapsed_s += seconds
-        self._exposures += 1
-        beam_A = self._moving.on_specimen(seen, self._beam_centre_in_image())
-        self._delivered.book(beam_A, view.rotation[0], radius_A, request.exposure_e_A2)
         arriving = float(expected.mean()) if expected.size else passed * request.exposure_e_A2 * field.pixel_A**2
         truth = ExposureTruth(
             number=number,
             purpose=request.purpose,
             target=request.target,
             order=request.order,
+            site=site.name,
             view=tilt,
             height_A=height_A,
-            defocus_A=self._defocus_A + self.settings.hand * float((view.rotation @ centre_A + view.origin_zyx_A)[0]),
+            defocus_A=self._defocus_at(view, centre_A),
             astigmatism_A=aberrations.astigmatism_A,
             astigmatism_deg=aberrations.astigmatism_deg,
             beam_tilt_yx_mrad=aberrations.beam_tilt_yx_mrad,
@@ -286,14 +318,36 @@ class Twin(Controls):
             began=began,
             seconds=seconds,
         )
+        if self._log is not None:
+            self._log.tell(truth)
         readback = self._readback(request, field, frames, arriving, began, seconds)
         return Exposed(Movie(frames, field.pixel_A, readback), truth, expected)
 
     # Geometry
 
-    def _view(self, at_s: float, number: int) -> TiltAlignment:
-        offset = self._mechanics.offset_zyx_A(at_s)[1:] - np.array(self._image_shift)
-        y, x = self._moving.in_image(offset)
+    def _hit(self, request: ExposureRequest, spot: Spot, seconds: float) -> None:
+        """Let the beam through: from here on the specimen has been exposed, whatever becomes of the image."""
+        self._elapsed_s += seconds + self.settings.readout_s
+        self._exposures += 1
+        if self._log is not None:
+            self._log.arm(Armed(spot=spot, state=self.state()))
+            self._log.fire(
+                LoggedExposure(
+                    target=request.target,
+                    order=request.order,
+                    tilt_deg=self.stage().tilt_deg,
+                    exposure_e_A2=request.exposure_e_A2,
+                    purpose=request.purpose,
+                )
+            )
+        self._delivered.book(spot)
+
+    def _site_in_view(self, at_s: float) -> int:
+        centre = np.array(self._image_shift) - self._mechanics.offset_zyx_A(at_s)[1:]
+        return nearest(self.sites, rotation_about_y(self._mechanics.true_tilt_deg), centre)
+
+    def _view(self, offset_zyx_A: Array, number: int) -> TiltAlignment:
+        y, x = self._in_image(offset_zyx_A[1:] - np.array(self._image_shift))
         return TiltAlignment(
             section=number,
             tilt_deg=self._mechanics.true_tilt_deg,
@@ -301,16 +355,29 @@ class Twin(Controls):
             shift_yx_A=(float(y), float(x)),
         )
 
+    def _defocus_at(self, view: View, place_A: Array) -> float:
+        """Return the defocus of a place of the specimen."""
+        return self._defocus_A + self.settings.hand * float((view.rotation @ place_A + view.origin_zyx_A)[0])
+
+    def _moved_by_beam_tilt(self, view: TiltAlignment, defocus_A: float) -> TiltAlignment:
+        y, x = self._in_image(np.array(self._beam_tilt)) * 1e-3 * defocus_A
+        return view.replace(shift_yx_A=(view.shift_yx_A[0] + float(y), view.shift_yx_A[1] + float(x)))
+
+    def _in_image(self, yx: Array) -> Array:
+        """Turn a vector along and across the tilt axis into the image frame."""
+        return self._movings[0].in_image(yx)
+
     def _beam_centre_in_image(self) -> Array:
         offset = np.array(self._beam_shift) - np.array(self._image_shift)
         if self.effects.beam:
             offset = offset + np.array(self.settings.beam_offset_yx_A)
-        return self._moving.in_image(offset)
+        return self._in_image(offset)
 
     # Optics and camera
 
     def _aberrations(self) -> Aberrations:
-        y, x = (self.settings.coma_mrad_per_um * 1e-4 * self._moving.in_image(np.array(self._image_shift))).tolist()
+        tilted_by = self.settings.coma_mrad_per_um * 1e-4 * np.array(self._image_shift) + np.array(self._beam_tilt)
+        y, x = self._in_image(tilted_by).tolist()
         return Aberrations(
             defocus_A=self._defocus_A,
             astigmatism_A=self.settings.astigmatism_A,
@@ -324,22 +391,22 @@ class Twin(Controls):
         spread_A = wavelength_A(self.lens.voltage_kV) * abs(self._defocus_A) / _MARGIN_AT_A
         return 25.0 * math.ceil(min(spread_A, 0.1 * self._field_A) / 25.0)
 
-    def _scene(self, pixel_A: float) -> Scene:
-        grown_A = self.settings.ice_growth_A_per_h * self._elapsed_s / 3600
-        if pixel_A not in self._scenes:
-            self._scenes[pixel_A] = Scene.of(self.sample, pixel_A)
-        scene = self._scenes[pixel_A]
-        return scene.grown(grown_A) if grown_A else scene
+    def _scene(self, sample: Sample, pixel_A: float, at_s: float) -> Scene:
+        grown_A = self.settings.ice_growth_A_per_h * at_s / 3600
+        key = (sample, pixel_A)
+        if key not in self._scenes:
+            self._scenes[key] = Scene.of(sample, pixel_A)
+        return self._scenes[key].grown(grown_A) if grown_A else self._scenes[key]
 
     def _loss_A(self) -> float:
         if not self.effects.inelastic:
             return math.inf
         return mean_free_path_A(self.lens.voltage_kV, self.settings.mean_free_path_A)
 
-    def _even_transmission(self, view: View) -> float:
+    def _even_transmission(self, sample: Sample, view: View) -> float:
         """Return the share of the beam that passes ice of the mean thickness."""
-        slope = abs(float((self.sample.matrix.frame @ view.rotation.T)[0, 0]))
-        return math.exp(-self.sample.matrix.thickness_A / max(slope, 1e-3) / self._loss_A())
+        slope = abs(float((sample.matrix.frame @ view.rotation.T)[0, 0]))
+        return math.exp(-sample.matrix.thickness_A / max(slope, 1e-3) / self._loss_A())
 
     def _conditions(
         self, field: Field, exposures_e_A2: tuple[float, ...], before_e_A2: float, low_magnification: bool
