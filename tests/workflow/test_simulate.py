@@ -13,7 +13,7 @@ import tifffile
 from scipy.ndimage import center_of_mass
 
 import eucentric.workflow.simulate as workflow
-from eucentric.core import InputError
+from eucentric.core import DataWarning, InputError
 from eucentric.design import (
     ConstantExposure,
     ConstantIncrement,
@@ -262,6 +262,22 @@ def test_a_movie_that_is_gone_or_cut_is_made_again(tmp_path: Path, outcome: Simu
     second.write_bytes(second.read_bytes()[:-100])
     done = made(folder, resume=True)
     assert done.made_now == 2
+    assert hashes(folder) == hashes(outcome.folder)
+
+
+def test_a_movie_that_is_damaged_is_named_and_made_again(tmp_path: Path, outcome: SimulateOutcome) -> None:
+    """A size that has not changed does not tell; the stack does, and the truth is never that of another one."""
+    folder = tmp_path / "session"
+    movie = folder / "frames" / read_tilts(made(folder).truth)[1].movie
+    movie.write_bytes(bytes(movie.stat().st_size))
+    with (
+        pytest.warns(DataWarning, match=f"{movie.name}.*movie-left-out"),
+        pytest.raises(InputError, match="1 of the 5 movies of TS_7 cannot be read") as error,
+    ):
+        made(folder, resume=True)
+    assert "--resume" in error.value.fix
+    movie.unlink()
+    assert made(folder, resume=True).made_now == 1
     assert hashes(folder) == hashes(outcome.folder)
 
 

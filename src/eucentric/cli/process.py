@@ -40,7 +40,7 @@ def process(
     stacks: list[Path],
     /,
     *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     angles: Path | None = None,
     tilts: Path | None = None,
     mdoc: Path | None = None,
@@ -62,7 +62,8 @@ def process(
 ) -> int:
     """Process tilt series: stacks with their angles to alignments, tomograms and reports.
 
-    Example: `eucentric process ts01.mrc --angles ts01.rawtlt --tilts ts01.csv --output my-session`
+    Example: `eucentric process ts01.mrc --angles ts01.rawtlt --tilts ts01.csv --output my-session`, or
+    `eucentric process my-session` for every series that was acquired or simulated there.
 
     Results go to `my-session/series/NAME/`: `report.html`, `tomogram.mrc`, `tomogram.zarr`, the tomograms of even and
     odd tilts, `alignment.json`, IMOD's `.xf` and `.tlt`. The same command run again does only what is not yet done;
@@ -71,9 +72,10 @@ def process(
     Parameters
     ----------
     stacks
-        MRC stacks, one section a tilt; they are only read.
+        MRC stacks, one section a tilt; they are only read. In place of a stack, a session's folder: all the stacks in
+        its `mdoc/` that have their .mdoc.
     output
-        The session folder; made if it is not there.
+        The session folder; made if it is not there. Where one session is processed, that session.
     angles
         Tilt angles, one a line in the order of the sections (.rawtlt, .tlt); looked for beside the stack if no file
         is named.
@@ -115,11 +117,8 @@ def process(
     from eucentric.session import Session
     from eucentric.workflow import ProcessSettings, process_series
 
-    if len(stacks) > 1 and any((angles, tilts, mdoc, name)):
-        raise UsageError(
-            f"--angles, --tilts, --mdoc and --name belong to one stack, and {len(stacks)} were given. "
-            "Process them one by one, or keep these files beside each stack under its name."
-        )
+    if output is None:
+        output = _own_session(stacks)
     align = settings_from(
         {
             "axis_deg": axis,
@@ -149,15 +148,21 @@ def process(
     )
     where = resolve_device(device)
     # Inputs are read before the session is made: a wrong path leaves no folder behind.
-    loaded_series, failures = [], []
-    for stack in stacks:
+    found, failures = _find_stacks(stacks)
+    if max(len(stacks), len(found)) > 1 and any((angles, tilts, mdoc, name)):
+        raise UsageError(
+            f"--angles, --tilts, --mdoc and --name belong to one stack, and {max(len(stacks), len(found))} were given. "
+            "Process them one by one, or keep these files beside each stack under its name."
+        )
+    loaded_series = []
+    for stack in found:
         try:
             with told_warnings() as messages:
                 loaded = load_series(stack, angles=angles, tilts=tilts, mdoc=mdoc, pixel_A=pixel, name=name)
             loaded_series.append((loaded, messages()))
         except EucentricError as error:
             tell_error(error)
-            failures.append({"stack": str(stack), "error": str(error)})
+            failures.append(_failure(stack, error))
     _refuse_same_names([loaded for loaded, _ in loaded_series])
     outcomes = []
     if loaded_series:
@@ -172,7 +177,7 @@ def process(
                         )
                 except EucentricError as error:
                     tell_error(error)
-                    failures.append({"stack": str(loaded.sources[0]), "error": str(error)})
+                    failures.append(_failure(loaded.sources[0], error))
                     continue
                 outcomes.append(outcome)
                 for line in describe(outcome):
@@ -180,6 +185,38 @@ def process(
     if json:
         print_json({"series": [outcome.model_dump(mode="json") for outcome in outcomes], "failed": failures})
     return FAILED if failures else DONE
+
+
+def _own_session(given: Sequence[Path]) -> Path:
+    """Return the session that is to be processed, where nothing else is."""
+    from eucentric.session.journal import JOURNAL
+
+    if len(given) == 1 and (given[0] / JOURNAL).is_file():
+        return given[0]
+    raise UsageError(
+        "Name the session folder that results go to with --output. It can be left out only where one session's folder "
+        f"(it has {JOURNAL}) is given in place of stacks."
+    )
+
+
+def _find_stacks(given: Sequence[Path]) -> tuple[list[Path], list[dict[str, str]]]:
+    """Return the stacks, with those of a session in its place, and what failed."""
+    from eucentric.workflow.session_series import find_series
+
+    stacks: list[Path] = []
+    failures = []
+    for path in given:
+        try:
+            with told_warnings():
+                stacks += find_series(path) if path.is_dir() else (path,)
+        except EucentricError as error:
+            tell_error(error)
+            failures.append(_failure(path, error))
+    return stacks, failures
+
+
+def _failure(path: Path, error: EucentricError) -> dict[str, str]:
+    return {"stack": str(path), "error": str(error)}
 
 
 def _refuse_same_names(series: "Sequence[LoadedSeries]") -> None:

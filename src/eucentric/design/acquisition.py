@@ -49,6 +49,9 @@ class Tracking(DesignRecord):
         ``exposure``: the first target's own exposure, which costs nothing and tells only the others.
     exposure_e_A2
         Of a tracking image.
+    stage_error_A
+        By how much the stage misses a place after a move, rms along each axis, over what the model of the series can
+        know: how far a tracking image is trusted against the model.
     close_A
         A tracking image that was further off than this is followed by another one.
     rounds
@@ -57,7 +60,8 @@ class Tracking(DesignRecord):
 
     by: Literal["area", "exposure"] = "area"
     exposure_e_A2: Annotated[ElectronsPerA2, Field(gt=0, le=100)] = 0.5
-    close_A: Far = 600.0
+    stage_error_A: Far = 1000.0
+    close_A: Far = 1500.0
     rounds: Annotated[int, Field(ge=1, le=20)] = 2
 
 
@@ -173,7 +177,7 @@ class DriftHigh(Policy):
     """Two tracking images of one tilt show a drift above `most_A_per_s`."""
 
     action: Action = "wait"
-    most_A_per_s: Annotated[float, Field(gt=0, le=1e6)] = 10.0
+    most_A_per_s: Annotated[float, Field(gt=0, le=1e6)] = 20.0
     tries: Tries = 3
     wait_s: Seconds = 5.0
     then: LastResort = "go-on"

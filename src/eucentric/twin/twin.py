@@ -142,6 +142,7 @@ class Twin(Controls):
         ]
         self._scenes: dict[tuple[Sample, float], Scene] = {}
         self._log = log
+        self.last: ExposureTruth | None = None
         spots, state = log.history() if log else ([], None)
         self._delivered = Delivered(spots)
         if state is not None:
@@ -221,6 +222,10 @@ class Twin(Controls):
         """
         field = Field(self.shape_yx, self.pixel_A, self._margin_A())
         return self._expose(request, field, radius_A=self.beam_radius_A)
+
+    def site_place_A(self, name: str) -> Array:
+        """Return where a site is on the specimen, (3,)."""
+        return next(site.place_zyx_A for site in self.sites if site.name == name)
 
     def deformation(self, exposures: Sequence[ExposureTruth]) -> tuple[Array, Array]:
         """Return how far the slab's places had moved by the middle of each exposure.
@@ -318,6 +323,7 @@ class Twin(Controls):
             began=began,
             seconds=seconds,
         )
+        self.last = truth
         if self._log is not None:
             self._log.tell(truth)
         readback = self._readback(request, field, frames, arriving, began, seconds)

@@ -5,28 +5,28 @@ that goes on replays it without pixels, and everything after it is the same to t
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError
 
+from eucentric.acquisition.movie_sums import stack_scale
+from eucentric.acquisition.series_files import SeriesFiles, SeriesImage, serialem_scheme
 from eucentric.core import SILENT, InputError, Record, Reporter, stream, write_text
 from eucentric.design import Exposure, Plan
 from eucentric.detector import DETECTORS
-from eucentric.io import write_mrc, write_plan
-from eucentric.io.mdoc_writer import MdocHeader, MdocImage, write_mdoc
-from eucentric.io.movies import Compression, open_movie, write_movie
-from eucentric.microscope import ExposureRequest, Readback
+from eucentric.io import open_mrc, write_mrc, write_plan
+from eucentric.io.movies import Compression, write_movie
+from eucentric.microscope import ExposureRequest
 from eucentric.session import RunStatus, Session, StagePlan, StageRun
 from eucentric.specimen.sample import Sample
 from eucentric.twin import Effects, Twin, TwinSettings, find_sample
 from eucentric.workflow.simulated_truth import SimulatedTilt, write_truth
 
 _VERSION = 1
-_STACK_SCALE = 100.0  # counts of the stack for each electron, as cameras' programs have it, if 16 bits allow
-_STACK_MOST = 20_000.0
+_TITLE = "Digitized on the twin of Eucentric"
+_SLIT_eV = (20.0, 0.0)  # width and energy loss
 _TILTS = "tilts.json"
 
 
@@ -144,19 +144,15 @@ class _Simulation:
 
     def __init__(self, session: Session, plan: Plan, settings: SimulateSettings, reporter: Reporter) -> None:
         self.session, self.plan, self.settings, self.reporter = session, plan, settings, reporter
-        folder, name = session.folder, settings.name
-        self.frames_folder = folder / "frames"
-        self.gain = self.frames_folder / "gain.mrc"
-        self.mdoc = folder / "mdoc" / f"{name}.mrc.mdoc"
-        self.stack = folder / "mdoc" / f"{name}.mrc"
-        self.truth = folder / "truth" / name
+        self.truth = session.folder / "truth" / settings.name
         self.pixel_A = settings.pixel_A or plan.design.camera.pixel_A
         self.suffix = ".tif" if settings.format == "tiff" else ".mrc"
         if settings.detector not in DETECTORS:
             raise InputError(
                 f"--detector {settings.detector}: there is no such camera.", f"Use {', '.join(DETECTORS)}."
             )
-        self.counts_per_electron = self._scale()
+        self.files = self._files()
+        self.gain = self.files.frames_folder / "gain.mrc"
 
     def run(self, resume: bool) -> SimulateOutcome:
         plan_path = self.session.folder / "plan.yaml"
@@ -239,6 +235,7 @@ class _Simulation:
 
     def _all_tilts(self, run: StageRun, sample: Sample) -> SimulateOutcome:
         twin = self._twin(sample)
+        files = self.files.replace(binning=twin.binning)
         write_mrc(self.gain, twin.sensor.gain_reference[None], self.pixel_A, kind="stack", label="Gain reference")
         run.output(self.gain)
         done = self._done()
@@ -250,7 +247,7 @@ class _Simulation:
         with self.reporter.task(f"Exposing {self.settings.name}", len(self.plan)) as step:
             for exposure in self.plan:
                 self._prepare(twin, exposure)
-                path = self._movie_path(exposure)
+                path = files.movie_path(exposure.order, exposure.tilt_deg, self.suffix)
                 kept = done.get(exposure.order)
                 request = self._request(exposure)
                 if kept is not None:
@@ -262,23 +259,22 @@ class _Simulation:
                     tilts.append(self._expose(twin, request, path))
                     made += 1
                     self._write_progress(tilts, done)
-                    self._write_mdoc(tilts, twin.binning)
+                    files.write_mdoc(self._images(tilts))
                 run.output(path)
                 twin.pixels = False
                 twin.wait(twin.routine.overhead_s)
                 step()
-        self._write_mdoc(tilts, twin.binning)
-        self._write_stack(tilts, twin)
+        self._write_stack(files, tilts, twin)
         with self.reporter.task("Writing the truth", 1) as step:
             written = write_truth(self.truth, sample, twin, tilts, self.pixel_A, self.settings.size)
             step()
-        for path in (self.mdoc, self.stack, *written):
+        for path in (files.mdoc, files.stack, *written):
             run.output(path)
         run.metric("tilts", len(tilts))
         return SimulateOutcome(
             folder=self.session.folder,
-            stack=self.stack,
-            mdoc=self.mdoc,
+            stack=files.stack,
+            mdoc=files.mdoc,
             gain=self.gain,
             truth=self.truth,
             tilts=len(tilts),
@@ -286,7 +282,7 @@ class _Simulation:
             exposure_e_A2=sum(tilt.truth.exposure_e_A2 for tilt in tilts),
             virtual_s=(twin.now() - self.settings.twin.began).total_seconds(),
             molecules=sample.molecules,
-            counts_per_electron=self.counts_per_electron,
+            counts_per_electron=files.counts_per_electron,
             detection=twin.detection,
             thickness_A=sample.matrix.thickness_A,
             axis_deg=twin.settings.axis_deg,
@@ -330,10 +326,6 @@ class _Simulation:
             movie=path.name, nominal=exposed.movie.readback, truth=exposed.truth, bytes=path.stat().st_size
         )
 
-    def _movie_path(self, exposure: Exposure) -> Path:
-        # As SerialEM names them: series, number, angle.
-        return self.frames_folder / f"{self.settings.name}_{exposure.order:03d}_{exposure.tilt_deg:.1f}{self.suffix}"
-
     @property
     def _progress_path(self) -> Path:
         return self.truth / _TILTS
@@ -349,87 +341,51 @@ class _Simulation:
             return {}
         done = {}
         for tilt in read_tilts(self.truth):
-            movie = self.frames_folder / tilt.movie
+            movie = self.files.frames_folder / tilt.movie
             if tilt.truth.order is not None and movie.exists() and movie.stat().st_size == tilt.bytes:
                 done[tilt.truth.order] = tilt
         return done
 
-    def _scale(self) -> float:
-        most = max(exposure.exposure_e_A2 for exposure in self.plan) * self.pixel_A**2
-        return float(max(1.0, min(_STACK_SCALE, np.floor(_STACK_MOST / most))))
-
-    def _write_mdoc(self, tilts: Sequence[SimulatedTilt], binning: int) -> None:
-        scheme = self.plan.design.scheme.kind
-        first = tilts[0].nominal
-        header = MdocHeader(
+    def _files(self) -> SeriesFiles:
+        plan, settings = self.plan, self.settings
+        return SeriesFiles(
+            name=settings.name,
+            folder=self.session.folder,
             pixel_A=self.pixel_A,
-            voltage_kV=self.plan.design.lens.voltage_kV,
-            image_file=self.stack.name,
-            shape_yx=(self.settings.size, self.settings.size),
-            tilt_axis_deg=first.axis_deg,
-            scheme="dosym" if scheme == "dose-symmetric" else "bidir" if scheme == "bidirectional" else None,
-            scheme_start_deg=first.stage.tilt_deg,
+            shape_yx=(settings.size, settings.size),
+            voltage_kV=plan.design.lens.voltage_kV,
+            scheme=serialem_scheme(plan.design.scheme.kind),
+            frame_paths=settings.frame_paths,
+            counts_per_electron=stack_scale((exposure.exposure_e_A2 for exposure in plan), self.pixel_A),
+            slit=_SLIT_eV if settings.effects.energy_filter else None,
+            began=settings.twin.began,
+            title=_TITLE,
         )
-        before, last = 0.0, self.settings.twin.began
-        images = []
+
+    def _images(self, tilts: Sequence[SimulatedTilt]) -> list[SeriesImage]:
+        """Return what the .mdoc tells: before an image, the exposures of the images before it and no others."""
+        images, before_e_A2 = [], 0.0
         for tilt, exposure in zip(tilts, self.plan, strict=False):
-            ended = tilt.nominal.began + timedelta(seconds=tilt.nominal.seconds)
-            # Readers tell the order by whole seconds, which a routine without any pause would outrun.
-            last = max(ended, last + timedelta(seconds=1))
-            images.append(self._mdoc_image(tilt, exposure, before, last, binning))
-            before += tilt.nominal.exposure_e_A2
-        write_mdoc(self.mdoc, header, images)
+            images.append(
+                SeriesImage(
+                    movie=tilt.movie,
+                    frames=len(tilt.truth.frames),
+                    readback=tilt.nominal,
+                    target_defocus_A=exposure.defocus_A,
+                    pre_exposure_e_A2=before_e_A2,
+                )
+            )
+            before_e_A2 += tilt.nominal.exposure_e_A2
+        return images
 
-    def _mdoc_image(
-        self, tilt: SimulatedTilt, exposure: Exposure, before_e_A2: float, recorded: datetime, binning: int
-    ) -> MdocImage:
-        nominal: Readback = tilt.nominal
-        frames = len(tilt.truth.frames)
-        path = f"frames/{tilt.movie}"
-        if self.settings.frame_paths == "windows":
-            path = f"X:\\eucentric\\frames\\{tilt.movie}"
-        y, x = nominal.image_shift_yx_A
-        scale = self.counts_per_electron
-        return MdocImage(
-            tilt_deg=nominal.stage.tilt_deg,
-            exposure_e_A2=nominal.exposure_e_A2,
-            pre_exposure_e_A2=before_e_A2,
-            defocus_A=nominal.defocus_A,
-            target_defocus_A=exposure.defocus_A,
-            exposure_s=nominal.seconds,
-            recorded=recorded,
-            frame_path=path,
-            n_frames=frames,
-            pixel_A=self.pixel_A,
-            spot_size=5,
-            stage_xy_A=(nominal.stage.x_A, nominal.stage.y_A),
-            stage_z_A=nominal.stage.z_A,
-            image_shift_xy_A=(x, y),
-            dose_rate_e_px_s=nominal.dose_rate_e_px_s,
-            frame_exposures=((nominal.exposure_e_A2 / frames, frames),),
-            counts_per_electron=scale,
-            binning=float(binning),
-            min_max_mean=(
-                round(nominal.counts_min * scale),
-                round(nominal.counts_max * scale),
-                round(nominal.counts_mean * scale, 2),
-            ),
-            slit=(20.0, 0.0) if self.settings.effects.energy_filter else None,
-        )
-
-    def _write_stack(self, tilts: Sequence[SimulatedTilt], twin: Twin) -> None:
-        """Write the sums of the frames, gain corrected, in the order of acquisition, as a camera's program does."""
-        size = self.settings.size
-        sums = np.empty((len(tilts), size, size), np.int16)
-        with self.reporter.task("Writing the stack", len(tilts)) as step:
-            for index, tilt in enumerate(tilts):
-                total = np.zeros((size, size), np.float32)
-                for frame in open_movie(self.frames_folder / tilt.movie).frames():
-                    total += frame
-                total *= twin.sensor.gain_reference * np.float32(self.counts_per_electron)
-                sums[index] = np.clip(np.rint(total), 0, 32767)
-                step()
-        write_mrc(self.stack, sums, self.pixel_A, kind="stack", label="Sums of frames, gain corrected")
+    def _write_stack(self, files: SeriesFiles, tilts: Sequence[SimulatedTilt], twin: Twin) -> None:
+        stack = files.write_stack(self._images(tilts), twin.sensor.gain_reference, self.reporter)
+        lost = len(tilts) - (0 if stack is None else len(open_mrc(stack).data))
+        if lost:  # the truth counts its sections by the tilts, and must not be that of another stack
+            raise InputError(
+                f"{files.frames_folder}: {lost} of the {len(tilts)} movies of {self.settings.name} cannot be read.",
+                "Remove those that the warnings name, and add --resume: they are made again.",
+            )
 
 
 class _Progress(Record):

@@ -1,0 +1,155 @@
+"""Where the content of one image lies in another one of another tilt, by correlation."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+Floats = NDArray[np.float32]
+
+_SIDE = 512  # pixels a side that images are brought to: more brings nothing at these exposures
+_EDGE = 0.08  # share of the field over which windows fall off
+_LOW_CYCLES = 3.0  # per field: below it are thickness and beam, not features
+_FINEST_A = 24.0  # detail finer than this is noise at the exposure of a tracking image
+_AROUND = 6  # pixels about the peak that do not count as background
+
+
+@dataclass(frozen=True)
+class Sight:
+    """An image as it is compared: axis along y, binned, each pixel `pixel_A` wide, (y, x) float32 of mean 0."""
+
+    image: Floats
+    pixel_A: float
+    slab_deg: float
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """How far the content has moved, yx in Å, along and across the tilt axis.
+
+    `height` is that of the correlation's peak over its background's standard deviation, `sigma_A` the estimated
+    error along each axis.
+    """
+
+    yx_A: tuple[float, float]
+    height: float
+    sigma_A: float
+
+
+def sight(image: NDArray[np.floating] | NDArray[np.integer], pixel_A: float, axis_deg: float, slab_deg: float) -> Sight:
+    """Prepare an image for comparison.
+
+    Parameters
+    ----------
+    image
+        (y, x), row 0 at the bottom.
+    pixel_A
+        Its pixel size.
+    axis_deg
+        Direction of the tilt axis in it (IMOD's).
+    slab_deg
+        Tilt of the specimen's own plane.
+    """
+    values = np.asarray(image, dtype=np.float32)
+    binning = max(1, min(values.shape) // _SIDE)
+    rows, columns = (n // binning for n in values.shape)
+    values = values[: rows * binning, : columns * binning].reshape(rows, binning, columns, binning).mean((1, 3))
+    values = _without_spikes(values)
+    turn = math.radians(axis_deg)
+    # Along and across the axis to rows and columns of the image: core.frames.rotation_about_z, in pixels.
+    matrix = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
+    centre = np.array(values.shape) // 2
+    turned = ndimage.affine_transform(
+        values - values.mean(), matrix, centre - matrix @ centre, order=1, mode="constant", cval=0.0
+    )
+    return Sight(np.asarray(turned, dtype=np.float32), pixel_A * binning, slab_deg)
+
+
+def displacement(before: Sight, now: Sight, offset_yx_A: tuple[float, float]) -> Displacement | None:
+    """Return how far from the centre a place lies now that lay at an offset from the centre before.
+
+    Parameters
+    ----------
+    before, now
+        Images of the same size and pixel.
+    offset_yx_A
+        Where the place lay before, from the centre, along and across the axis.
+
+    Returns
+    -------
+    Displacement
+        From the centre of the new image; None where images cannot be compared.
+    """
+    if before.image.shape != now.image.shape or not math.isclose(before.pixel_A, now.pixel_A, rel_tol=0.01):
+        return None
+    narrower = math.cos(math.radians(now.slab_deg)) / math.cos(math.radians(before.slab_deg))
+    offset_px = np.array(offset_yx_A) / now.pixel_A
+    centre = np.array(now.image.shape) // 2
+    scale = np.array([1.0, 1.0 / narrower])
+    stretched = ndimage.affine_transform(
+        before.image, scale, centre + offset_px - scale * centre, order=1, mode="constant", cval=0.0
+    )
+    correlation = _correlate(np.asarray(stretched, dtype=np.float32), now.image, now.pixel_A)
+    peak, height, width_px = _peak(correlation)
+    sigma_A = max(2.0, width_px * now.pixel_A / max(height, 1.0))
+    y, x = (float(value) * now.pixel_A for value in peak)
+    return Displacement((y, x), height, sigma_A)
+
+
+def _without_spikes(values: Floats) -> Floats:
+    """Cut off what a few pixels have far beyond all others: cosmic rays, gold, defects."""
+    middle, spread = float(np.median(values)), float(values.std())
+    return np.clip(values, middle - 4 * spread, middle + 4 * spread) if spread > 0 else values
+
+
+def _window(shape: tuple[int, ...]) -> Floats:
+    sides = []
+    for n in shape:
+        edge = max(2, int(_EDGE * n))
+        ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(edge) + 0.5) / edge)
+        sides.append(np.concatenate([ramp, np.ones(n - 2 * edge), ramp[::-1]]))
+    return np.asarray(np.outer(*sides), dtype=np.float32)
+
+
+def _correlate(before: Floats, now: Floats, pixel_A: float) -> Floats:
+    """Return the correlation of two images, filtered and padded, its origin in the middle."""
+    window = _window(now.shape)
+    shape = [fft.next_fast_len(int(1.5 * n), real=True) for n in now.shape]
+    first, second = (fft.rfft2((one - one.mean()) * window, shape, workers=2) for one in (before, now))
+    ky = fft.fftfreq(shape[0])[:, None]
+    kx = fft.rfftfreq(shape[1])[None]
+    k = np.hypot(ky, kx)
+    low = _LOW_CYCLES / min(now.shape)
+    high = min(0.4, pixel_A / _FINEST_A)
+    band = np.exp(-0.5 * (k / high) ** 2) * -np.expm1(-0.5 * (k / low) ** 2)
+    # Half way to phase correlation: strong low frequencies would else make a broad peak.
+    cross = np.conj(first) * second
+    cross *= band / np.sqrt(np.abs(cross) + 1e-9)
+    return np.asarray(fft.fftshift(fft.irfft2(cross, shape, workers=2)), dtype=np.float32)
+
+
+def _peak(correlation: Floats) -> tuple[NDArray[np.float64], float, float]:
+    """Return the place of the peak from the middle (px), its height in standard deviations, and its width (px)."""
+    at = np.array(np.unravel_index(int(correlation.argmax()), correlation.shape))
+    background = correlation.copy()
+    low, high = np.maximum(at - _AROUND, 0), at + _AROUND + 1
+    background[low[0] : high[0], low[1] : high[1]] = np.nan
+    mean, spread = float(np.nanmean(background)), float(np.nanstd(background))
+    top = float(correlation[tuple(at)])
+    place, curvatures = at.astype(float), []
+    for axis in (0, 1):
+        beside = [at.copy(), at.copy()]
+        beside[0][axis] -= 1
+        beside[1][axis] += 1
+        if min(beside[0][axis], correlation.shape[axis] - 1 - beside[1][axis]) < 0:
+            continue
+        left, right = (float(correlation[tuple(one)]) for one in beside)
+        bend = left - 2 * top + right
+        if bend < 0:
+            place[axis] += 0.5 * (left - right) / bend
+            curvatures.append(-bend / max(top - mean, 1e-12))
+    width = math.sqrt(1 / max(float(np.mean(curvatures)), 1e-3)) if curvatures else 3.0
+    middle = np.array(correlation.shape) // 2
+    return place - middle, (top - mean) / spread if spread > 0 else 0.0, width

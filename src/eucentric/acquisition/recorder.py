@@ -1,0 +1,248 @@
+"""`Recorder`: exposes, and sees to it that no exposure goes unrecorded and none is made twice.
+
+The intent is on disk before the shutter opens; the outcome follows as soon as it is known, and before anything else is
+done. Only then is the movie written, and the .mdoc of its series, each whole or not at all.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any, TypeVar
+
+from eucentric.acquisition.past import RECORD, Past, details_of
+from eucentric.acquisition.program import Step
+from eucentric.acquisition.reacting import GiveUpError, Reactions
+from eucentric.acquisition.series_files import SeriesFiles
+from eucentric.core import OutputError, make_folder
+from eucentric.io.movies import Compression, write_movie
+from eucentric.microscope import BeamLostError, ExposureRequest, Microscope, MicroscopeError, Movie
+from eucentric.session import ExposureBook, ExposureRecord, ExposureState, Intent
+
+FreeBytes = Callable[[], float]
+T = TypeVar("T")
+
+_GB = 1e9
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What became of an exposure.
+
+    `movie` is None where there is no image of it; `trouble` says why; `nothing_delivered` that it may be made again;
+    `beam_lost` that there was no beam.
+    """
+
+    movie: Movie | None
+    trouble: str = ""
+    nothing_delivered: bool = False
+    beam_lost: bool = False
+
+
+@dataclass(frozen=True)
+class MovieFiles:
+    """How movies are written."""
+
+    suffix: str = ".tif"
+    compression: Compression = "lzw"
+
+
+class Recorder:
+    """Makes exposures and keeps their record.
+
+    Parameters
+    ----------
+    microscope
+        Which exposes.
+    book
+        Where exposures are noted.
+    past
+        What was received before; kept up to date.
+    series
+        The files of each target.
+    movies
+        How they are written.
+    reactions
+        The policies.
+    least_GB, free_bytes
+        What must be left on the disk, and what is.
+    """
+
+    def __init__(
+        self,
+        microscope: Microscope,
+        book: ExposureBook,
+        past: Past,
+        series: Mapping[str, SeriesFiles],
+        movies: MovieFiles,
+        reactions: Reactions,
+        least_GB: float,
+        free_bytes: FreeBytes,
+    ) -> None:
+        self._microscope = microscope
+        self._book = book
+        self._past = past
+        self._series = dict(series)
+        self._movies = movies
+        self._reactions = reactions
+        self._least_GB = least_GB
+        self._free_bytes = free_bytes
+
+    def series(self, name: str) -> SeriesFiles:
+        """Return the files of a target, with the size that its images have."""
+        return self._series[name]
+
+    def expose(self, target: str, step: Step, request: ExposureRequest, defocus_A: float, **details: Any) -> Shot:
+        """Expose once, and return what became of it; never raises for what the microscope does.
+
+        Parameters
+        ----------
+        target
+            The place that is hit.
+        step
+            The tilt of the plan that it belongs to.
+        request
+            What is asked for; its target and order are filled in.
+        defocus_A
+            What was wanted at the place.
+        details
+            What else is noted with the intent.
+
+        Raises
+        ------
+        GiveUpError
+            If the disk is full and the policy says so. If the exposure was made, its outcome is noted as soon as the
+            journal can be written to again, at the latest when the session is next opened, as uncertain.
+        """
+        request = request.replace(target=target, order=step.order)
+        intent = Intent(
+            target=target,
+            order=step.order,
+            tilt_deg=self._microscope.stage().tilt_deg,
+            exposure_e_A2=request.exposure_e_A2,
+            purpose=request.purpose,
+        )
+        self._room(target, step)
+        number = self._kept(lambda: self._book.intend(intent, frames=request.frames, **details), target, step)
+        try:
+            movie = self._microscope.expose(request)
+        except MicroscopeError as error:
+            return self._failed(error, number, intent, step)
+        except BaseException as error:
+            # A fault of the driver's, or the user's second Ctrl-C: nobody knows how far the exposure came.
+            self._book.uncertain(number, target, f"{type(error).__name__}: {error}")
+            self._received(intent, ExposureState.UNCERTAIN)
+            raise
+        self._delivered(number, intent, movie, step, defocus_A)
+        return Shot(movie)
+
+    def skip(self, target: str, step: Step, reason: str) -> None:
+        """Note that an exposure of the plan is given up."""
+        intent = self._planned(target, step)
+        self._kept(lambda: self._book.skip(intent, reason), target, step)
+        self._past.add(ExposureRecord(**dict(intent), state=ExposureState.SKIPPED))
+
+    def _failed(self, error: MicroscopeError, number: int, intent: Intent, step: Step) -> Shot:
+        target, reason, beam_lost = intent.target, error.what, isinstance(error, BeamLostError)
+        if error.delivered_e_A2 is None:
+            self._kept(lambda: self._book.uncertain(number, target, reason), target, step)
+            self._received(intent, ExposureState.UNCERTAIN)
+            return Shot(None, reason, beam_lost=beam_lost)
+        if error.delivered_e_A2 == 0:
+            self._kept(lambda: self._book.withheld(number, target, reason), target, step)
+            return Shot(None, reason, nothing_delivered=True, beam_lost=beam_lost)
+        delivered = intent.replace(exposure_e_A2=error.delivered_e_A2)
+        self._kept(
+            lambda: self._book.delivered(
+                number,
+                target,
+                exposure_e_A2=delivered.exposure_e_A2,
+                tilt_deg=intent.tilt_deg,
+                reason=reason,
+                movie=None,
+            ),
+            target,
+            step,
+        )
+        self._received(delivered, ExposureState.DELIVERED)
+        return Shot(None, reason, beam_lost=beam_lost)
+
+    def _delivered(self, number: int, intent: Intent, movie: Movie, step: Step, defocus_A: float) -> None:
+        readback, target = movie.readback, intent.target
+        path = self._movie_path(intent, step)
+        details = details_of(path.name if path else None, len(movie.frames), readback, defocus_A)
+        self._kept(
+            lambda: self._book.delivered(
+                number, target, exposure_e_A2=readback.exposure_e_A2, tilt_deg=readback.tilt_deg, **details
+            ),
+            target,
+            step,
+        )
+        delivered = intent.replace(exposure_e_A2=readback.exposure_e_A2, tilt_deg=readback.tilt_deg)
+        image = self._received(delivered, ExposureState.DELIVERED, details)
+        if path is None or image is None:
+            return
+        series = self._series[target]
+        if movie.frames.size:
+            # A camera gives the size of its images with the first of them.
+            series = series.replace(shape_yx=movie.frames.shape[1:], pixel_A=movie.pixel_A)
+            self._series[target] = series
+            self._save(path, movie, target, step)
+        self._past.images.setdefault(target, []).append(image)
+        self._kept(lambda: series.write_mdoc(self._past.images[target]), target, step)
+
+    def _save(self, path: Path, movie: Movie, target: str, step: Step) -> None:
+        """Write a movie; where its own disk stays full to the end, into the system's temporary folder."""
+
+        def write(to: Path) -> None:
+            write_movie(to, movie.frames, movie.pixel_A, compression=self._movies.compression)
+
+        try:
+            self._kept(lambda: write(path), target, step)
+        except GiveUpError as given_up:
+            rescued = Path(gettempdir()) / "eucentric-rescued" / path.name
+            try:
+                write(make_folder(rescued.parent) / rescued.name)
+            except OutputError as error:
+                reason = f"{given_up.reason} The movie {path.name} is lost: it was exposed, and no disk had room."
+                raise GiveUpError(given_up.scope, reason) from error
+            reason = f"{given_up.reason} The movie was saved as {rescued}: move it to {path.parent}."
+            raise GiveUpError(given_up.scope, reason) from given_up
+
+    def _received(self, intent: Intent, state: ExposureState, details: dict[str, Any] | None = None) -> Any:
+        return self._past.add(ExposureRecord(**dict(intent), state=state, details=details or {}))
+
+    def _movie_path(self, intent: Intent, step: Step) -> Path | None:
+        if intent.purpose != RECORD:
+            return None
+        return self._series[intent.target].movie_path(step.order, step.tilt_deg, self._movies.suffix)
+
+    @staticmethod
+    def _planned(target: str, step: Step) -> Intent:
+        return Intent(
+            target=target,
+            order=step.order,
+            tilt_deg=step.tilt_deg,
+            exposure_e_A2=step.exposure.exposure_e_A2,
+            purpose=RECORD,
+        )
+
+    def _room(self, target: str, step: Step) -> None:
+        """Return once the disk has room, as the policy wants it, before anything is exposed."""
+        attempt = 0
+        while (free := self._free_bytes() / _GB) < self._least_GB:
+            reason = f"the disk has {free:.1f} GB left; {self._least_GB:g} are to be kept"
+            if not self._reactions.again("disk_low", reason, attempt, target=target, order=step.order):
+                return
+            attempt += 1
+
+    def _kept(self, write: Callable[[], T], target: str, step: Step) -> T:
+        """Write, and write again as the policy for a full disk says, keeping in memory what is to be written."""
+        attempt = 0
+        while True:
+            try:
+                return write()
+            except OutputError as error:
+                if not self._reactions.again("disk_low", error.what, attempt, target=target, order=step.order):
+                    raise
+                attempt += 1

@@ -1,0 +1,336 @@
+"""`acquire`: a plan and targets acquired into a session, on the twin or on a microscope, begun or taken up again."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from eucentric.acquisition import (
+    Engine,
+    Eyes,
+    ImageEyes,
+    Listener,
+    MovieFiles,
+    Program,
+    skip_uncertain,
+)
+from eucentric.acquisition.movie_sums import stack_scale
+from eucentric.acquisition.series_files import SeriesFiles, serialem_scheme
+from eucentric.core import SILENT, InputError, Record, Reporter
+from eucentric.design import Place, Plan, Target, Targets
+from eucentric.io import open_mrc, read_plan, write_mrc, write_plan
+from eucentric.io.movies import Compression
+from eucentric.io.targets import read_targets, write_targets
+from eucentric.microscope import Microscope
+from eucentric.session import ExposureRecord, ExposureState, Session
+from eucentric.twin import Effects, Twin, TwinSettings
+from eucentric.twin.mechanics import UNTUNED
+from eucentric.workflow.twin_eyes import TwinEyes
+from eucentric.workflow.twin_microscope import make_twin, true_places
+
+PLAN, TARGETS, TRUTH = "plan.yaml", "targets.yaml", "truth"
+_GAIN = "gain.mrc"
+
+
+class AcquireSettings(Record):
+    """On what, and into which files.
+
+    Attributes
+    ----------
+    microscope
+        The twin, or one that SerialEM runs.
+    host, port
+        Of SerialEM.
+    specimen, seed, effects, detector, twin
+        Of the twin, as for `simulate`.
+    size
+        Pixels a side of the twin's camera. Its field is that of the plan's camera, so that pixels are binned ones.
+    pixel_A
+        In place of that.
+    pixels
+        Whether the twin makes images.
+    format, compression
+        Of the movies.
+    """
+
+    microscope: Literal["twin", "serialem"] = "twin"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 48888
+    specimen: str = "cell"
+    size: Annotated[int, Field(ge=32, le=16_384)] = 512
+    pixel_A: Annotated[float, Field(ge=0.1, le=200)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    effects: Effects = Effects()
+    detector: str = "k2"
+    twin: TwinSettings = TwinSettings(stage=UNTUNED)
+    pixels: bool = True
+    format: Literal["tiff", "mrc"] = "tiff"
+    compression: Compression = "lzw"
+
+
+class AcquiredSeries(Record):
+    """What became of a target."""
+
+    name: str
+    images: int
+    delivered: int
+    uncertain: int
+    skipped: int
+    exposure_e_A2: float
+    mdoc: Path | None
+    stack: Path | None
+
+
+class AcquireOutcome(Record):
+    """How a run ended, and what there is.
+
+    Attributes
+    ----------
+    folder
+        The session.
+    finish, reason
+        finished, paused, aborted or failed, and why.
+    series
+        Each target.
+    tracking_e_A2
+        What the tracking area received.
+    seconds, predicted_s
+        Of this run, by the microscope's clock; of what was left of the plan, as predicted before it.
+    struck
+        Faults that were injected and struck.
+    """
+
+    folder: Path
+    finish: str
+    reason: str
+    series: tuple[AcquiredSeries, ...]
+    tracking_e_A2: float
+    seconds: float
+    predicted_s: float
+    struck: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a run is to do, all of it known before anything moves."""
+
+    plan: Plan
+    targets: Targets
+    settings: AcquireSettings
+
+
+def default_targets(plan: Plan, name: str, field_A: float) -> Targets:
+    """Return one target on the optical axis, with a tracking area beside it along the tilt axis."""
+    aside_A = min(4.0 * field_A, 100_000.0)  # twice the beam's diameter, for a beam that covers the field
+    return Targets(targets=(Target(name=name),), tracking=Place(y_A=aside_A))
+
+
+def begin(session: Session, beginning: Beginning) -> None:
+    """Write into a session what is to be acquired.
+
+    Raises
+    ------
+    InputError
+        If it holds an acquisition, or a plan, already; nothing is changed then.
+    """
+    folder = session.folder
+    known = session.events("acquisition.program")
+    if known:
+        made = sum(1 for event in session.events("exposure.delivered") if event.body.get("movie_frames"))
+        other = known[-1].body["fingerprint"] != _fingerprint(beginning.plan, beginning.targets)
+        what = "of another plan or other targets" if other else "of this plan"
+        raise InputError(
+            f"{folder}: an acquisition {what} is here already, with {made} exposures made; nothing was moved.",
+            f"Choose another --output{'' if other else f', or go on with `eucentric acquire --resume {folder}`'}.",
+        )
+    if (folder / PLAN).exists() and read_plan(folder / PLAN) != beginning.plan:
+        raise InputError(
+            f"{folder}: this session has another plan; nothing was moved.", "Choose another --output for this one."
+        )
+    write_plan(folder / PLAN, beginning.plan)
+    write_targets(folder / TARGETS, beginning.targets)
+    session.note(
+        "acquisition.program",
+        {
+            "fingerprint": _fingerprint(beginning.plan, beginning.targets),
+            "settings": beginning.settings.model_dump(mode="json"),
+        },
+    )
+
+
+def take_up(session: Session) -> Beginning:
+    """Return what a session was begun with.
+
+    Raises
+    ------
+    InputError
+        If no acquisition was begun there, or its plan or targets were changed since.
+    """
+    folder, known = session.folder, session.events("acquisition.program")
+    if not known:
+        raise InputError(
+            f"{folder}: no acquisition was begun in this session; nothing was moved.",
+            "Begin one: eucentric acquire plan.yaml --targets targets.yaml --output SESSION.",
+        )
+    plan, targets = read_plan(folder / PLAN), read_targets(folder / TARGETS)
+    if _fingerprint(plan, targets) != known[-1].body["fingerprint"]:
+        raise InputError(
+            f"{folder}: {PLAN} or {TARGETS} was changed since the acquisition began; nothing was moved.",
+            "Put them back, or begin another session.",
+        )
+    try:
+        settings = AcquireSettings.model_validate_json(json.dumps(known[-1].body["settings"]))
+    except ValidationError as error:
+        raise InputError(f"{folder}: its acquisition was begun by another version; it cannot go on.") from error
+    return Beginning(plan, targets, settings)
+
+
+def acquire(
+    session: Session,
+    beginning: Beginning,
+    *,
+    faults: Sequence[str] = (),
+    retake: Callable[[ExposureRecord], bool] = skip_uncertain,
+    listeners: Sequence[Listener] = (),
+    started: Callable[[Engine], None] = lambda engine: None,
+    reporter: Reporter = SILENT,
+) -> AcquireOutcome:
+    """Acquire what is left of a session's plan.
+
+    Parameters
+    ----------
+    session
+        With what `begin` wrote.
+    beginning
+        That.
+    faults
+        What is to go wrong on the twin (`twin.fault`).
+    retake, listeners
+        As for the `Engine`.
+    started
+        Given the engine before it runs, so that it can be paused.
+    reporter
+        Where progress of what comes before and after goes.
+
+    Raises
+    ------
+    InputError
+        If the plan cannot be carried out; nothing has moved then.
+    MicroscopeError
+        If there is no microscope.
+    """
+    program, settings = Program(beginning.plan, beginning.targets), beginning.settings
+    scope, eyes, twin = _microscope(session, program, settings, faults, reporter)
+    program.check(scope.limits())
+    engine = Engine(
+        scope,
+        program,
+        session,
+        eyes,
+        _series_files(session, program, settings, twin),
+        movies=MovieFiles(".tif" if settings.format == "tiff" else ".mrc", settings.compression),
+        listeners=listeners,
+        retake=retake,
+    )
+    left_s, before = engine.remaining_s(), scope.now()
+    started(engine)
+    ended = engine.run()
+    stacks = _write_stacks(session, engine, reporter) if settings.pixels else {}
+    return AcquireOutcome(
+        folder=session.folder,
+        finish=ended.finish,
+        reason=ended.reason,
+        series=tuple(_acquired(session, engine, name, stacks.get(name)) for name in program.names),
+        tracking_e_A2=engine.past.received_e_A2.get("tracking", 0.0),
+        seconds=(scope.now() - before).total_seconds(),
+        predicted_s=left_s,
+        struck=tuple(getattr(scope, "struck", ())),
+    )
+
+
+def _microscope(
+    session: Session, program: Program, settings: AcquireSettings, faults: Sequence[str], reporter: Reporter
+) -> tuple[Microscope, Eyes, Twin | None]:
+    references = session.folder / "tracking"
+    if settings.microscope == "serialem":
+        if faults:
+            raise InputError("--fail: faults can be injected into the twin alone; nothing was moved.")
+        from eucentric.microscope.serialem import SerialEM  # a driver loads for those who have the microscope
+
+        rate = program.plan.design.routine.dose_rate_e_A2_per_s
+        scope = SerialEM.connect(settings.host, settings.port, dose_rate_e_A2_per_s=rate)
+        return scope, ImageEyes(program.slab_deg, references), None
+    twin = make_twin(program, settings, session.folder / TRUTH, reporter)
+    if settings.pixels:
+        gain = session.folder / "frames" / _GAIN
+        write_mrc(gain, twin.sensor.gain_reference[None], twin.pixel_A, kind="stack", label="Gain reference")
+        eyes: Eyes = ImageEyes(program.slab_deg, references)
+    else:
+        eyes = TwinEyes(twin, true_places(program, settings), settings.seed)
+    if not faults:
+        return twin, eyes, twin
+    from eucentric.twin.fault import Fault
+    from eucentric.twin.faulty import Faulty
+
+    return Faulty(twin, [Fault.parse(text) for text in faults], seed=settings.seed), eyes, twin
+
+
+def _series_files(
+    session: Session, program: Program, settings: AcquireSettings, twin: Twin | None
+) -> dict[str, SeriesFiles]:
+    design = program.plan.design
+    pixel_A = twin.pixel_A if twin else design.camera.pixel_A
+    shape_yx = twin.shape_yx if twin else (design.camera.rows, design.camera.columns)
+    began = settings.twin.began if twin else datetime.now()  # noqa: DTZ005 - the camera computer's own clock
+    return {
+        name: SeriesFiles(
+            name=name,
+            folder=session.folder,
+            pixel_A=pixel_A,
+            shape_yx=shape_yx,
+            voltage_kV=design.lens.voltage_kV,
+            scheme=serialem_scheme(design.scheme.kind),
+            counts_per_electron=stack_scale((one.exposure_e_A2 for one in program.plan), pixel_A),
+            binning=float(twin.binning) if twin else 1.0,
+            slit=(20.0, 0.0) if twin is None or settings.effects.energy_filter else None,
+            began=began,
+        )
+        for name in program.names
+    }
+
+
+def _write_stacks(session: Session, engine: Engine, reporter: Reporter) -> dict[str, Path]:
+    """Write the stack of each target that has images, in the order of acquisition."""
+    path = session.folder / "frames" / _GAIN
+    gain = np.asarray(open_mrc(path).data[0], dtype=np.float32) if path.exists() else None
+    stacks = {}
+    for name, images in engine.past.images.items():
+        stack = engine.series(name).write_stack(images, gain, reporter)
+        if stack is not None:
+            stacks[name] = stack
+    return stacks
+
+
+def _acquired(session: Session, engine: Engine, name: str, stack: Path | None) -> AcquiredSeries:
+    records = [one for one in engine.records() if one.target == name and one.purpose == "record"]
+    mdoc = engine.series(name).mdoc
+    return AcquiredSeries(
+        name=name,
+        images=len(engine.past.images.get(name, [])),
+        delivered=sum(one.state is ExposureState.DELIVERED for one in records),
+        uncertain=sum(one.state is ExposureState.UNCERTAIN for one in records),
+        skipped=sum(one.state is ExposureState.SKIPPED for one in records),
+        exposure_e_A2=engine.past.received_e_A2.get(name, 0.0),
+        mdoc=mdoc if mdoc.exists() else None,
+        stack=stack,
+    )
+
+
+def _fingerprint(plan: Plan, targets: Targets) -> str:
+    return hashlib.sha256(f"{plan.model_dump_json()}\n{targets.model_dump_json()}".encode()).hexdigest()
