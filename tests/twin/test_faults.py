@@ -32,7 +32,8 @@ from eucentric.microscope import (
 )
 from eucentric.microscope.contract import MicroscopeContract
 from eucentric.twin import Twin
-from eucentric.twin.faults import Call, Fault, Faulty, Kind, Move, OfExposures, OfMoves
+from eucentric.twin.fault import Call, Fault, Kind, Move, OfExposures, OfMoves
+from eucentric.twin.faulty import Faulty
 
 RECORD = ExposureRequest(exposure_e_A2=3.0, frames=6, target="TS_002", order=12)
 COUNT = 40

@@ -4,16 +4,16 @@ Commands, their units and what they return are those of SerialEM 4.1 and newer, 
 "Scripting with Python" (https://bio3d.colorado.edu/SerialEM) describe them.
 """
 
-import importlib
 import math
-import warnings
 from datetime import UTC, datetime, timedelta
 from typing import Any, Required, Self, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric.core import DataWarning, InputError
+from eucentric.core import InputError
+from eucentric.microscope._serialem_commands import Array, Commands, connected_module, refuse_singular
+from eucentric.microscope._serialem_images import averaged, buffer_image, whole_counts, with_counts
 from eucentric.microscope.errors import BeamLostError, MicroscopeError, MicroscopeTimeoutError, MoveRefusedError
 from eucentric.microscope.records import (
     ExposureRequest,
@@ -26,7 +26,6 @@ from eucentric.microscope.records import (
     StagePosition,
 )
 
-Array = NDArray[np.float64]
 Rows = tuple[tuple[float, float], tuple[float, float]]
 
 _UM = 1e4  # Å in a µm
@@ -42,7 +41,6 @@ _AREAS = "VFTRS"  # as ReportLowDose counts them, from 0
 _FOCUS_LIMIT_A = 5e7  # SetDefocus refuses more than 5000 µm
 _BEAM_STEP_UM = 0.5  # far more than a deflector's finest step, and within the beam of a tomogram, 1 µm or more wide
 _IMAGE_WAIT_S = 30.0  # ten times what 8k by 8k pixels take over a network of 1 Gbit/s
-_NO_ANSWER = ("timeout", "timed out", "recv error", "send error", "failed to open socket", "disconnected")
 
 
 class Settings(TypedDict, total=False):
@@ -123,7 +121,7 @@ class SerialEM:
         self._tilt_matrix = np.array(beam_tilt_matrix, dtype=float)
         if self._tilt_matrix.shape != (2, 2) or not abs(np.linalg.det(self._tilt_matrix)) > 0:
             raise InputError("The beam tilt's matrix cannot be inverted.", "Give two independent directions.")
-        self._sem = _Commands(module)
+        self._sem = Commands(module)
         self._sem.run("NoMessageBoxOnError")  # a box would hold SerialEM until somebody comes and closes it
         if hasattr(module, "SetBufferImageTimeout"):  # since SerialEM 4.2
             self._sem.run("SetBufferImageTimeout", _IMAGE_WAIT_S)
@@ -149,23 +147,7 @@ class SerialEM:
         MicroscopeError
             If the module `serialem` is not installed, or SerialEM cannot be reached or is busy; nothing was done.
         """
-        try:
-            module = importlib.import_module("serialem")
-        except ImportError as error:
-            raise MicroscopeError(
-                f"SerialEM's Python module cannot be imported ({error}); nothing was done.",
-                "Put the folder of SerialEM's PythonModules for this version of Python on PYTHONPATH, or build the "
-                'module from its source (mastcu/PythonModule on GitHub): see "Running scripts in an externally run '
-                "Python\" in SerialEM's help.",
-            ) from error
-        try:
-            module.ConnectToSEM(port, host)
-        except (module.SEMmoduleError, module.SEMerror, OSError) as error:
-            raise MicroscopeError(
-                f"No connection to SerialEM at {host}, port {port} ({error}); nothing was done.",
-                "Start SerialEM, set its property EnableExternalPython to 1, and check host, port and firewall.",
-            ) from error
-        return cls(module, **settings)
+        return cls(connected_module(host, port), **settings)
 
     def close(self) -> None:
         """Give control back; SerialEM then restores the camera parameters that were changed."""
@@ -310,8 +292,8 @@ class SerialEM:
         if request.frames > 1:
             self._sem.run("SetFrameTime", area, seconds / request.frames)
         image, pixel_A, readback = self._shot(before)
-        frames = _counts(image)[None]
-        return Movie(frames, pixel_A, _with_counts(readback, frames))
+        frames = whole_counts(image)[None]
+        return Movie(frames, pixel_A, with_counts(readback, frames))
 
     def view(self, field_A: float, pixels: int) -> Image:
         """Take a View with the whole camera, by its own exposure time, and cut out and average the field asked for.
@@ -335,8 +317,8 @@ class SerialEM:
             )
         self._sem.run("SetCameraArea", "V", "F")
         image, pixel_A, readback = self._shot(before)
-        averaged = _averaged(image, pixel_A, field_A, pixels)
-        return Image(averaged, field_A / pixels, _with_counts(readback, averaged))
+        mean = averaged(image, pixel_A, field_A, pixels)
+        return Image(mean, field_A / pixels, with_counts(readback, mean))
 
     def _ready(self, purpose: Purpose) -> Readback:
         """Return what is so before an exposure, with the microscope in its area; nothing is exposed."""
@@ -390,21 +372,7 @@ class SerialEM:
                 raise
             seen = rate * (pixel_A / binning) ** 2  # no CountsPerElectron: as if no electron were scattered away
         told = {"exposure_e_A2": rate * seconds, "dose_rate_e_px_s": max(0.0, seen), "began": began, "seconds": seconds}
-        return self._image(), pixel_A, before.replace(**told)
-
-    def _image(self) -> NDArray[Any]:
-        try:
-            found = self._sem.get("bufferImage", "A", delivered=None)
-        except MicroscopeTimeoutError:
-            found = self._sem.get("bufferImage", "A", delivered=None)  # a transfer may hang; again costs no electrons
-        image = np.asarray(found)
-        if image.ndim != 2 or image.size == 0 or image.dtype.kind not in "uif":
-            raise MicroscopeError(
-                f"SerialEM's buffer A holds {image.dtype} of shape {image.shape}, which is no image of counts.",
-                "Do not let SerialEM return early or convert its images; what was exposed is not known.",
-                delivered_e_A2=None,
-            )
-        return image[::-1].copy()  # SerialEM has row 0 at the top; the copy outlives its buffer
+        return buffer_image(self._sem), pixel_A, before.replace(**told)
 
     def _require_beam(self, delivered: float | None = 0.0, cause: Exception | None = None) -> None:
         if self._sem.ask_one("ReportColumnOrGunValve", delivered=delivered) != 1:
@@ -436,7 +404,7 @@ class SerialEM:
         finally:
             self._sem.run("SetBeamShift", *start)
         units = np.diff(places, axis=0).T / _BEAM_STEP_UM
-        _refuse_singular(units, "beam shift")
+        refuse_singular(units, "beam shift")
         self._beam_units = (camera, units)
         return units
 
@@ -467,119 +435,5 @@ class SerialEM:
         )
 
 
-class _Commands:
-    """SerialEM's commands, with its errors as ours and what it reports as tuples.
-
-    `delivered` is what the specimen has received if the command fails: 0 before an exposure begins, None after.
-    """
-
-    def __init__(self, module: Any) -> None:
-        self._module = module
-        names = ("SEMerror", "SEMmoduleError", "SEMexited")
-        self._errors = (*(getattr(module, name) for name in names if hasattr(module, name)), OSError)
-
-    def get(self, name: str, *arguments: Any, delivered: float | None = 0.0) -> Any:
-        """Run a command, and return what it returns."""
-        try:
-            return getattr(self._module, name)(*arguments)
-        except self._errors as error:
-            raise _our_error(name, error, delivered) from error
-
-    def run(self, name: str, *arguments: Any, delivered: float | None = 0.0) -> tuple[Any, ...]:
-        """Run a command, and return all that it reports; one value alone comes from SerialEM without a tuple."""
-        reported = self.get(name, *arguments, delivered=delivered)
-        if reported is None:
-            return ()
-        return tuple(reported) if isinstance(reported, (tuple, list)) else (reported,)
-
-    def ask(self, count: int, name: str, *arguments: Any, delivered: float | None = 0.0) -> tuple[float, ...]:
-        """Run a command, and return the first `count` numbers that it reports."""
-        values = self.run(name, *arguments, delivered=delivered)
-        try:
-            numbers = tuple(float(value) for value in values[:count])
-        except (TypeError, ValueError):
-            numbers = ()
-        if len(numbers) < count or not all(map(math.isfinite, numbers)):
-            raise MicroscopeError(
-                f"SerialEM's {name} reported {values}, not {count} numbers.",
-                "See SerialEM's log; this needs SerialEM 4.1 or newer, with the Python module of its own version.",
-                delivered_e_A2=delivered,
-            )
-        return numbers
-
-    def ask_one(self, name: str, *arguments: Any, delivered: float | None = 0.0) -> float:
-        """Run a command, and return the first number that it reports."""
-        return self.ask(1, name, *arguments, delivered=delivered)[0]
-
-    def matrix(self, name: str) -> Array:
-        """Return one of SerialEM's matrices at the magnification of now, which it reports row by row."""
-        matrix = np.reshape(self.ask(4, name, 0), (2, 2))
-        _refuse_singular(matrix, name)
-        return matrix
-
-    def refused(self, error: MicroscopeError) -> bool:
-        """Return whether SerialEM refused a command, rather than that it did not get through or was stopped."""
-        return isinstance(error.__cause__, self._module.SEMerror)
-
-
-def _refuse_singular(matrix: Array, what: str) -> None:
-    if not abs(np.linalg.det(matrix)) > 0:
-        raise MicroscopeError(
-            f"SerialEM's {what} is not calibrated at this magnification; nothing was exposed.",
-            "Calibrate pixel size and tilt axis rotation, image shift and beam shift there, in SerialEM.",
-        )
-
-
-def _our_error(name: str, error: Exception, delivered: float | None) -> MicroscopeError:
-    """Return the error that says what one of SerialEM's means."""
-    said = str(error).strip() or type(error).__name__
-    exposed = "nothing was exposed" if delivered == 0 else "what was exposed is not known"
-    if isinstance(error, TimeoutError) or any(words in said.lower() for words in _NO_ANSWER):
-        return MicroscopeTimeoutError(
-            f"SerialEM did not answer {name} ({said}): whether it was done is not known; {exposed}.",
-            "See what SerialEM is doing, and connect again.",
-            delivered_e_A2=delivered,
-        )
-    if name == "TiltTo" and "too high" in said.lower():
-        return MoveRefusedError(f"SerialEM refused the tilt ({said}); nothing moved.", "Tilt less.")
-    return MicroscopeError(
-        f"SerialEM did not do {name} ({said}); {exposed}.", "See SerialEM's log.", delivered_e_A2=delivered
-    )
-
-
 def _pair(values: Array) -> ShiftYX:
     return float(values[0]), float(values[1])
-
-
-def _with_counts(readback: Readback, pixels: NDArray[Any]) -> Readback:
-    told = {"counts_min": pixels.min(), "counts_max": pixels.max(), "counts_mean": pixels.mean(dtype=np.float64)}
-    return readback.replace(**{name: float(value) for name, value in told.items()})
-
-
-def _counts(image: NDArray[Any]) -> NDArray[Any]:
-    """Return whole counts, none below 0."""
-    if image.dtype.kind == "u":
-        return image
-    if not np.all(image >= 0):  # written so that NaN is found too
-        warnings.warn(
-            "SerialEM's image has pixels below 0 or that are no numbers; they count as 0 in the movie.",
-            DataWarning,
-            stacklevel=3,
-        )
-    whole = np.rint(np.nan_to_num(image.astype(np.float64), nan=0.0)).clip(0, np.iinfo(np.uint32).max)
-    return whole.astype(np.uint16 if whole.max() <= np.iinfo(np.uint16).max else np.uint32)
-
-
-def _averaged(image: NDArray[Any], pixel_A: float, field_A: float, pixels: int) -> NDArray[np.float32]:
-    """Return the mean of what lies in each of `pixels` cells a side, over a field about the image's centre."""
-    down, across = (_shares(size, pixel_A, field_A / pixels, pixels) for size in image.shape)
-    return (down @ image.astype(np.float64) @ across.T).astype(np.float32)
-
-
-def _shares(size: int, pixel_A: float, cell_A: float, cells: int) -> Array:
-    """Return how much of each cell every one of `size` pixels covers, (cells, size); the centres are at n // 2."""
-    pixel_edges = (np.arange(size + 1) - size // 2 - 0.5) * pixel_A
-    cell_edges = (np.arange(cells + 1)[:, None] - cells // 2 - 0.5) * cell_A
-    upper, lower = np.minimum(cell_edges[1:], pixel_edges[1:]), np.maximum(cell_edges[:-1], pixel_edges[:-1])
-    overlap = np.clip(upper - lower, 0.0, None)
-    return np.asarray(overlap / overlap.sum(axis=1, keepdims=True))
