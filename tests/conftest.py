@@ -18,7 +18,7 @@ hypothesis.settings.load_profile("house")
 if TYPE_CHECKING:  # these load torch, which the tests of a reader need not wait for
     from collections.abc import Iterator
 
-    from eucentric.workflow import ProcessOutcome
+    from eucentric.workflow.records import ProcessOutcome
     from phantoms.series import WrittenPhantom
 
 
@@ -74,7 +74,8 @@ def processed(phantom: WrittenPhantom, tmp_path_factory: pytest.TempPathFactory)
     from eucentric.io import load_series
     from eucentric.processing.alignment import AlignSettings
     from eucentric.session import Session
-    from eucentric.workflow import ProcessSettings, process_series
+    from eucentric.workflow.process import process_series
+    from eucentric.workflow.records import ProcessSettings
 
     settings = ProcessSettings(align=AlignSettings(axis_deg=84.3))
     folder = tmp_path_factory.mktemp("processed") / "session"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from eucentric.acquisition.model import Side, StageModel
 from eucentric.core.frames import rotation_about_y
 from eucentric.design import TRACKING, DoseSymmetric, Place, Targets
-from eucentric.twin.mechanics import PERFECT, REALISTIC, Mechanics, StageErrors
+from eucentric.twin.mechanics import REALISTIC, Mechanics, StageErrors
 
 Array = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ DRIFT_A = 15.0  # between two exposures, as the model has it
 DIGITS_A = 1e-6
 
 laws = settings(max_examples=40)
-series = settings(max_examples=100)  # each of them a whole tilt series
+series = settings(max_examples=12)  # each of them a whole tilt series
 angles = st.floats(-65, 65)
 heights = st.floats(-20_000, 20_000)
 places_zyx_A = st.tuples(st.floats(-2000, 2000), st.floats(-60_000, 60_000), st.floats(-60_000, 60_000))
@@ -61,6 +61,7 @@ class Specimen:
         places: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         self._stage = Mechanics(errors, seed)
+        self._now_s = 0.0
         self._draw = np.random.default_rng(seed)
         self._drifted_yx_A = np.zeros(2)
         believed = places or PLACES
@@ -71,10 +72,14 @@ class Specimen:
             lifted = z + raised / math.cos(math.radians(picked_deg))  # along the beam; x and y stay as they were seen
             self._true[name] = turn.T @ np.array([lifted, y, x])
         self.go(picked_deg)
-        self._centred_yx_A = self._stage.offset_zyx_A(0.0)[1:]
+        self._centred_yx_A = self._stage.offset_zyx_A(self._now_s)[1:]
 
     def go(self, tilt_deg: float) -> None:
-        self._stage.tilt_to(tilt_deg, 0.0)
+        self._now_s += self._stage.tilt_to(tilt_deg, self._now_s)
+        self.wait(3.0)
+
+    def wait(self, seconds: float) -> None:
+        self._now_s += seconds
 
     def drift(self) -> None:
         """Let the specimen drift as far as the model expects between two exposures."""
@@ -82,7 +87,7 @@ class Specimen:
 
     def zyx_A(self, name: str) -> Array:
         """Give height and place of a place, as they are."""
-        offset: Array = self._stage.offset_zyx_A(0.0, self._true[name])
+        offset: Array = self._stage.offset_zyx_A(self._now_s, self._true[name])
         offset[1:] += self._drifted_yx_A - self._centred_yx_A
         return offset
 
@@ -180,21 +185,253 @@ def test_places_of_a_tilted_plane_are_predicted_where_they_were_picked_and_level
 def test_a_stage_without_misses_is_known_within_a_few_tilts(
     errors: StageErrors, raised_A: tuple[float, ...], picked_deg: float
 ) -> None:
-    tilts_deg = [picked_deg + tilt_deg for tilt_deg in TILTS_DEG]
+    """Of 100 stages, each place of each later tilt was foretold to 6.1 Å and 13 Å of height after five tilts.
+
+    After nine it was to 1.1 and 2.2: what is left is that priors pull towards 0.
+    """
     specimen = Specimen(errors, raised_A, picked_deg=picked_deg)
-    learned = model(EXACT_A, picked_deg)
-    error_A = np.abs(follow(learned, specimen, tilts_deg))
-    print("CONV", error_A[5:, :, 1:].max(), error_A[9:, :, 1:].max(), error_A[5:, :, 0].max(), error_A[9:, :, 0].max(), error_A[3:5].max((0,1)))
+    tilts_deg = [picked_deg + tilt_deg for tilt_deg in TILTS_DEG]
+    error_A = np.abs(follow(model(EXACT_A, picked_deg), specimen, tilts_deg))
+    assert error_A[5:, :, 1:].max() < 9
+    assert error_A[5:, :, 0].max() < 19
+    assert error_A[9:, :, 1:].max() < 2
+    assert error_A[9:, :, 0].max() < 4
 
 
 @series
 @given(stages, planes, st.floats(-9, 9))
-def test_b(
+def test_a_model_that_grants_misses_is_slower_and_never_worse_than_the_misses(
     errors: StageErrors, raised_A: tuple[float, ...], picked_deg: float
 ) -> None:
-    tilts_deg = [picked_deg + tilt_deg for tilt_deg in TILTS_DEG]
-    specimen = Specimen(errors, raised_A, picked_deg=picked_deg)
-    learned = model(1000., picked_deg)
-    error_A = np.abs(follow(learned, specimen, tilts_deg))
-    print("BONV", error_A[1:, :, 1:].max((0,2)), error_A[9:, :, 1:].max((0,2)), error_A[5:, :, 0].max(), error_A[9:, :, 0].max())
+    """Of 100 stages, the tracking area was foretold to 245 Å with 1000 Å of misses granted, which were not there.
 
+    Places looked at after it were foretold to 52 Å, and to 1 Å after nine tilts: a miss is common to all of a tilt.
+    """
+    specimen = Specimen(errors, raised_A, picked_deg=picked_deg)
+    tilts_deg = [picked_deg + tilt_deg for tilt_deg in TILTS_DEG]
+    error_A = np.abs(follow(model(1000.0, picked_deg), specimen, tilts_deg))
+    assert error_A[1:, 0, 1:].max() < 370
+    assert error_A[1:, 1:, 1:].max() < 78
+    assert error_A[9:, 1:, 1:].max() < 2
+    assert error_A[9:, :, 0].max() < 4
+
+
+@laws
+@given(stages, angles.filter(lambda tilt_deg: abs(tilt_deg) > 0.1))
+def test_what_the_tracking_area_shows_holds_for_all_places_of_the_plane(errors: StageErrors, tilt_deg: float) -> None:
+    """After one look at a tilt, the others are known as well as one's place can differ from the plane."""
+    specimen, learned = Specimen(errors), model()
+    specimen.go(tilt_deg)
+    learned.at(tilt_deg, side_of(tilt_deg))
+    learned.saw(TRACKING, specimen.seen_yx_A(TRACKING), LOOK_A)
+    for name in PLACES:
+        predicted = learned.predict(name)
+        own_A = 1000.0 * abs(math.sin(math.radians(tilt_deg)))
+        most_A = math.hypot(LOOK_A, math.sqrt(2) * own_A)
+        assert max(predicted.sigma_yx_A) < most_A + 1e-3
+        assert np.abs(off_A(learned, specimen, name)[1:]).max() < most_A
+
+
+@series
+@given(st.floats(-600, 600))
+def test_what_a_direction_of_tilting_adds_is_learned_for_its_side(backlash_A: float) -> None:
+    """The places of both sides are foretold to 50 Å after five tilts: none of it is left in height or axis."""
+    specimen, learned = Specimen(StageErrors(backlash_A=backlash_A, eucentric_z_A=3000.0)), model(EXACT_A)
+    error_A = np.abs(follow(learned, specimen, TILTS_DEG))
+    print("SIDE", error_A[5:, :, 1:].max(), error_A[9:, :, 1:].max())
+
+
+def test_a_wrong_pre_tilt_is_learned_place_by_place() -> None:
+    """A degree at 50,000 Å is 870 Å of height: known after eleven tilts, where a place is looked at, to a few Å."""
+    picked = {TRACKING: Place(y_A=40_000.0), "left": Place(x_A=-40_000.0), "right": Place(x_A=50_000.0)}
+    targets = Targets.model_validate({"targets": [{"name": "TS_1"}], "tilt_deg": 9.0})
+    believed = {name: targets.on_specimen_zyx_A(place, 9.0) for name, place in picked.items()}
+    true = {name: targets.on_specimen_zyx_A(place, 8.0) for name, place in picked.items()}
+    specimen = Specimen(StageErrors(eucentric_z_A=5000.0), picked_deg=9.0, places={n: list(p) for n, p in true.items()})
+    learned = StageModel(believed, picked_deg=9.0, stage_error_A=EXACT_A)
+    error_A = np.abs(follow(learned, specimen, [9.0 + tilt_deg for tilt_deg in TILTS_DEG], tuple(picked)))
+    print("PRE", error_A[:,:,1].round(), error_A[5:].max((0,1)), error_A[11:].max((0, 1)))
+
+
+# --- honesty
+
+
+def test_on_a_stage_that_misses_predictions_are_unbiased_and_their_sigmas_honest() -> None:
+    """All is drawn as the model expects it to be: normalised innovations squared are 2 on average, for two axes."""
+    innovations, others, focus = [], [], []
+    for seed in range(25):
+        draw = np.random.default_rng(seed)
+        z_A, axis_A, cross_A = draw.standard_normal(3) * (30_000, 15_000, 1500)
+        errors = StageErrors(eucentric_z_A=z_A, axis_offset_x_A=axis_A, cross_axis_A=cross_A, wobble_A=500.0)
+        specimen = Specimen(errors, [float(raised) for raised in 1000 * draw.standard_normal(3)], seed=seed)
+        learned = model(stage_error_A=500.0)
+        for tilt_deg in TILTS_DEG:
+            specimen.go(tilt_deg)
+            learned.at(tilt_deg, side_of(tilt_deg))
+            specimen.drift()
+            seen_yx_A, predicted = specimen.seen_yx_A(TRACKING, LOOK_A), learned.predict(TRACKING)
+            spread_A = [math.hypot(sigma_A, DRIFT_A, LOOK_A) for sigma_A in predicted.sigma_yx_A]
+            innovations.append((np.array(seen_yx_A) - predicted.yx_A) / spread_A)
+            assert learned.saw(TRACKING, seen_yx_A, LOOK_A).accepted
+            height_A, predicted = specimen.height_A(TRACKING, FOCUS_A), learned.predict(TRACKING)
+            focus.append((height_A - predicted.height_A) / math.hypot(predicted.sigma_height_A, FOCUS_A))
+            assert learned.focused(TRACKING, height_A, FOCUS_A).accepted
+            if tilt_deg != 0:
+                predicted = learned.predict("far")
+                sigmas_A = [predicted.sigma_height_A, *predicted.sigma_yx_A]
+                others.append(off_A(learned, specimen, "far") / sigmas_A)
+    squared = (np.array(innovations) ** 2).sum(axis=1)
+    print("NIS", squared.mean(), len(squared), np.mean(innovations, axis=0), np.mean(np.square(focus)), np.mean(focus), np.mean(np.square(others), 0), np.mean(others, 0))
+
+
+def test_a_good_stage_is_followed_with_the_default_trust() -> None:
+    """The twin's realistic stage: it wanders, wobbles, drifts and has backlash that no part of the model describes."""
+    before, after, squared = [], [], []
+    for seed in range(6):
+        specimen, learned = Specimen(REALISTIC, (500.0, -500.0, 300.0), seed=seed), model()
+        for tilt_deg in TILTS_DEG:
+            specimen.go(tilt_deg)
+            learned.at(tilt_deg, side_of(tilt_deg))
+            surprise = learned.saw(TRACKING, specimen.seen_yx_A(TRACKING, LOOK_A), LOOK_A)
+            assert surprise.accepted
+            assert learned.focused(TRACKING, specimen.height_A(TRACKING, FOCUS_A), FOCUS_A).accepted
+            before.append(surprise.error_A)
+            squared.append((surprise.error_A / surprise.sigma_A) ** 2)
+            for name in ("near", "far"):
+                specimen.wait(5.0)
+                after.append(np.abs(off_A(learned, specimen, name)))
+                assert learned.saw(name, specimen.seen_yx_A(name, LOOK_A), LOOK_A).accepted
+    print("REAL", np.max(before), np.mean(before), np.mean(squared), np.max(after, 0))
+
+
+# --- what it believes
+
+
+def taught(tilt_deg: float = 9.0, stage_error_A: float = 300.0) -> tuple[StageModel, Specimen]:
+    """Give a model that has seen a few tilts of a stage, and stands at a further one, with nothing seen there."""
+    specimen = Specimen(StageErrors(eucentric_z_A=8000.0, axis_offset_x_A=-3000.0, cross_axis_A=500.0))
+    learned = model(stage_error_A)
+    follow(learned, specimen, TILTS_DEG[:5])
+    specimen.go(tilt_deg)
+    learned.at(tilt_deg, side_of(tilt_deg))
+    return learned, specimen
+
+
+def everything(learned: StageModel) -> Array:
+    """Give all predictions, (place, zyx), and their sigmas."""
+    predicted = [learned.predict(name) for name in PLACES]
+    return np.array([[(p.height_A, *p.yx_A), (p.sigma_height_A, *p.sigma_yx_A)] for p in predicted])
+
+
+@pytest.mark.parametrize("direction_yx", [(1.0, 0.0), (0.0, -1.0), (-0.6, 0.8)])
+def test_an_outlier_is_refused_and_changes_nothing(direction_yx: tuple[float, float]) -> None:
+    """Five standard deviations, of all that is uncertain, are where belief ends."""
+    learned, _ = taught()
+    predicted = learned.predict(TRACKING)
+    spread_A = [math.hypot(sigma_A, DRIFT_A, LOOK_A) for sigma_A in predicted.sigma_yx_A]
+    before = everything(learned)
+
+    def at(deviations: float) -> tuple[float, float]:
+        y_A, x_A = (
+            place_A + deviations * part * sigma_A
+            for place_A, part, sigma_A in zip(predicted.yx_A, direction_yx, spread_A, strict=True)
+        )
+        return y_A, x_A
+
+    surprise = learned.saw(TRACKING, at(5.05), LOOK_A)
+    assert not surprise.accepted
+    assert surprise.error_A == pytest.approx(math.dist(at(5.05), predicted.yx_A))
+    assert surprise.sigma_A == pytest.approx(math.hypot(*spread_A) / math.sqrt(2))
+    after = everything(learned)
+    np.testing.assert_array_equal(after[:, 0], before[:, 0])
+    np.testing.assert_array_equal(after[:, 1, 0], before[:, 1, 0])
+    # The specimen may have drifted between the exposures, whatever was seen in them.
+    np.testing.assert_allclose(after[:, 1, 1:], np.hypot(before[:, 1, 1:], DRIFT_A), rtol=1e-9)
+    assert learned.saw(TRACKING, at(4.95), LOOK_A).accepted
+
+
+def test_a_height_that_cannot_be_is_refused_and_changes_nothing() -> None:
+    learned, _ = taught()
+    predicted, before = learned.predict(TRACKING), everything(learned)
+    sigma_A = math.hypot(predicted.sigma_height_A, FOCUS_A)
+    surprise = learned.focused(TRACKING, predicted.height_A - 5.05 * sigma_A, FOCUS_A)
+    assert not surprise.accepted
+    assert (surprise.error_A, surprise.sigma_A) == pytest.approx((5.05 * sigma_A, sigma_A))
+    np.testing.assert_array_equal(everything(learned), before)
+    assert learned.focused(TRACKING, predicted.height_A - 4.95 * sigma_A, FOCUS_A).accepted
+
+
+@pytest.mark.parametrize("jump_yx_A", [(20_000.0, 0.0), (0.0, -20_000.0), (-7000.0, 9000.0)])
+def test_a_jump_is_taken_up_where_it_is_doubted_and_moves_all_places(jump_yx_A: tuple[float, float]) -> None:
+    """It belongs to its tilt: height, axis and the next tilt keep what they were."""
+    learned, specimen = taught()
+    still, _ = taught()
+    y_A, x_A = specimen.seen_yx_A(TRACKING)
+    seen_yx_A = (y_A + jump_yx_A[0], x_A + jump_yx_A[1])
+    assert not learned.saw(TRACKING, seen_yx_A, LOOK_A).accepted
+    learned.doubt(math.hypot(*jump_yx_A))
+    assert learned.saw(TRACKING, seen_yx_A, LOOK_A).accepted
+    jumped = np.array([0.0, *jump_yx_A])
+    offs = [np.abs(off_A(learned, specimen, name) - jumped).round(1).tolist() for name in PLACES]
+    specimen.go(-9.0)
+    for one in (learned, still):
+        one.at(-9.0, "down")
+    print("JUMP", offs, [np.abs(off_A(learned, specimen, name)).round(1).tolist() for name in PLACES], (everything(learned) - everything(still)).round(1).tolist())
+
+
+@laws
+@given(angles, st.floats(0.0, 300.0), st.floats(0.0, 300.0), st.floats(1.0, 500.0), st.booleans())
+def test_to_look_and_to_focus_teach_the_same_in_either_order(
+    tilt_deg: float, off_yx_A: float, off_z_A: float, sigma_A: float, two_sided: bool
+) -> None:
+    first, second = model(), model()
+    for one, focus_first in ((first, True), (second, False)):
+        one.at(tilt_deg, "up" if two_sided else "start")
+        expected = one.predict("near")
+        seen_yx_A = (expected.yx_A[0] - off_yx_A, expected.yx_A[1] + off_yx_A)
+        for focusing in (focus_first, not focus_first):
+            if focusing:
+                assert one.focused("near", expected.height_A + off_z_A, sigma_A).accepted
+            else:
+                assert one.saw("near", seen_yx_A, sigma_A).accepted
+    np.testing.assert_allclose(everything(first), everything(second), rtol=1e-6, atol=1e-3)
+
+
+@laws
+@given(st.lists(st.tuples(angles, st.sampled_from(sorted(PLACES)), st.floats(-2, 2)), min_size=1, max_size=12))
+def test_what_is_learned_never_makes_a_place_less_certain(seen: list[tuple[float, str, float]]) -> None:
+    """But for the drift between two exposures; nor does a height, which has none."""
+    learned = model()
+    for tilt_deg, name, deviations in seen:
+        learned.at(tilt_deg, side_of(tilt_deg))
+        before, predicted = everything(learned), learned.predict(name)
+        y_A, x_A = predicted.yx_A
+        assert learned.saw(name, (y_A, x_A + deviations * predicted.sigma_yx_A[1]), LOOK_A).accepted
+        drifted = np.hypot(before[:, 1], (0.0, DRIFT_A, DRIFT_A))
+        between = everything(learned)
+        assert (between[:, 1] <= drifted + DIGITS_A).all()
+        assert max(learned.predict(name).sigma_yx_A) <= LOOK_A
+        assert learned.focused(name, learned.predict(name).height_A, FOCUS_A).accepted
+        assert (everything(learned)[:, 1] <= between[:, 1] + DIGITS_A).all()
+
+
+@pytest.mark.parametrize("sigma_A", [1.0, 5.0, 1000.0])
+def test_the_covariance_stays_positive_definite_over_two_hundred_tilts(sigma_A: float) -> None:
+    """Also where sightings are far better than anything else that is known, and rounding could win."""
+    specimen, learned = Specimen(StageErrors(eucentric_z_A=8000.0, wobble_A=100.0)), model()
+    lowest = math.inf
+    for number in range(200):
+        tilt_deg = 60.0 * math.sin(2.4 * number)
+        specimen.go(tilt_deg)
+        learned.at(tilt_deg, side_of(tilt_deg))
+        if number % 50 == 49:
+            learned.doubt(20_000.0)
+        for name in PLACES:
+            assert learned.saw(name, specimen.seen_yx_A(name), sigma_A).accepted
+            assert learned.focused(name, specimen.height_A(name), sigma_A).accepted
+        covariance = learned._cov
+        scale = np.sqrt(np.diag(covariance))
+        correlation = covariance / np.outer(scale, scale)
+        lowest = min(lowest, float(np.linalg.eigvalsh(correlation)[0]))
+        np.testing.assert_allclose(covariance, covariance.T, atol=1e-9 * scale.max() ** 2)
+    print("LOW", sigma_A, lowest)

@@ -15,7 +15,7 @@ from command_line import run as run
 import eucentric.workflow.process
 from eucentric.io import load_series, open_mrc, write_angles, write_mrc
 from eucentric.session import RunStatus, read_history
-from eucentric.workflow import ProcessOutcome
+from eucentric.workflow.records import ProcessOutcome
 from phantoms.series import WrittenPhantom
 
 STAGES = ["align", "reconstruct", "assess", "report"]

@@ -11,7 +11,7 @@ from command_line import run as run
 
 from eucentric.io import open_mrc
 from eucentric.session import RunStatus, read_history
-from eucentric.workflow import ProcessOutcome
+from eucentric.workflow.records import ProcessOutcome
 from phantoms.series import WrittenPhantom
 
 

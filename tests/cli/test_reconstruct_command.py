@@ -11,7 +11,7 @@ from command_line import run as run
 from numpy.typing import NDArray
 
 from eucentric.io import open_mrc, read_alignment, write_alignment
-from eucentric.workflow import ProcessOutcome
+from eucentric.workflow.records import ProcessOutcome
 from phantoms.series import WrittenPhantom
 
 

@@ -12,7 +12,7 @@ from command_line import Run
 from command_line import run as run
 
 from eucentric.design import ConstantIncrement, Design, DoseSymmetric, Specimen
-from eucentric.workflow import ProcessOutcome
+from eucentric.workflow.records import ProcessOutcome
 from phantoms.series import WrittenPhantom
 
 COMMAND = [sys.executable, "-c", "from eucentric.cli import main; main()", "reconstruct"]

@@ -18,7 +18,8 @@ from eucentric.io import load_series, open_mrc, read_alignment, read_imod_alignm
 from eucentric.processing.alignment import AlignSettings
 from eucentric.processing.reconstruction import ReconstructSettings
 from eucentric.session import RunStatus, Session, read_history
-from eucentric.workflow import ProcessOutcome, ProcessSettings, process_series
+from eucentric.workflow.process import process_series
+from eucentric.workflow.records import ProcessOutcome, ProcessSettings
 from phantoms.series import WrittenPhantom
 
 SETTINGS = ProcessSettings(align=AlignSettings(axis_deg=84.3))

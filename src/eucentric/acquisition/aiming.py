@@ -132,8 +132,7 @@ class Aiming:
                 if self._again("tracking_failed", reason, tries, step):
                     continue
                 return
-            shift_A = shot.movie.readback.image_shift_yx_A
-            yx_A = (shift_A[0] + seen.yx_A[0], shift_A[1] + seen.yx_A[1])
+            yx_A = seen_at(shot.movie, seen)
             at_s = shot.movie.readback.began.timestamp()
             error_A = math.dist(yx_A, predicted.yx_A)
             agrees = last is not None and math.dist(yx_A, last[0]) < _AGREE_A
@@ -210,19 +209,17 @@ class Aiming:
             )
             return
 
-    def learn(self, step: Step, target: str, movie: Movie, predicted: Predicted) -> float | None:
-        """Look where a target lies in its own image; return how far from the centre, None if that cannot be told."""
+    def learn(self, step: Step, target: str, movie: Movie, predicted: Predicted) -> Seen | None:
+        """Look where a target lies in its own image, and learn from it; None if that cannot be told or believed."""
         seen = self._eyes.look(target, movie, step.side)
         if seen is None:
             if not self._eyes.knows(target):
                 self._eyes.keep(target, movie, step.side, (0.0, 0.0))
             return None
-        shift_A = movie.readback.image_shift_yx_A
-        yx_A = (shift_A[0] + seen.yx_A[0], shift_A[1] + seen.yx_A[1])
-        if not self._saw(step, target, yx_A, seen.sigma_A, predicted):
+        if not self._saw(step, target, seen_at(movie, seen), seen.sigma_A, predicted):
             return None
         self._eyes.keep(target, movie, step.side, seen.yx_A)
-        return math.hypot(*seen.yx_A)
+        return seen
 
     # What they share
 
@@ -297,3 +294,9 @@ class Aiming:
         again = self._reactions.again(name, reason, tries[name], order=step.order, tilt_deg=step.tilt_deg)
         tries[name] += 1
         return again
+
+
+def seen_at(movie: Movie, seen: Seen) -> tuple[float, float]:
+    """Return where a place was, yx from the optical axis, that was seen in an image."""
+    shift_A = movie.readback.image_shift_yx_A
+    return shift_A[0] + seen.yx_A[0], shift_A[1] + seen.yx_A[1]

@@ -99,9 +99,11 @@ def displacement(before: Sight, now: Sight, offset_yx_A: tuple[float, float]) ->
 
 
 def _without_spikes(values: Floats) -> Floats:
-    """Cut off what a few pixels have far beyond all others: cosmic rays, gold, defects."""
-    middle, spread = float(np.median(values)), float(values.std())
-    return np.clip(values, middle - 4 * spread, middle + 4 * spread) if spread > 0 else values
+    """Replace single pixels that stand out from those around them, hot and dead ones, by their median."""
+    around = ndimage.median_filter(values, 3, mode="nearest")
+    off = values - around
+    spread = 1.4826 * float(np.median(np.abs(off)))
+    return np.where(np.abs(off) > 6 * spread, around, values).astype(np.float32) if spread > 0 else values
 
 
 def _window(shape: tuple[int, ...]) -> Floats:

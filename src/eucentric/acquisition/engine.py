@@ -1,5 +1,6 @@
 """`Engine`: runs a program on a microscope, from wherever it was left, to an end that has a name."""
 
+import math
 import shutil
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -8,8 +9,8 @@ from enum import StrEnum
 from itertools import count
 from typing import Any
 
-from eucentric.acquisition.aiming import Aiming
-from eucentric.acquisition.eyes import Eyes
+from eucentric.acquisition.aiming import Aiming, seen_at
+from eucentric.acquisition.eyes import Eyes, Seen
 from eucentric.acquisition.model import StageModel
 from eucentric.acquisition.past import Past, past_of, replay
 from eucentric.acquisition.program import Program, Step
@@ -265,8 +266,8 @@ class Engine:
         if shot.movie is None:
             self._camera_failed(shot.trouble, target, step)
             return
-        off_A = self._aiming.learn(step, target, shot.movie, predicted)
-        if off_A is None and self._program.tracked == target and self._eyes.knows(target) and shot.movie.frames.size:
+        seen = self._aiming.learn(step, target, shot.movie, predicted)
+        if seen is None and self._program.tracked == target and self._eyes.knows(target) and shot.movie.frames.size:
             # The others of this tilt go by this image: where it tells nothing, one is taken for them.
             self._aiming.track(step, target)
         share = self._counts_share(shot.movie, step)
@@ -276,16 +277,16 @@ class Engine:
             order=step.order,
             tilt_deg=shot.movie.readback.tilt_deg,
             predicted_yx_A=list(predicted.yx_A),
-            off_A=off_A,
+            measured_yx_A=list(seen_at(shot.movie, seen)) if seen else None,
             defocus_A=shot.movie.readback.defocus_A,
             wanted_defocus_A=exposure.defocus_A,
             counts_share=share,
             received_e_A2=self._past.received_e_A2.get(target, 0.0),
             remaining_s=self.remaining_s(),
         )
-        self._judge(target, step, shot.movie, off_A, share)
+        self._judge(target, step, shot.movie, seen, share)
 
-    def _judge(self, target: str, step: Step, movie: Movie, off_A: float | None, share: float) -> None:
+    def _judge(self, target: str, step: Step, movie: Movie, seen: Seen | None, share: float) -> None:
         """Hold an exposure against the policies that look at images. It was made, and is not repeated."""
         where: dict[str, Any] = {"target": target, "order": step.order, "tilt_deg": step.tilt_deg}
         policies = self._policies
@@ -297,8 +298,8 @@ class Engine:
             self._failures = 0
         if share < policies.lost_counts.least_share:
             self._reactions.final("lost_counts", f"counts are {100 * share:.0f} % of those predicted", **where)
-        if off_A is not None and movie.frames.size:
-            lost = 100 * off_A / (min(movie.frames.shape[1:]) * movie.pixel_A)
+        if seen is not None and movie.frames.size:
+            lost = 100 * math.hypot(*seen.yx_A) / (min(movie.frames.shape[1:]) * movie.pixel_A)
             if lost > policies.field_lost.most_percent:
                 self._reactions.final("field_lost", f"{lost:.0f} % of the field were missed", **where)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eucentric.acquisition.correlation import Sight, displacement, sight
 from eucentric.acquisition.model import Side
@@ -61,10 +62,14 @@ class ImageEyes:
         Tilt of the specimen's plane at 0° of the stage, across the axis: minus its pre-tilt.
     folder
         Where references are kept for a run that goes on; they are loaded from there if it has some.
+    gain
+        By which raw counts are multiplied, (y, x), 0 where a pixel is dead. Without it the camera's own pattern, which
+        does not move, would be taken for the specimen.
     """
 
-    def __init__(self, slab_deg: float, folder: Path | None = None) -> None:
+    def __init__(self, slab_deg: float, folder: Path | None = None, gain: NDArray[np.float32] | None = None) -> None:
         self._slab_deg = slab_deg
+        self._gain = gain
         self._folder = folder
         self._kept: dict[tuple[str, Side], tuple[Sight, float, tuple[float, float]]] = {}
         if folder is not None and folder.is_dir():
@@ -116,6 +121,8 @@ class ImageEyes:
     def _sight(self, movie: Movie) -> Sight:
         readback = movie.readback
         total = movie.frames.sum(axis=0, dtype=np.float32)
+        if self._gain is not None and self._gain.shape == total.shape:
+            total = np.where(self._gain > 0, total * self._gain, total.mean())
         return sight(total, movie.pixel_A, readback.axis_deg, readback.tilt_deg + self._slab_deg)
 
     def _load(self, path: Path) -> None:

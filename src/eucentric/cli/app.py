@@ -48,7 +48,7 @@ app = App(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status: 0 done, 1 failed with a reason, 2 wrong usage."""
-    from eucentric.cli import demo, design, process, reconstruct, simulate  # noqa: F401 - they register their verbs
+    from eucentric.cli import acquire, demo, design, process, reconstruct, session, simulate  # noqa: F401 - they register
 
     try:
         status = app(
@@ -86,6 +86,11 @@ def settings_from(options: dict[str, Any], record: type[R], names: dict[str, str
         field = str(first["loc"][0]) if first["loc"] else ""
         option = names.get(field, field.replace("_", "-"))
         raise UsageError(f"--{option} {first['input']}: {first['msg'].lower().removeprefix('input ')}.") from error
+
+
+def console() -> Console:
+    """Return the console on standard error, for tables."""
+    return _console
 
 
 def reporter() -> Reporter:

@@ -40,8 +40,9 @@ def demo(
     from eucentric.report.comparison import comparison_figure
     from eucentric.report.designs import write_figure
     from eucentric.session import Session
-    from eucentric.workflow import ProcessSettings, process_series
     from eucentric.workflow.comparison import compare
+    from eucentric.workflow.process import process_series
+    from eucentric.workflow.records import ProcessSettings
     from eucentric.workflow.simulate import SimulateSettings, simulate
 
     where = resolve_device(device)

@@ -115,7 +115,8 @@ def process(
     from eucentric.processing.alignment import AlignSettings
     from eucentric.processing.reconstruction import ReconstructSettings
     from eucentric.session import Session
-    from eucentric.workflow import ProcessSettings, process_series
+    from eucentric.workflow.process import process_series
+    from eucentric.workflow.records import ProcessSettings
 
     if output is None:
         output = _own_session(stacks)

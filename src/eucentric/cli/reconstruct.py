@@ -86,7 +86,7 @@ def reconstruct(
     from eucentric.processing.alignment import prepare_images
     from eucentric.processing.reconstruction import ReconstructSettings
     from eucentric.processing.reconstruction import reconstruct as back_project
-    from eucentric.workflow import VOLUME_LABELS, about_file
+    from eucentric.workflow.about import VOLUME_LABELS, about_file
 
     if alignment is None and (xf is None or tlt is None):
         raise UsageError("No alignment was given: give --alignment alignment.json, or both --xf and --tlt.")

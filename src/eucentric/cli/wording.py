@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from eucentric.workflow import ProcessOutcome
+    from eucentric.workflow.records import ProcessOutcome
 
 
 def describe(outcome: "ProcessOutcome") -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from eucentric.acquisition import (
@@ -32,10 +33,11 @@ from eucentric.session import ExposureRecord, ExposureState, Session
 from eucentric.twin import Effects, Twin, TwinSettings
 from eucentric.twin.mechanics import UNTUNED
 from eucentric.workflow.twin_eyes import TwinEyes
-from eucentric.workflow.twin_microscope import make_twin, true_places
+from eucentric.workflow.twin_microscope import make_twin, pixel_of, true_places
 
+SERIES = "acquisition.series"
 PLAN, TARGETS, TRUTH = "plan.yaml", "targets.yaml", "truth"
-_GAIN = "gain.mrc"
+GAIN = "gain.mrc"
 
 
 class AcquireSettings(Record):
@@ -127,8 +129,16 @@ class Beginning:
 
 def default_targets(plan: Plan, name: str, field_A: float) -> Targets:
     """Return one target on the optical axis, with a tracking area beside it along the tilt axis."""
-    aside_A = min(4.0 * field_A, 100_000.0)  # twice the beam's diameter, for a beam that covers the field
+    aside_A = min(3.0 * field_A, 100_000.0)  # beams that cover the field have 1.8 fields' diameter
     return Targets(targets=(Target(name=name),), tracking=Place(y_A=aside_A))
+
+
+def field_A(plan: Plan, settings: AcquireSettings) -> float:
+    """Return the side of the field that images show."""
+    camera = plan.design.camera
+    if settings.microscope == "serialem":
+        return camera.pixel_A * max(camera.rows, camera.columns)
+    return settings.size * pixel_of(camera.pixel_A, camera.columns, camera.rows, settings)
 
 
 def begin(session: Session, beginning: Beginning) -> None:
@@ -228,12 +238,15 @@ def acquire(
     program, settings = Program(beginning.plan, beginning.targets), beginning.settings
     scope, eyes, twin = _microscope(session, program, settings, faults, reporter)
     program.check(scope.limits())
+    series = _series_files(session, program, settings, twin)
+    for name, files in series.items():
+        session.note(SERIES, files.model_dump(mode="json", exclude={"folder"}), series=name)
     engine = Engine(
         scope,
         program,
         session,
         eyes,
-        _series_files(session, program, settings, twin),
+        series,
         movies=MovieFiles(".tif" if settings.format == "tiff" else ".mrc", settings.compression),
         listeners=listeners,
         retake=retake,
@@ -268,9 +281,9 @@ def _microscope(
         return scope, ImageEyes(program.slab_deg, references), None
     twin = make_twin(program, settings, session.folder / TRUTH, reporter)
     if settings.pixels:
-        gain = session.folder / "frames" / _GAIN
+        gain = session.folder / "frames" / GAIN
         write_mrc(gain, twin.sensor.gain_reference[None], twin.pixel_A, kind="stack", label="Gain reference")
-        eyes: Eyes = ImageEyes(program.slab_deg, references)
+        eyes: Eyes = ImageEyes(program.slab_deg, references, twin.sensor.gain_reference)
     else:
         eyes = TwinEyes(twin, true_places(program, settings), settings.seed)
     if not faults:
@@ -307,14 +320,19 @@ def _series_files(
 
 def _write_stacks(session: Session, engine: Engine, reporter: Reporter) -> dict[str, Path]:
     """Write the stack of each target that has images, in the order of acquisition."""
-    path = session.folder / "frames" / _GAIN
-    gain = np.asarray(open_mrc(path).data[0], dtype=np.float32) if path.exists() else None
+    gain = gain_of(session.folder)
     stacks = {}
     for name, images in engine.past.images.items():
         stack = engine.series(name).write_stack(images, gain, reporter)
         if stack is not None:
             stacks[name] = stack
     return stacks
+
+
+def gain_of(folder: Path) -> NDArray[np.float32] | None:
+    """Return the gain reference of a session's movies, None where they need none."""
+    path = folder / "frames" / GAIN
+    return np.asarray(open_mrc(path).data[0], dtype=np.float32) if path.exists() else None
 
 
 def _acquired(session: Session, engine: Engine, name: str, stack: Path | None) -> AcquiredSeries:
