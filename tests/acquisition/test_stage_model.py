@@ -1,6 +1,6 @@
 """The model of the stage, held against stages whose errors are known: the twin's, and points that are turned by hand.
 
-Tolerances say what was measured over many more draws than are made here, with room for a half more at most.
+Tolerances are what was measured, often over many more draws than are made here, with room for about a half more.
 """
 
 import math
@@ -235,14 +235,15 @@ def test_what_the_tracking_area_shows_holds_for_all_places_of_the_plane(errors: 
 @series
 @given(st.floats(-600, 600))
 def test_what_a_direction_of_tilting_adds_is_learned_for_its_side(backlash_A: float) -> None:
-    """The places of both sides are foretold to 50 Å after five tilts: none of it is left in height or axis."""
+    """The places of both sides were foretold to 4.6 Å after five tilts, and to 1.2 after nine."""
     specimen, learned = Specimen(StageErrors(backlash_A=backlash_A, eucentric_z_A=3000.0)), model(EXACT_A)
     error_A = np.abs(follow(learned, specimen, TILTS_DEG))
-    print("SIDE", error_A[5:, :, 1:].max(), error_A[9:, :, 1:].max())
+    assert error_A[5:, :, 1:].max() < 7
+    assert error_A[9:, :, 1:].max() < 2
 
 
 def test_a_wrong_pre_tilt_is_learned_place_by_place() -> None:
-    """A degree at 50,000 Å is 870 Å of height: known after eleven tilts, where a place is looked at, to a few Å."""
+    """A degree at 50,000 Å is 870 Å of height; it was foretold to 8 Å after five tilts, and to 0.7 after eleven."""
     picked = {TRACKING: Place(y_A=40_000.0), "left": Place(x_A=-40_000.0), "right": Place(x_A=50_000.0)}
     targets = Targets.model_validate({"targets": [{"name": "TS_1"}], "tilt_deg": 9.0})
     believed = {name: targets.on_specimen_zyx_A(place, 9.0) for name, place in picked.items()}
@@ -250,7 +251,8 @@ def test_a_wrong_pre_tilt_is_learned_place_by_place() -> None:
     specimen = Specimen(StageErrors(eucentric_z_A=5000.0), picked_deg=9.0, places={n: list(p) for n, p in true.items()})
     learned = StageModel(believed, picked_deg=9.0, stage_error_A=EXACT_A)
     error_A = np.abs(follow(learned, specimen, [9.0 + tilt_deg for tilt_deg in TILTS_DEG], tuple(picked)))
-    print("PRE", error_A[:,:,1].round(), error_A[5:].max((0,1)), error_A[11:].max((0, 1)))
+    assert error_A[5:].max() < 12
+    assert error_A[11:].max() < 1.1
 
 
 # --- honesty
@@ -281,11 +283,18 @@ def test_on_a_stage_that_misses_predictions_are_unbiased_and_their_sigmas_honest
                 sigmas_A = [predicted.sigma_height_A, *predicted.sigma_yx_A]
                 others.append(off_A(learned, specimen, "far") / sigmas_A)
     squared = (np.array(innovations) ** 2).sum(axis=1)
-    print("NIS", squared.mean(), len(squared), np.mean(innovations, axis=0), np.mean(np.square(focus)), np.mean(focus), np.mean(np.square(others), 0), np.mean(others, 0))
+    # Of 1025 tilts the mean square is known to 0.06 (chi-squared); with 300 stages it was 1.94, 0.99 for the focus.
+    assert 1.75 < squared.mean() < 2.2
+    assert 0.8 < np.mean(np.square(focus)) < 1.2
+    assert np.abs(np.mean(innovations, axis=0)).max() < 4 / math.sqrt(len(innovations))
+    assert abs(np.mean(focus)) < 4 / math.sqrt(len(focus))
+    # A place that is never looked at keeps its height over the plane: 25 draws, squares known to 0.28, means to 0.2.
+    assert (np.abs(np.mean(np.square(others), axis=0) - 1) < (0.7, 0.2, 0.7)).all()
+    assert (np.abs(np.mean(others, axis=0)) < 0.6).all()
 
 
 def test_a_good_stage_is_followed_with_the_default_trust() -> None:
-    """The twin's realistic stage: it wanders, wobbles, drifts and has backlash that no part of the model describes."""
+    """The twin's realistic stage wanders, wobbles and drifts in ways that no part of the model describes."""
     before, after, squared = [], [], []
     for seed in range(6):
         specimen, learned = Specimen(REALISTIC, (500.0, -500.0, 300.0), seed=seed), model()
@@ -301,7 +310,14 @@ def test_a_good_stage_is_followed_with_the_default_trust() -> None:
                 specimen.wait(5.0)
                 after.append(np.abs(off_A(learned, specimen, name)))
                 assert learned.saw(name, specimen.seen_yx_A(name, LOOK_A), LOOK_A).accepted
-    print("REAL", np.max(before), np.mean(before), np.mean(squared), np.max(after, 0))
+    # Of 40 stages: 980 Å before a look, 240 on average, of 1000 granted; squares 0.065, as it misses by far less. After
+    # it 25 Å along and 72 across the axis, what drift and own heights leave.
+    assert np.max(before) < 1400
+    assert np.mean(before) < 360
+    assert np.mean(squared) < 0.15
+    assert np.max([error_A[1:] for error_A in after]) < 105
+    by_tilt = np.array(after).reshape(-1, len(TILTS_DEG), 2, 3)
+    assert by_tilt[:, 10:, :, 0].max() < 160  # height after ten tilts: 105 Å of the 1000 that it could be off
 
 
 # --- what it believes
@@ -372,11 +388,12 @@ def test_a_jump_is_taken_up_where_it_is_doubted_and_moves_all_places(jump_yx_A: 
     learned.doubt(math.hypot(*jump_yx_A))
     assert learned.saw(TRACKING, seen_yx_A, LOOK_A).accepted
     jumped = np.array([0.0, *jump_yx_A])
-    offs = [np.abs(off_A(learned, specimen, name) - jumped).round(1).tolist() for name in PLACES]
-    specimen.go(-9.0)
+    for name in PLACES:
+        np.testing.assert_allclose(off_A(learned, specimen, name), jumped, atol=1.5)  # 0.6 Å were measured
     for one in (learned, still):
         one.at(-9.0, "down")
-    print("JUMP", offs, [np.abs(off_A(learned, specimen, name)).round(1).tolist() for name in PLACES], (everything(learned) - everything(still)).round(1).tolist())
+    # Of 20,000 Å the model kept 4 Å across the axis, and 0.8 of height: what the doubt did not take all of.
+    np.testing.assert_allclose(everything(learned), everything(still), atol=6)
 
 
 @laws
@@ -434,4 +451,4 @@ def test_the_covariance_stays_positive_definite_over_two_hundred_tilts(sigma_A: 
         correlation = covariance / np.outer(scale, scale)
         lowest = min(lowest, float(np.linalg.eigvalsh(correlation)[0]))
         np.testing.assert_allclose(covariance, covariance.T, atol=1e-9 * scale.max() ** 2)
-    print("LOW", sigma_A, lowest)
+    assert lowest > 1e-9  # 6e-9 where all is known to 1 Å: far above what rounding leaves, 1e-16
