@@ -24,19 +24,19 @@ Counts = NDArray[np.uint16]
 YX = tuple[float, float]
 
 PIXEL_A = 20.0
-SHAPE_YX = (160, 160)
+SHAPE_YX = (128, 128)
 BRIGHT = 1000.0  # electrons a pixel
 FAINT = 20.0
 AXES_DEG = (0.0, 84.3, -95.0, 180.0)
 
-few = settings(max_examples=15)
-shifts_A = st.floats(-400, 400)
+few = settings(max_examples=4)
+shifts_A = st.floats(-300, 300)
 
 
 class Grid:
     """A specimen in a plane: waves of 60 to 600 Å in every direction, 3 pixels at least."""
 
-    def __init__(self, seed: int = 0, waves: int = 300) -> None:
+    def __init__(self, seed: int = 0, waves: int = 200) -> None:
         draw = np.random.default_rng(seed)
         wavelength_A = np.exp(draw.uniform(math.log(60), math.log(600), waves))
         direction = draw.uniform(0, 2 * math.pi, waves)
@@ -45,7 +45,11 @@ class Grid:
         self._phases = draw.uniform(0, 2 * math.pi, waves)
 
     def image(
-        self, at_yx_A: YX = (0.0, 0.0), axis_deg: float = 0.0, tilt_deg: float = 0.0, shape_yx: YX = SHAPE_YX
+        self,
+        at_yx_A: YX = (0.0, 0.0),
+        axis_deg: float = 0.0,
+        tilt_deg: float = 0.0,
+        shape_yx: tuple[int, int] = SHAPE_YX,
     ) -> Array:
         """Give the plane, its origin at a place along and across the axis; of mean 0 and rms 1.
 
@@ -124,26 +128,258 @@ def moved(
 @few
 @given(shifts_A, shifts_A)
 def test_content_is_found_where_it_was_moved_to(axis_deg: float, y_A: float, x_A: float) -> None:
-    """Along and across the axis, with its sign, to a sixth of a pixel, 3.3 Å; 2.3 were measured."""
+    """Along and across the axis, with its sign, to a fifth of a pixel: 2.6 Å were measured.
+
+    Most of it is a pull towards no shift at all, half a percent of the shift: the window stands still.
+    """
     found = moved((y_A, x_A), axis_deg=axis_deg)
-    print("EXA", np.abs(np.subtract(found.yx_A, (y_A, x_A))).max(), found.height, found.sigma_A)
+    np.testing.assert_allclose(found.yx_A, (y_A, x_A), atol=4)
+    assert found.height > 20  # 36 were measured
 
 
 @pytest.mark.parametrize("axis_deg", AXES_DEG)
 @few
 @given(shifts_A, shifts_A, st.integers(0, 1000))
 def test_content_is_found_in_noise(axis_deg: float, y_A: float, x_A: float, seed: int) -> None:
-    """0.05 e/Å²."""
+    """At 0.05 e/Å² and a contrast of a tenth: 10.3 Å were measured, of a pixel of 20 Å."""
     found = moved((y_A, x_A), axis_deg=axis_deg, electrons=FAINT, seed=seed)
-    print("NOI", np.abs(np.subtract(found.yx_A, (y_A, x_A))).max(), found.height, found.sigma_A)
+    np.testing.assert_allclose(found.yx_A, (y_A, x_A), atol=16)
+    assert found.height > 10  # 16 were measured
 
 
 @pytest.mark.parametrize("axis_deg", AXES_DEG)
 @few
-@given(shifts_A, shifts_A, st.tuples(st.floats(-250, 250), st.floats(-250, 250)), st.floats(-45, 45))
+@given(shifts_A, shifts_A, st.tuples(st.floats(-200, 200), st.floats(-200, 200)), st.floats(-42, 36))
 def test_two_tilts_are_compared_by_stretching_about_the_place(
     axis_deg: float, y_A: float, x_A: float, from_yx_A: YX, tilt_deg: float
 ) -> None:
-    """A step of 6°, and a place that was off the centre when the first image was taken."""
+    """A step of 6°, and a place that was off the centre when the first image was taken: 2.5 Å were measured."""
     found = moved((y_A, x_A), axis_deg=axis_deg, tilts_deg=(tilt_deg, tilt_deg + 6.0), from_yx_A=from_yx_A)
-    print("TIL", np.abs(np.subtract(found.yx_A, (y_A, x_A))).max(), found.height, found.sigma_A)
+    np.testing.assert_allclose(found.yx_A, (y_A, x_A), atol=4)
+    assert found.height > 20  # 38 were measured
+
+
+@pytest.mark.parametrize("axis_deg", [0.0, 84.3])
+def test_images_need_not_be_square(axis_deg: float) -> None:
+    found = moved((123.4, -234.5), axis_deg=axis_deg, shape_yx=(120, 170))
+    np.testing.assert_allclose(found.yx_A, (123.4, -234.5), atol=4)
+
+
+def test_a_wrong_tilt_of_the_plane_stretches_wrongly_and_is_seen_less_well() -> None:
+    before = sight(counted(GRID.image(tilt_deg=40.0), BRIGHT, 0), PIXEL_A, 0.0, 40.0)
+    image = counted(GRID.image((50.0, 50.0), tilt_deg=52.0), BRIGHT, 1)
+    right, wrong = (displacement(before, sight(image, PIXEL_A, 0.0, tilt_deg), (0.0, 0.0)) for tilt_deg in (52.0, 40.0))
+    assert right is not None
+    assert wrong is not None
+    np.testing.assert_allclose(right.yx_A, (50.0, 50.0), atol=4)
+    assert wrong.height < 0.5 * right.height  # 7 and 50 were measured
+
+
+def test_pixels_that_are_always_bright_do_not_hold_the_content_where_it_was() -> None:
+    hot = np.random.default_rng(3).choice(math.prod(SHAPE_YX), 4, replace=False)
+    images = [counted(GRID.image(at_yx_A), BRIGHT, seed) for seed, at_yx_A in enumerate([(0.0, 0.0), (200.0, -150.0)])]
+    for image in images:
+        image.flat[hot] = 60_000
+    before, now = (sight(image, PIXEL_A, 0.0, 0.0) for image in images)
+    found = displacement(before, now, (0.0, 0.0))
+    assert found is not None
+    np.testing.assert_allclose(found.yx_A, (200.0, -150.0), atol=4)
+
+
+def test_the_stated_error_is_not_smaller_than_the_error() -> None:
+    """Of what the eyes say, in faint images, and not larger than four times it either."""
+    eyes, errors_A, sigmas_A = ImageEyes(0.0), [], []
+    draw = np.random.default_rng(11)
+    for seed in range(15):
+        to_yx_A = (float(draw.uniform(-200, 200)), float(draw.uniform(-200, 200)))
+        eyes.keep("TS_1", movie(counted(GRID.image(), FAINT, 2 * seed)), "start", (0.0, 0.0))
+        seen = eyes.look("TS_1", movie(counted(GRID.image(to_yx_A), FAINT, 2 * seed + 1)), "up")
+        assert seen is not None
+        errors_A.append(np.subtract(seen.yx_A, to_yx_A))
+        sigmas_A.append(seen.sigma_A)
+    # 3.2 Å of error were measured, and 5.4 are stated.
+    assert np.std(errors_A) < np.mean(sigmas_A) < 4 * np.std(errors_A)
+    assert np.abs(np.mean(errors_A, axis=0)).max() < 3
+
+
+def test_large_images_are_binned_to_a_side_of_512() -> None:
+    binned = sight(np.zeros((1040, 1600), np.uint16), 3.0, 84.3, 12.0)
+    assert binned.image.shape == (520, 800)
+    assert (binned.pixel_A, binned.slab_deg) == (6.0, 12.0)
+
+
+def test_images_of_other_sizes_or_pixels_are_not_compared() -> None:
+    first = sight(noise(0), PIXEL_A, 0.0, 0.0)
+    assert displacement(first, sight(noise(1, (128, 130)), PIXEL_A, 0.0, 0.0), (0.0, 0.0)) is None
+    assert displacement(first, sight(noise(1), 1.05 * PIXEL_A, 0.0, 0.0), (0.0, 0.0)) is None
+    assert displacement(first, sight(noise(1), 1.005 * PIXEL_A, 0.0, 0.0), (0.0, 0.0)) is not None
+
+
+# --- looking
+
+BLIND = {
+    "dark": np.zeros(SHAPE_YX, np.uint16),
+    "constant": np.full(SHAPE_YX, 7, np.uint16),
+    "noise": noise(101),
+    "smaller": noise(102, (100, 128)),
+    "of another place": counted(Grid(seed=5).image(), BRIGHT, 103),
+    "without pixels": np.zeros((0, 0), np.uint16),
+}
+
+
+def plane(
+    at_yx_A: YX = (0.0, 0.0), *, tilt_deg: float = 0.0, slab_deg: float = 0.0, axis_deg: float = 0.0, seed: int = 0
+) -> Movie:
+    """Give an image of the specimen, its plane tilted by `slab_deg` more than the stage."""
+    noise_of_its_own = 1000 + seed + round(10 * tilt_deg) + round(at_yx_A[0])
+    image = counted(GRID.image(at_yx_A, axis_deg, tilt_deg + slab_deg), BRIGHT, noise_of_its_own)
+    return movie(image, tilt_deg=tilt_deg, axis_deg=axis_deg)
+
+
+def eyes_that_know(*kept: tuple[Movie, Side], folder: Path | None = None) -> ImageEyes:
+    eyes = ImageEyes(0.0, folder)
+    for of, side in kept:
+        eyes.keep("TS_1", of, side, (0.0, 0.0))
+    return eyes
+
+
+@pytest.mark.parametrize("name", BLIND)
+def test_where_there_is_nothing_to_see_nothing_is_seen(name: str) -> None:
+    """Nor is there a warning, which would be an error here."""
+    blind = movie(BLIND[name])
+    assert eyes_that_know((plane(), "start")).look("TS_1", blind, "up") is None
+    assert eyes_that_know((blind, "start")).look("TS_1", plane(), "up") is None
+    assert eyes_that_know().focus("TS_1", plane(), blind, 5.0) is None
+    assert eyes_that_know().focus("TS_1", blind, plane(), 5.0) is None
+
+
+@pytest.mark.parametrize("name", ["dark", "constant", "without pixels"])
+def test_an_image_without_features_is_not_seen_in_itself(name: str) -> None:
+    blind = movie(BLIND[name])
+    assert eyes_that_know((blind, "start")).look("TS_1", blind, "up") is None
+    assert eyes_that_know().focus("TS_1", blind, blind, 5.0) is None
+
+
+def test_an_image_is_the_sum_of_its_frames() -> None:
+    one = counted(GRID.image((80.0, -120.0)), BRIGHT, 9)
+    eyes = eyes_that_know((plane(), "start"))
+    assert eyes.look("TS_1", movie(one, frames=3), "up") == eyes.look("TS_1", movie(3 * one), "up")
+
+
+@pytest.mark.parametrize(
+    ("kept", "side", "is_seen"),
+    [
+        ("start", "start", True),
+        ("start", "up", True),
+        ("start", "down", True),
+        ("up", "up", True),
+        ("up", "down", False),
+        ("down", "up", False),
+        ("down", "down", True),
+        ("up", "start", True),
+        ("down", "start", True),
+    ],
+)
+def test_the_sides_are_compared_with_themselves_and_the_start(kept: Side, side: Side, is_seen: bool) -> None:
+    """An image of the far side of the series is none of the same view; its place is known all the same."""
+    eyes = eyes_that_know((plane(), kept))
+    assert (eyes.look("TS_1", plane((60.0, 40.0)), side) is not None) is is_seen
+    assert eyes.knows("TS_1")
+    assert not eyes.knows("TS_2")
+    assert eyes.look("TS_2", plane(), side) is None
+
+
+def test_the_nearest_tilt_is_compared_and_the_latest_image_of_a_side() -> None:
+    other, third = Grid(seed=7), Grid(seed=8)
+    eyes = ImageEyes(0.0)
+    kept: list[tuple[Grid, Side, float]] = [(GRID, "start", 0.0), (third, "up", 6.0), (other, "up", 9.0)]
+    for of, side, tilt_deg in kept:
+        eyes.keep("TS_1", movie(counted(of.image(tilt_deg=tilt_deg), BRIGHT, 1), tilt_deg=tilt_deg), side, (0.0, 0.0))
+
+    def is_seen(of: Grid, tilt_deg: float) -> bool:
+        image = counted(of.image((40.0, 40.0), tilt_deg=tilt_deg), BRIGHT, 2)
+        return eyes.look("TS_1", movie(image, tilt_deg=tilt_deg), "up") is not None
+
+    assert is_seen(GRID, 3.0)
+    assert not is_seen(GRID, 6.0)  # nearer to 9° than to 0°
+    assert is_seen(other, 6.0)
+    assert not is_seen(other, 3.0)
+    assert not is_seen(third, 6.0)  # replaced
+
+
+def test_images_more_than_45_degrees_apart_are_not_compared() -> None:
+    eyes = eyes_that_know((plane(tilt_deg=-20.0), "start"))
+    assert eyes.look("TS_1", plane(tilt_deg=25.0), "up") is not None
+    assert eyes.look("TS_1", plane(tilt_deg=25.2), "up") is None
+
+
+@pytest.mark.parametrize("slab_deg", [-12.0, 8.0])
+def test_a_lamella_is_stretched_as_its_own_plane_is_tilted(slab_deg: float) -> None:
+    """The place lay off the centre before; the answer counts from the centre of the new image."""
+    eyes = ImageEyes(slab_deg)
+    before = plane((-70.0, 110.0), tilt_deg=30.0, slab_deg=slab_deg, axis_deg=84.3)
+    eyes.keep("TS_1", before, "up", (-70.0, 110.0))
+    seen = eyes.look("TS_1", plane((90.0, -60.0), tilt_deg=39.0, slab_deg=slab_deg, axis_deg=84.3), "up")
+    assert seen is not None
+    np.testing.assert_allclose(seen.yx_A, (90.0, -60.0), atol=4)
+
+
+# --- focusing
+
+
+@pytest.mark.parametrize("axis_deg", AXES_DEG)
+@pytest.mark.parametrize("defocus_A", [-21_000.0, 2500.0, 30_000.0])
+def test_a_defocus_is_the_shift_over_the_angle_between_the_beams(axis_deg: float, defocus_A: float) -> None:
+    """The protocol's sign: what lies under focus moves with the tilt of the beam. Where the place lies is no matter."""
+    up, down = (plane((130.0 + sign * 5e-3 * defocus_A, -90.0), axis_deg=axis_deg, seed=sign) for sign in (1, -1))
+    found = ImageEyes(0.0).focus("TS_1", up, down, 5.0)
+    assert found is not None
+    # Two images to 2 Å, over 10 mrad, are 200 Å; 175 were measured.
+    assert found.defocus_A == pytest.approx(defocus_A, abs=260)
+    assert found.sigma_A == pytest.approx(224, abs=1)
+
+
+# --- what is kept
+
+
+def test_what_was_kept_is_there_for_a_run_that_goes_on(tmp_path: Path) -> None:
+    """In a folder that is made when it is needed, under any name that a target can have."""
+    folder = tmp_path / "references"
+    now = plane((55.0, -35.0), tilt_deg=6.0, axis_deg=84.3)
+    first = ImageEyes(-12.0, folder)
+    for name in ("TS_1", "grid.2-lamella_3"):
+        first.keep(name, plane((10.0, 20.0), tilt_deg=3.0, axis_deg=84.3), "up", (10.0, 20.0))
+    first.keep("TS_1", movie(np.zeros((0, 0), np.uint16)), "start", (0.0, 0.0))
+    second = ImageEyes(-12.0, folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["TS_1@up.npz", "grid.2-lamella_3@up.npz"]
+    for name in ("TS_1", "grid.2-lamella_3"):
+        assert second.knows(name)
+        assert second.look(name, now, "up") == first.look(name, now, "up") is not None
+        assert second.look(name, now, "down") is None
+    assert not ImageEyes(-12.0, tmp_path / "none").knows("TS_1")
+
+
+def stored(**arrays: NDArray[np.generic]) -> bytes:
+    buffer = BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+DAMAGED = {
+    "no such file at all": b"not an archive",
+    "without its numbers": stored(image=np.zeros((4, 4), np.float32)),
+    "with words for numbers": stored(image=np.zeros((4, 4), np.float32), numbers=np.array(["a"] * 5)),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_reference_is_passed_over(content: bytes, tmp_path: Path) -> None:
+    """It is taken anew, and those beside it are read."""
+    eyes_that_know((plane(), "start"), folder=tmp_path)
+    (tmp_path / "TS_0@start.npz").write_bytes(content)
+    (tmp_path / "TS_2@start.npz").mkdir()
+    (tmp_path / "TS_3@sideways.npz").write_bytes((tmp_path / "TS_1@start.npz").read_bytes())
+    eyes = ImageEyes(0.0, tmp_path)
+    assert [name for name in ("TS_0", "TS_1", "TS_2", "TS_3") if eyes.knows(name)] == ["TS_1"]
+    eyes.keep("TS_0", plane(), "start", (0.0, 0.0))
+    assert ImageEyes(0.0, tmp_path).knows("TS_0")

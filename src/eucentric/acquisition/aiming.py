@@ -124,7 +124,8 @@ class Aiming:
         tries = {"tracking_failed": 0, "prediction_error": 0, "drift_high": 0}
         images, last = 0, None  # the last sighting: where, and when
         while True:
-            predicted, shot = self._shoot(step, place, "track", settings.exposure_e_A2)
+            exposure_e_A2 = settings.exposure_e_A2 * 2 ** tries["tracking_failed"]
+            predicted, shot = self._shoot(step, place, "track", exposure_e_A2)
             images += 1
             seen = self._look(place, shot.movie, step) if shot.movie else None
             if shot.movie is None or seen is None:

@@ -1,6 +1,7 @@
 """Where the content of one image lies in another one of another tilt, by correlation."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,23 +68,39 @@ def sight(image: NDArray[np.floating] | NDArray[np.integer], pixel_A: float, axi
     return Sight(np.asarray(turned, dtype=np.float32), pixel_A * binning, slab_deg)
 
 
-def displacement(before: Sight, now: Sight, offset_yx_A: tuple[float, float]) -> Displacement | None:
-    """Return how far from the centre a place lies now that lay at an offset from the centre before.
+def displacement(known: Sequence[tuple[Sight, tuple[float, float]]], now: Sight) -> Displacement | None:
+    """Return how far from an image's centre a place lies that is known from earlier ones.
+
+    The correlations with all of them are summed, which is to correlate with their mean: weak images help each other.
 
     Parameters
     ----------
-    before, now
-        Images of the same size and pixel.
-    offset_yx_A
-        Where the place lay before, from the centre, along and across the axis.
+    known
+        Earlier images, each with where the place lay in it, from its centre, along and across the axis (Å).
+    now
+        The image, of the same size and pixel.
 
     Returns
     -------
     Displacement
-        From the centre of the new image; None where images cannot be compared.
+        From the centre of the image; None where none of the others can be compared with it.
     """
-    if before.image.shape != now.image.shape or not math.isclose(before.pixel_A, now.pixel_A, rel_tol=0.01):
+    alike = [
+        (before, offset_A)
+        for before, offset_A in known
+        if before.image.shape == now.image.shape and math.isclose(before.pixel_A, now.pixel_A, rel_tol=0.01)
+    ]
+    if not alike:
         return None
+    correlation = _correlate([_as_seen_from(before, now, offset_A) for before, offset_A in alike], now)
+    peak, height, width_px = _peak(correlation)
+    sigma_A = max(2.0, width_px * now.pixel_A / max(height, 1.0))
+    y, x = (float(value) * now.pixel_A for value in peak)
+    return Displacement((y, x), height, sigma_A)
+
+
+def _as_seen_from(before: Sight, now: Sight, offset_yx_A: tuple[float, float]) -> Floats:
+    """Return an image as it would be at the tilt of another, with its place in the centre."""
     narrower = math.cos(math.radians(now.slab_deg)) / math.cos(math.radians(before.slab_deg))
     offset_px = np.array(offset_yx_A) / now.pixel_A
     centre = np.array(now.image.shape) // 2
@@ -91,11 +108,7 @@ def displacement(before: Sight, now: Sight, offset_yx_A: tuple[float, float]) ->
     stretched = ndimage.affine_transform(
         before.image, scale, centre + offset_px - scale * centre, order=1, mode="constant", cval=0.0
     )
-    correlation = _correlate(np.asarray(stretched, dtype=np.float32), now.image, now.pixel_A)
-    peak, height, width_px = _peak(correlation)
-    sigma_A = max(2.0, width_px * now.pixel_A / max(height, 1.0))
-    y, x = (float(value) * now.pixel_A for value in peak)
-    return Displacement((y, x), height, sigma_A)
+    return np.asarray(stretched, dtype=np.float32)
 
 
 def _without_spikes(values: Floats) -> Floats:
@@ -115,21 +128,26 @@ def _window(shape: tuple[int, ...]) -> Floats:
     return np.asarray(np.outer(*sides), dtype=np.float32)
 
 
-def _correlate(before: Floats, now: Floats, pixel_A: float) -> Floats:
-    """Return the correlation of two images, filtered and padded, its origin in the middle."""
-    window = _window(now.shape)
-    shape = [fft.next_fast_len(int(1.5 * n), real=True) for n in now.shape]
-    first, second = (fft.rfft2((one - one.mean()) * window, shape, workers=2) for one in (before, now))
-    ky = fft.fftfreq(shape[0])[:, None]
-    kx = fft.rfftfreq(shape[1])[None]
-    k = np.hypot(ky, kx)
-    low = _LOW_CYCLES / min(now.shape)
-    high = min(0.4, pixel_A / _FINEST_A)
+def _correlate(befores: Sequence[Floats], now: Sight) -> Floats:
+    """Return the sum of an image's correlations with others, filtered and padded, its origin in the middle."""
+    rows, columns = now.image.shape
+    window = _window(now.image.shape)
+    shape = [fft.next_fast_len(int(1.5 * n), real=True) for n in (rows, columns)]
+
+    def transform(image: Floats) -> NDArray[np.complex64]:
+        return np.asarray(fft.rfft2((image - image.mean()) * window, shape, workers=2))
+
+    second = transform(now.image)
+    k = np.hypot(fft.fftfreq(shape[0])[:, None], fft.rfftfreq(shape[1])[None])
+    low = _LOW_CYCLES / min(rows, columns)
+    high = min(0.4, now.pixel_A / _FINEST_A)
     band = np.exp(-0.5 * (k / high) ** 2) * -np.expm1(-0.5 * (k / low) ** 2)
-    # Half way to phase correlation: strong low frequencies would else make a broad peak.
-    cross = np.conj(first) * second
-    cross *= band / np.sqrt(np.abs(cross) + 1e-9)
-    return np.asarray(fft.fftshift(fft.irfft2(cross, shape, workers=2)), dtype=np.float32)
+    total = np.zeros_like(second)
+    for before in befores:
+        cross = np.conj(transform(before)) * second
+        # Half way to phase correlation: strong low frequencies would else make a broad peak.
+        total += cross * band / np.sqrt(np.abs(cross) + 1e-9)
+    return np.asarray(fft.fftshift(fft.irfft2(total, shape, workers=2)), dtype=np.float32)
 
 
 def _peak(correlation: Floats) -> tuple[NDArray[np.float64], float, float]:

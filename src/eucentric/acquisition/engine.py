@@ -352,10 +352,9 @@ class Engine:
 
     def _taken_up(self) -> Past:
         frames = self._session.folder / "frames"
-        pixels = any(frames.glob(f"*{self._movies.suffix}"))
         past, lost = past_of(
             ExposureBook(self._session).records(),
-            has_movie=lambda name: (frames / name).is_file() or not pixels,
+            has_movie=lambda name: (frames / name).is_file(),
             retake=self._retake,
         )
         replay(self._session.events("acquisition."), self._model, past)

@@ -1,9 +1,11 @@
 """`Eyes`: what is seen in an exposure: where its place lies, how far out of focus it is. Of images, by correlation."""
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +15,10 @@ from eucentric.acquisition.model import Side
 from eucentric.core import whole_or_nothing
 from eucentric.microscope import Movie
 
-_CERTAIN = 7.0  # standard deviations over the background: of 400,000 pixels of noise the highest has 4.7
+_CERTAIN = 6.5  # standard deviations over the background: of 400,000 pixels of noise the highest has 4.7
 _FARTHEST_DEG = 45.0  # images further apart are not alike
+_NEAR_DEG = 8.0  # and those that are nearer than the nearest one and this help it
+_KEPT = 3  # of each place and side
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,19 @@ class Eyes(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """An image that others are compared with, and where its place lies in it."""
+
+    sight: Sight
+    tilt_deg: float
+    offset_A: tuple[float, float]
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        return (self.sight.pixel_A, self.sight.slab_deg, self.tilt_deg, *self.offset_A)
+
+
 class ImageEyes:
     """Compares images by correlation.
 
@@ -71,24 +88,25 @@ class ImageEyes:
         self._slab_deg = slab_deg
         self._gain = gain
         self._folder = folder
-        self._kept: dict[tuple[str, Side], tuple[Sight, float, tuple[float, float]]] = {}
+        self._kept: dict[tuple[str, str], deque[_Kept]] = {}
+        self._written: dict[tuple[str, str], int] = {}
         if folder is not None and folder.is_dir():
-            for path in sorted(folder.glob("*.npz")):
-                self._load(path)
+            self._load(folder)
 
     def look(self, place: str, movie: Movie, side: Side) -> Seen | None:
-        """Compare an image with that of the same place which was kept at the nearest tilt."""
+        """Compare an image with those of the same place and side that were kept at the nearest tilts."""
         tilt_deg = movie.readback.tilt_deg
         known = [
-            (abs(kept[1] - tilt_deg), kept)
+            (abs(one.tilt_deg - tilt_deg), one)
             for (name, of), kept in self._kept.items()
             if name == place and (of in (side, "start") or side == "start")
+            for one in kept
         ]
-        known = [one for one in known if one[0] <= _FARTHEST_DEG]
-        if not known or not movie.frames.size:
+        nearest = min((away for away, _ in known), default=math.inf)
+        if nearest > _FARTHEST_DEG or not movie.frames.size:
             return None
-        _, (before, _, offset_A) = min(known, key=lambda one: one[0])
-        found = displacement(before, self._sight(movie), offset_A)
+        near = [(one.sight, one.offset_A) for away, one in known if away <= nearest + _NEAR_DEG]
+        found = displacement(near, self._sight(movie))
         if found is None or found.height < _CERTAIN:
             return None
         return Seen(found.yx_A, math.hypot(found.sigma_A, 5.0))
@@ -98,21 +116,22 @@ class ImageEyes:
         return any(name == place for name, _ in self._kept)
 
     def keep(self, place: str, movie: Movie, side: Side, yx_A: tuple[float, float]) -> None:
-        """Remember an image as the latest of its place and side, in memory and on disk."""
+        """Remember an image as one of the latest of its place and side, in memory and on disk."""
         if not movie.frames.size:
             return
-        seen, tilt_deg = self._sight(movie), movie.readback.tilt_deg
-        self._kept[place, side] = (seen, tilt_deg, yx_A)
+        kept = _Kept(self._sight(movie), movie.readback.tilt_deg, yx_A)
+        self._kept.setdefault((place, side), deque(maxlen=_KEPT)).append(kept)
         if self._folder is not None:
-            with whole_or_nothing(self._folder / f"{place}@{side}.npz") as partial, partial.open("wb") as file:
-                numbers = np.array([seen.pixel_A, seen.slab_deg, tilt_deg, *yx_A])
-                np.savez(file, image=seen.image, numbers=numbers)
+            number = self._written[place, side] = self._written.get((place, side), -1) + 1
+            path = self._folder / f"{place}@{side}@{number % _KEPT}.npz"
+            with whole_or_nothing(path) as partial, partial.open("wb") as file:
+                np.savez(file, image=kept.sight.image, numbers=np.array([number, *kept.numbers]))
 
     def focus(self, place: str, up: Movie, down: Movie, beam_tilt_mrad: float) -> Focused | None:
         """Divide the shift between the two images by the angle between their beams."""
         if not (up.frames.size and down.frames.size):
             return None
-        found = displacement(self._sight(down), self._sight(up), (0.0, 0.0))
+        found = displacement([(self._sight(down), (0.0, 0.0))], self._sight(up))
         if found is None or found.height < _CERTAIN:
             return None
         angle = 2e-3 * beam_tilt_mrad
@@ -125,14 +144,18 @@ class ImageEyes:
             total = np.where(self._gain > 0, total * self._gain, total.mean())
         return sight(total, movie.pixel_A, readback.axis_deg, readback.tilt_deg + self._slab_deg)
 
-    def _load(self, path: Path) -> None:
-        place, _, side = path.stem.rpartition("@")
-        if side not in ("start", "up", "down"):
-            return
-        try:
-            with np.load(path) as stored:
-                image, numbers = stored["image"], [float(value) for value in stored["numbers"]]
-        except (OSError, ValueError, KeyError):  # a reference that cannot be read is one that has to be taken anew
-            return
-        pixel_A, slab_deg, tilt_deg, y, x = numbers
-        self._kept[place, side] = (Sight(image, pixel_A, slab_deg), tilt_deg, (y, x))  # type: ignore[index]
+    def _load(self, folder: Path) -> None:
+        """Take up what was kept; a file that cannot be read is an image that has to be taken anew."""
+        found: list[tuple[float, str, str, _Kept]] = []
+        for path in folder.glob("*@*@*.npz"):
+            place, side, _ = path.stem.rsplit("@", 2)
+            try:
+                with np.load(path) as stored:
+                    number, pixel_A, slab_deg, tilt_deg, y, x = (float(value) for value in stored["numbers"])
+                    kept = _Kept(Sight(stored["image"], pixel_A, slab_deg), tilt_deg, (y, x))
+            except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+                continue
+            found.append((number, place, side, kept))
+        for number, place, side, kept in sorted(found, key=lambda one: one[:3]):
+            self._kept.setdefault((place, side), deque(maxlen=_KEPT)).append(kept)
+            self._written[place, side] = int(number)

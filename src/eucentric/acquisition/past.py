@@ -63,7 +63,7 @@ def past_of(
     past, lost = Past(), []
     for record in records:
         image = past.add(record)
-        if image is not None and has_movie(image.movie):
+        if image is not None and (not record.details["movie_pixels"] or has_movie(image.movie)):
             past.images.setdefault(record.target, []).append(image)
         elif record.purpose == RECORD and record.state is ExposureState.DELIVERED:
             lost.append(record)
@@ -90,11 +90,24 @@ def replay(events: Iterable[Event], model: StageModel, past: Past) -> None:
             past.stopped.add((body["target"], body["side"]))
 
 
-def details_of(movie: str | None, frames: int, readback: Readback, target_defocus_A: float) -> dict[str, Any]:
-    """Return what is noted with a delivered exposure, from which its image can be described again."""
+def details_of(
+    movie: str | None, shape: tuple[int, ...], readback: Readback, target_defocus_A: float
+) -> dict[str, Any]:
+    """Return what is noted with a delivered exposure, from which its image can be described again.
+
+    Parameters
+    ----------
+    movie
+        Its name.
+    shape
+        Of its frames (n, y, x); (n, 0, 0) where the microscope makes no pixels, and there is no file.
+    readback, target_defocus_A
+        Of the exposure.
+    """
     return {
         "movie": movie,
-        "movie_frames": frames,
+        "movie_frames": shape[0],
+        "movie_pixels": shape[1] * shape[2],
         "target_defocus_A": target_defocus_A,
         "readback": readback.model_dump(mode="json"),
     }

@@ -170,7 +170,7 @@ class Recorder:
     def _delivered(self, number: int, intent: Intent, movie: Movie, step: Step, defocus_A: float) -> None:
         readback, target = movie.readback, intent.target
         path = self._movie_path(intent, step)
-        details = details_of(path.name if path else None, len(movie.frames), readback, defocus_A)
+        details = details_of(path.name if path else None, movie.frames.shape, readback, defocus_A)
         self._kept(
             lambda: self._book.delivered(
                 number, target, exposure_e_A2=readback.exposure_e_A2, tilt_deg=readback.tilt_deg, **details

@@ -48,7 +48,7 @@ class Tracking(DesignRecord):
         ``area``: an image of the tracking area, if the targets name one, before the exposures of each tilt;
         ``exposure``: the first target's own exposure, which costs nothing and tells only the others.
     exposure_e_A2
-        Of a tracking image.
+        Of a tracking image; one that cannot be placed is followed by another of twice the exposure.
     stage_error_A
         By how much the stage misses a place after a move, rms along each axis, over what the model of the series can
         know: how far a tracking image is trusted against the model.
@@ -59,7 +59,7 @@ class Tracking(DesignRecord):
     """
 
     by: Literal["area", "exposure"] = "area"
-    exposure_e_A2: Annotated[ElectronsPerA2, Field(gt=0, le=100)] = 0.5
+    exposure_e_A2: Annotated[ElectronsPerA2, Field(gt=0, le=100)] = 1.0
     stage_error_A: Far = 1000.0
     close_A: Far = 1500.0
     rounds: Annotated[int, Field(ge=1, le=20)] = 2
@@ -78,7 +78,7 @@ class Focusing(DesignRecord):
         Of each of them, up and down along the tilt axis: 5 mrad move them 10 Å apart for 1000 Å of defocus.
     """
 
-    exposure_e_A2: Annotated[ElectronsPerA2, Field(gt=0, le=100)] = 0.5
+    exposure_e_A2: Annotated[ElectronsPerA2, Field(gt=0, le=100)] = 1.0
     beam_tilt_mrad: Annotated[float, Field(gt=0, le=20)] = 5.0
 
 
@@ -152,7 +152,7 @@ class FieldLost(Policy):
     """An exposure missed its target by more than this share of the field."""
 
     action: Action = "stop-side"
-    most_percent: Percent = 20.0
+    most_percent: Percent = 40.0
 
 
 class DefocusOff(Policy):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ from eucentric.acquisition import (
 )
 from eucentric.acquisition.movie_sums import stack_scale
 from eucentric.acquisition.series_files import SeriesFiles, serialem_scheme
-from eucentric.core import SILENT, InputError, Record, Reporter
+from eucentric.core import SILENT, DataWarning, InputError, OutputError, Record, Reporter
 from eucentric.design import Place, Plan, Target, Targets
 from eucentric.io import open_mrc, read_plan, write_mrc, write_plan
 from eucentric.io.movies import Compression
@@ -323,7 +324,12 @@ def _write_stacks(session: Session, engine: Engine, reporter: Reporter) -> dict[
     gain = gain_of(session.folder)
     stacks = {}
     for name, images in engine.past.images.items():
-        stack = engine.series(name).write_stack(images, gain, reporter)
+        try:
+            stack = engine.series(name).write_stack(images, gain, reporter)
+        except OutputError as error:  # movies and journal are whole: the stack can be made again
+            fix = f"`eucentric session stacks {session.folder} --output FOLDER` makes it again."
+            warnings.warn(f"{error.what} {fix} [no-stack]", DataWarning, stacklevel=3)
+            continue
         if stack is not None:
             stacks[name] = stack
     return stacks
