@@ -27,8 +27,8 @@ EXACT_A = 10.0  # the miss that a model of a stage without misses grants
 DRIFT_A = 15.0  # between two exposures, as the model has it
 DIGITS_A = 1e-6
 
-laws = settings(max_examples=40)
-series = settings(max_examples=12)  # each of them a whole tilt series
+laws = settings(max_examples=30)
+series = settings(max_examples=6)  # each of them a whole tilt series
 angles = st.floats(-65, 65)
 heights = st.floats(-20_000, 20_000)
 places_zyx_A = st.tuples(st.floats(-2000, 2000), st.floats(-60_000, 60_000), st.floats(-60_000, 60_000))
@@ -432,7 +432,7 @@ def test_what_is_learned_never_makes_a_place_less_certain(seen: list[tuple[float
         assert (everything(learned)[:, 1] <= between[:, 1] + DIGITS_A).all()
 
 
-@pytest.mark.parametrize("sigma_A", [1.0, 5.0, 1000.0])
+@pytest.mark.parametrize("sigma_A", [1.0, 1000.0])
 def test_the_covariance_stays_positive_definite_over_two_hundred_tilts(sigma_A: float) -> None:
     """Also where sightings are far better than anything else that is known, and rounding could win."""
     specimen, learned = Specimen(StageErrors(eucentric_z_A=8000.0, wobble_A=100.0)), model()

@@ -23,6 +23,7 @@ from eucentric.acquisition import (
     skip_uncertain,
 )
 from eucentric.acquisition.movie_sums import stack_scale
+from eucentric.acquisition.past import RECORD
 from eucentric.acquisition.series_files import SeriesFiles, serialem_scheme
 from eucentric.core import SILENT, DataWarning, InputError, OutputError, Record, Reporter
 from eucentric.design import Place, Plan, Target, Targets
@@ -30,7 +31,7 @@ from eucentric.io import open_mrc, read_plan, write_mrc, write_plan
 from eucentric.io.movies import Compression
 from eucentric.io.targets import read_targets, write_targets
 from eucentric.microscope import Microscope
-from eucentric.session import ExposureRecord, ExposureState, Session
+from eucentric.session import ExposureBook, ExposureRecord, ExposureState, Session
 from eucentric.twin import Effects, Twin, TwinSettings
 from eucentric.twin.mechanics import UNTUNED
 from eucentric.workflow.twin_eyes import TwinEyes
@@ -153,7 +154,7 @@ def begin(session: Session, beginning: Beginning) -> None:
     folder = session.folder
     known = session.events("acquisition.program")
     if known:
-        made = sum(1 for event in session.events("exposure.delivered") if event.body.get("movie_frames"))
+        made = sum(one.purpose == RECORD and one.received for one in ExposureBook(session).records())
         other = known[-1].body["fingerprint"] != _fingerprint(beginning.plan, beginning.targets)
         what = "of another plan or other targets" if other else "of this plan"
         raise InputError(
