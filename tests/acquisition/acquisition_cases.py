@@ -29,7 +29,7 @@ ALONE = Targets(targets=(Target(name="TS_001"),))
 
 
 def small_plan(*, range_deg: float = 30.0, step_deg: float = 10.0, **policies: Any) -> Plan:
-    """Give a dose-symmetric plan of few tilts, 2 e/Å² each, its policies as given."""
+    """Give a dose-symmetric plan of few tilts, 2 e/Å² each, with changes to its policies."""
     tilts = 1 + 2 * int(range_deg / step_deg)
     design = Design(
         scheme=DoseSymmetric(min_deg=-range_deg, max_deg=range_deg, increment=ConstantIncrement(step_deg=step_deg)),

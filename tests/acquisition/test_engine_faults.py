@@ -37,10 +37,10 @@ class Case:
     first: str = D7
     second: str = D7
     policies: tuple[tuple[str, str], ...] = ()
-    changed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    changed: dict[str, Any] = field(default_factory=dict)
 
 
-ABORT_STAGE = {"stage_failed": {"action": "abort"}}
+ABORT_STAGE: dict[str, Any] = {"stage_failed": {"action": "abort"}}
 CASES = (
     Case("a tilt is refused once", "tilt at 10: refuse", policies=(("stage_failed", "retry"),)),
     Case(

@@ -12,8 +12,12 @@ Floats = NDArray[np.float32]
 
 _SIDE = 512  # pixels a side that images are brought to: more brings nothing at these exposures
 _EDGE = 0.08  # share of the field over which windows fall off
+_EMPTY = 1e-5  # contrast that is rounding and nothing else
+_SLOW = 6.0  # parts of a field over which the beam's own profile is taken out
 _LOW_CYCLES = 3.0  # per field: below it are thickness and beam, not features
 _FINEST_A = 24.0  # detail finer than this is noise at the exposure of a tracking image
+_SCATTER = 2.0  # of a peak's place, over its width divided by its height: seen in noise, for heights from 6.5 to 10
+_LEAST_OVERLAP = 0.05  # share of the largest
 _AROUND = 6  # pixels about the peak that do not count as background
 
 
@@ -57,14 +61,15 @@ def sight(image: NDArray[np.floating] | NDArray[np.integer], pixel_A: float, axi
     binning = max(1, min(values.shape) // _SIDE)
     rows, columns = (n // binning for n in values.shape)
     values = values[: rows * binning, : columns * binning].reshape(rows, binning, columns, binning).mean((1, 3))
-    values = _without_spikes(values)
+    values = _flattened(_without_spikes(values))
+    values = values - values.mean()
+    if float(values.std()) < _EMPTY:
+        values = np.zeros_like(values)
     turn = math.radians(axis_deg)
     # Along and across the axis to rows and columns of the image: core.frames.rotation_about_z, in pixels.
     matrix = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
     centre = np.array(values.shape) // 2
-    turned = ndimage.affine_transform(
-        values - values.mean(), matrix, centre - matrix @ centre, order=1, mode="constant", cval=0.0
-    )
+    turned = ndimage.affine_transform(values, matrix, centre - matrix @ centre, order=1, mode="constant", cval=0.0)
     return Sight(np.asarray(turned, dtype=np.float32), pixel_A * binning, slab_deg)
 
 
@@ -88,13 +93,15 @@ def displacement(known: Sequence[tuple[Sight, tuple[float, float]]], now: Sight)
     alike = [
         (before, offset_A)
         for before, offset_A in known
-        if before.image.shape == now.image.shape and math.isclose(before.pixel_A, now.pixel_A, rel_tol=0.01)
+        if before.image.any()
+        and before.image.shape == now.image.shape
+        and math.isclose(before.pixel_A, now.pixel_A, rel_tol=0.01)
     ]
-    if not alike:
+    if not alike or not now.image.any():
         return None
     correlation = _correlate([_as_seen_from(before, now, offset_A) for before, offset_A in alike], now)
     peak, height, width_px = _peak(correlation)
-    sigma_A = max(2.0, width_px * now.pixel_A / max(height, 1.0))
+    sigma_A = max(2.0, _SCATTER * width_px * now.pixel_A / max(height, 1.0))
     y, x = (float(value) * now.pixel_A for value in peak)
     return Displacement((y, x), height, sigma_A)
 
@@ -117,6 +124,12 @@ def _without_spikes(values: Floats) -> Floats:
     off = values - around
     spread = 1.4826 * float(np.median(np.abs(off)))
     return np.where(np.abs(off) > 6 * spread, around, values).astype(np.float32) if spread > 0 else values
+
+
+def _flattened(values: Floats) -> Floats:
+    """Divide by what changes slowly over the field, as the beam does, which does not move with the specimen."""
+    slow = ndimage.gaussian_filter(values, min(values.shape) / _SLOW, mode="nearest")
+    return np.asarray(values / np.maximum(slow, 1e-6 + 0.05 * abs(float(values.mean()))), dtype=np.float32)
 
 
 def _window(shape: tuple[int, ...]) -> Floats:
@@ -147,13 +160,19 @@ def _correlate(befores: Sequence[Floats], now: Sight) -> Floats:
         cross = np.conj(transform(before)) * second
         # Half way to phase correlation: strong low frequencies would else make a broad peak.
         total += cross * band / np.sqrt(np.abs(cross) + 1e-9)
-    return np.asarray(fft.fftshift(fft.irfft2(total, shape, workers=2)), dtype=np.float32)
+    correlation = fft.fftshift(fft.irfft2(total, shape, workers=2))
+    # Less overlaps the further one is shifted, and correlates with less noise: all shifts are to be judged alike.
+    squared = fft.rfft2(window**2, shape, workers=2)
+    overlap = fft.fftshift(fft.irfft2(np.abs(squared) ** 2, shape, workers=2))
+    share = overlap / overlap.max()
+    even = np.where(share > _LEAST_OVERLAP, correlation / np.sqrt(np.maximum(share, _LEAST_OVERLAP)), 0.0)
+    return np.asarray(even, dtype=np.float32)
 
 
 def _peak(correlation: Floats) -> tuple[NDArray[np.float64], float, float]:
     """Return the place of the peak from the middle (px), its height in standard deviations, and its width (px)."""
     at = np.array(np.unravel_index(int(correlation.argmax()), correlation.shape))
-    background = correlation.copy()
+    background = np.where(correlation == 0, np.nan, correlation)  # where too little overlaps there is nothing
     low, high = np.maximum(at - _AROUND, 0), at + _AROUND + 1
     background[low[0] : high[0], low[1] : high[1]] = np.nan
     mean, spread = float(np.nanmean(background)), float(np.nanstd(background))

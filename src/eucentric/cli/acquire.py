@@ -160,11 +160,13 @@ def acquire(
 
 def _beginning(plan: Path, targets: Path | None, name: str, options: "dict[str, object]") -> "Beginning":
     """Read and check all that a run is begun with, before there is a session."""
+    from eucentric.design import Target
     from eucentric.io import read_plan
     from eucentric.io.targets import read_targets
     from eucentric.twin import Effects
     from eucentric.workflow.acquire import AcquireSettings, Beginning, default_targets, field_A
 
+    settings_from({"name": name}, Target, {})
     options["effects"] = Effects.parse(str(options["effects"]))
     settings: AcquireSettings = settings_from(options, AcquireSettings, _NAMES)
     read = read_plan(plan)

@@ -149,19 +149,20 @@ def begin(session: Session, beginning: Beginning) -> None:
     Raises
     ------
     InputError
-        If it holds an acquisition, or a plan, already; nothing is changed then.
+        If it holds an acquisition that exposed something, or a plan of something else; nothing is changed then.
     """
     folder = session.folder
     known = session.events("acquisition.program")
-    if known:
-        made = sum(one.purpose == RECORD and one.received for one in ExposureBook(session).records())
+    exposed = ExposureBook(session).records()
+    if known and exposed:
+        made = sum(one.purpose == RECORD and one.received for one in exposed)
         other = known[-1].body["fingerprint"] != _fingerprint(beginning.plan, beginning.targets)
         what = "of another plan or other targets" if other else "of this plan"
         raise InputError(
             f"{folder}: an acquisition {what} is here already, with {made} exposures made; nothing was moved.",
             f"Choose another --output{'' if other else f', or go on with `eucentric acquire --resume {folder}`'}.",
         )
-    if (folder / PLAN).exists() and read_plan(folder / PLAN) != beginning.plan:
+    if not known and (folder / PLAN).exists() and read_plan(folder / PLAN) != beginning.plan:
         raise InputError(
             f"{folder}: this session has another plan; nothing was moved.", "Choose another --output for this one."
         )
