@@ -23,7 +23,8 @@ from eucentric.design import Design, Plan, Specimen
 from eucentric.io.targets import read_targets
 from eucentric.session import Session
 from eucentric.twin.log import read_log, read_truths
-from eucentric.workflow.acquire import AcquireOutcome, AcquireSettings, Beginning, acquire, begin
+from eucentric.workflow.acquire import acquire, begin
+from eucentric.workflow.acquire_records import AcquireOutcome, AcquireSettings, Beginning
 
 TARGETS = Path(__file__).parents[1] / "docs" / "targets-example.yaml"
 

@@ -19,7 +19,8 @@ from eucentric.design import (
 from eucentric.design.increments import ConstantIncrement
 from eucentric.session import ExposureRecord, ExposureState, Session, read_events, read_exposures
 from eucentric.twin.log import LoggedExposure, read_log
-from eucentric.workflow.acquire import AcquireOutcome, AcquireSettings, Beginning, acquire, begin, take_up
+from eucentric.workflow.acquire import acquire, begin, take_up
+from eucentric.workflow.acquire_records import AcquireOutcome, AcquireSettings, Beginning
 
 TARGETS = Targets(
     targets=(Target(name="TS_001"), Target(name="TS_002", y_A=30_000.0, x_A=20_000.0)),

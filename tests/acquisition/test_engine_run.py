@@ -25,7 +25,8 @@ from eucentric.io import read_mdoc
 from eucentric.io.targets import read_targets
 from eucentric.session import Session, read_events, read_exposures
 from eucentric.twin.log import read_log, read_truths
-from eucentric.workflow.acquire import AcquireSettings, Beginning, acquire, begin, take_up
+from eucentric.workflow.acquire import acquire, begin, take_up
+from eucentric.workflow.acquire_records import AcquireSettings, Beginning
 
 ROOT = Path(__file__).parents[2]
 

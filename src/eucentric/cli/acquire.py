@@ -28,7 +28,7 @@ from eucentric.cli.app import (
 if TYPE_CHECKING:
     from eucentric.acquisition import Engine
     from eucentric.session import ExposureRecord
-    from eucentric.workflow.acquire import AcquireOutcome, Beginning
+    from eucentric.workflow.acquire_records import AcquireOutcome, Beginning
 
 _NAMES = {"pixel_A": "pixel"}
 
@@ -164,13 +164,14 @@ def _beginning(plan: Path, targets: Path | None, name: str, options: "dict[str, 
     from eucentric.io import read_plan
     from eucentric.io.targets import read_targets
     from eucentric.twin import Effects
-    from eucentric.workflow.acquire import AcquireSettings, Beginning, default_targets, field_A
+    from eucentric.workflow.acquire import default_targets
+    from eucentric.workflow.acquire_records import AcquireSettings, Beginning
 
     settings_from({"name": name}, Target, {})
     options["effects"] = Effects.parse(str(options["effects"]))
     settings: AcquireSettings = settings_from(options, AcquireSettings, _NAMES)
     read = read_plan(plan)
-    where = read_targets(targets) if targets else default_targets(read, name, field_A(read, settings))
+    where = read_targets(targets) if targets else default_targets(read, name, settings.field_A(read))
     return Beginning(read, where, settings)
 
 

@@ -4,14 +4,12 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from eucentric.acquisition import (
     Engine,
@@ -25,122 +23,26 @@ from eucentric.acquisition import (
 from eucentric.acquisition.movie_sums import stack_scale
 from eucentric.acquisition.past import RECORD
 from eucentric.acquisition.series_files import SeriesFiles, serialem_scheme
-from eucentric.core import SILENT, DataWarning, InputError, OutputError, Record, Reporter
+from eucentric.core import SILENT, DataWarning, InputError, OutputError, Reporter
 from eucentric.design import Place, Plan, Target, Targets
 from eucentric.io import open_mrc, read_plan, write_mrc, write_plan
-from eucentric.io.movies import Compression
 from eucentric.io.targets import read_targets, write_targets
 from eucentric.microscope import Microscope
 from eucentric.session import ExposureBook, ExposureRecord, ExposureState, Session
-from eucentric.twin import Effects, Twin, TwinSettings
-from eucentric.twin.mechanics import UNTUNED
+from eucentric.twin import Twin
+from eucentric.workflow.acquire_records import AcquiredSeries, AcquireOutcome, AcquireSettings, Beginning
 from eucentric.workflow.twin_eyes import TwinEyes
-from eucentric.workflow.twin_microscope import make_twin, pixel_of, true_places
+from eucentric.workflow.twin_microscope import make_twin, true_places
 
 SERIES = "acquisition.series"
 PLAN, TARGETS, TRUTH = "plan.yaml", "targets.yaml", "truth"
 GAIN = "gain.mrc"
 
 
-class AcquireSettings(Record):
-    """On what, and into which files.
-
-    Attributes
-    ----------
-    microscope
-        The twin, or one that SerialEM runs.
-    host, port
-        Of SerialEM.
-    specimen, seed, effects, detector, twin
-        Of the twin, as for `simulate`.
-    size
-        Pixels a side of the twin's camera. Its field is that of the plan's camera, so that pixels are binned ones.
-    pixel_A
-        In place of that.
-    pixels
-        Whether the twin makes images.
-    format, compression
-        Of the movies.
-    """
-
-    microscope: Literal["twin", "serialem"] = "twin"
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 48888
-    specimen: str = "cell"
-    size: Annotated[int, Field(ge=32, le=16_384)] = 512
-    pixel_A: Annotated[float, Field(ge=0.1, le=200)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
-    effects: Effects = Effects()
-    detector: str = "k2"
-    twin: TwinSettings = TwinSettings(stage=UNTUNED)
-    pixels: bool = True
-    format: Literal["tiff", "mrc"] = "tiff"
-    compression: Compression = "lzw"
-
-
-class AcquiredSeries(Record):
-    """What became of a target."""
-
-    name: str
-    images: int
-    delivered: int
-    uncertain: int
-    skipped: int
-    exposure_e_A2: float
-    mdoc: Path | None
-    stack: Path | None
-
-
-class AcquireOutcome(Record):
-    """How a run ended, and what there is.
-
-    Attributes
-    ----------
-    folder
-        The session.
-    finish, reason
-        finished, paused, aborted or failed, and why.
-    series
-        Each target.
-    tracking_e_A2
-        What the tracking area received.
-    seconds, predicted_s
-        Of this run, by the microscope's clock; of what was left of the plan, as predicted before it.
-    struck
-        Faults that were injected and struck.
-    """
-
-    folder: Path
-    finish: str
-    reason: str
-    series: tuple[AcquiredSeries, ...]
-    tracking_e_A2: float
-    seconds: float
-    predicted_s: float
-    struck: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """What a run is to do, all of it known before anything moves."""
-
-    plan: Plan
-    targets: Targets
-    settings: AcquireSettings
-
-
 def default_targets(plan: Plan, name: str, field_A: float) -> Targets:
     """Return one target on the optical axis, with a tracking area beside it along the tilt axis."""
     aside_A = min(3.0 * field_A, 100_000.0)  # beams that cover the field have 1.8 fields' diameter
     return Targets(targets=(Target(name=name),), tracking=Place(y_A=aside_A))
-
-
-def field_A(plan: Plan, settings: AcquireSettings) -> float:
-    """Return the side of the field that images show."""
-    camera = plan.design.camera
-    if settings.microscope == "serialem":
-        return camera.pixel_A * max(camera.rows, camera.columns)
-    return settings.size * pixel_of(camera.pixel_A, camera.columns, camera.rows, settings)
 
 
 def begin(session: Session, beginning: Beginning) -> None:
