@@ -140,6 +140,20 @@ def test_events_can_be_shown(run: Run, plan: Path, tmp_path: Path) -> None:
     assert [event["id"] for event in later] == [listed[-1]["id"]]
 
 
+def test_an_acquisition_can_be_drawn(run: Run, plan: Path, targets: Path, tmp_path: Path) -> None:
+    """Also one with an exposure of which nobody knows; two drawings are the same."""
+    session = tmp_path / "session"
+    fail = ["--fail", "record order 2 target TS_001: timeout-done"]
+    run("acquire", plan, "--targets", targets, "--output", session, "--no-pixels", *fail)
+    drawn = []
+    for name in ("one.svg", "other.svg"):
+        assert run("session", "figure", session, "--output", tmp_path / name).status == 0
+        drawn.append((tmp_path / name).read_text())
+    assert drawn[0] == drawn[1]
+    assert all(words in drawn[0] for words in ("uncertain", "TS_002", "Missed by"))
+    assert run("session", "figure", session, "--output", tmp_path / "one.bmp").status == 1
+
+
 def test_images_become_stacks_in_both_orders(run: Run, plan: Path, tmp_path: Path) -> None:
     """Movies, .mdoc and stack of a session with pixels; `process` takes such a session (test_process_session)."""
     session, output = tmp_path / "session", tmp_path / "sorted"

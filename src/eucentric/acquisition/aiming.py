@@ -204,6 +204,7 @@ class Aiming:
                 place=place,
                 order=step.order,
                 height_A=height_A,
+                predicted_height_A=predicted.height_A,
                 sigma_A=found.sigma_A,
                 defocus_A=found.defocus_A,
                 off_A=off_A,

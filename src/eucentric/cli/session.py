@@ -9,7 +9,10 @@ from rich.table import Table
 
 from eucentric.cli.app import DONE, Json, app, console, print_json, reporter, tell, told_warnings
 
-session_app = App(name="session", help="What a session folder holds: exposures, events, and its stacks sorted by tilt.")
+session_app = App(
+    name="session",
+    help="What a session folder holds: exposures, events, a picture of them, and its stacks sorted by tilt.",
+)
 app.command(session_app)
 
 _POLL_S = 0.5
@@ -108,6 +111,26 @@ def stacks(folder: Path, /, *, output: Annotated[Path, Parameter(name=["--output
     tell(f"{len(written)} files written to {output}.")
     if json:
         print_json({"files": [str(path) for path in written]})
+    return DONE
+
+
+@session_app.command
+def figure(folder: Path, /, *, output: Annotated[Path, Parameter(name=["--output", "-o"])]) -> int:
+    """Draw how an acquisition went: where the stage took the targets, by how much they were missed, what they received.
+
+    Example: `eucentric session figure my-session --output acquired.png`; also while it is being acquired.
+
+    Parameters
+    ----------
+    folder
+        The session.
+    output
+        A .png, .svg or .pdf file.
+    """
+    from eucentric.workflow.acquired import write_acquisition_figure
+
+    write_acquisition_figure(folder, output)
+    tell(f"Drawn: {output}")
     return DONE
 
 
