@@ -120,9 +120,7 @@ def _runs(program: Program, events: Sequence[Event], records: Sequence[ExposureR
     start = min((time for time in began if time is not None), default=None)
     runs = []
     for name in program.names:
-        images = [
-            event.body for event in events if event.kind == "acquisition.exposed" and event.body["target"] == name
-        ]
+        images = [event.body for event in exposed if event.body["target"] == name]
         missed = [
             math.dist(one["measured_yx_A"], one["predicted_yx_A"]) if one["measured_yx_A"] else math.nan
             for one in images
