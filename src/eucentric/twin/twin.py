@@ -3,8 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,28 +10,19 @@ from numpy.typing import NDArray
 from eucentric.core import TiltAlignment, stream
 from eucentric.core.frames import rotation_about_y
 from eucentric.design import Camera, Routine, Stage
-from eucentric.detector import Detector, Sensor, as_movie, design_camera
-from eucentric.microscope import (
-    BeamLostError,
-    ExposureRequest,
-    Image,
-    Movie,
-    Purpose,
-    Readback,
-    StageLimits,
-)
-from eucentric.optics import Aberrations, Lens, elastic_mean_free_path_A, mean_free_path_A, wavelength_A
+from eucentric.detector import Sensor
+from eucentric.microscope import BeamLostError, ExposureRequest, Image, Movie, StageLimits
+from eucentric.optics import Aberrations, Lens, wavelength_A
 from eucentric.specimen.motion import MotionField
 from eucentric.specimen.sample import Sample
 from eucentric.twin.controls import Controls
 from eucentric.twin.delivered import Delivered, Spot
 from eucentric.twin.field import Field
-from eucentric.twin.formation import Spectra, form
-from eucentric.twin.frames import FrameConditions, FrameMotion, expected_frames
+from eucentric.twin.imaging import Imaging, Shot
 from eucentric.twin.log import Armed, LoggedExposure, TwinLog
 from eucentric.twin.mechanics import Mechanics
 from eucentric.twin.moving import Moving
-from eucentric.twin.scene import Scene, View
+from eucentric.twin.scene import View
 from eucentric.twin.settings import Effects, TwinSettings
 from eucentric.twin.sites import Site, nearest
 from eucentric.twin.truth import ExposureTruth, FrameTruth
@@ -42,7 +31,6 @@ Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
 _CAMERA_PIXEL_A = 1.7
-_BEAM_OVER_FIELD = 1.3  # radius of the beam over half the field's diagonal
 _NEXT_SITE = 7919  # between the seeds of two sites, whose ice moves each in its own way
 _MARGIN_AT_A = 6.0  # detail coarser than this reaches into the image from where its defocus spreads it
 
@@ -128,6 +116,16 @@ class Twin(Controls):
         if not self.effects.incoherence:
             self.lens = self.lens.replace(energy_spread_eV=0.0)
         self.routine = routine or Routine()
+        self._imaging = Imaging(
+            self.settings,
+            self.effects,
+            self.lens,
+            self.routine.dose_rate_e_A2_per_s,
+            pixel_A,
+            shape_yx,
+            self.binning,
+            seed,
+        )
         mechanics = Mechanics(self.settings.stage, seed, stage=stage or Stage(), limits=limits)
         super().__init__(mechanics, self.settings.began)
         self._field_A = max(shape_yx) * pixel_A
@@ -140,7 +138,6 @@ class Twin(Controls):
             )
             for at, site in enumerate(self.sites)
         ]
-        self._scenes: dict[tuple[Sample, float], Scene] = {}
         self._log = log
         self.last: ExposureTruth | None = None
         spots, state = log.history() if log else ([], None)
@@ -150,29 +147,19 @@ class Twin(Controls):
 
     # What the specimen and the camera are
 
-    @cached_property
+    @property
     def sensor(self) -> Sensor:
         """The camera, with its own pixels."""
-        return Sensor(self._binned(self.settings.detector), self.shape_yx, self.seed)
+        return self._imaging.sensor
 
     def camera(self) -> Camera:
         """Return the camera that predictions of `design` should be made for."""
-        binned = self._binned(self.settings.detector)
-        return design_camera(binned, self.pixel_A, self.shape_yx, binning=self.binning)
+        return self._imaging.camera
 
     @property
     def detection(self) -> float:
         """Share of the arriving electrons that the camera counts, where no specimen is in the way."""
-        rate = self.routine.dose_rate_e_A2_per_s * self.pixel_A**2
-        return self.sensor.detector.counted_share(rate) if self.effects.noise else 1.0
-
-    def _binned(self, detector: Detector) -> Detector:
-        """Return the detector with what its own pixels lose to coincidence, in the mean, as electrons not detected."""
-        if self.binning == 1 or not detector.coincidence:
-            return detector
-        own_A2 = (self.pixel_A / self.binning) ** 2
-        share = detector.counted_share(self.routine.dose_rate_e_A2_per_s * own_A2)
-        return detector.replace(detection=share, coincidence=False)
+        return self._imaging.detection
 
     @property
     def exposures(self) -> int:
@@ -182,8 +169,7 @@ class Twin(Controls):
     @property
     def beam_radius_A(self) -> float:
         """Radius of the beam on the specimen."""
-        half_diagonal = math.hypot(*self.shape_yx) * self.pixel_A / 2
-        return self.settings.beam_radius_A or _BEAM_OVER_FIELD * half_diagonal
+        return self._imaging.beam_radius_A
 
     # The rest of the protocol `Microscope`
 
@@ -396,100 +382,3 @@ class Twin(Controls):
         """Return how far outside the image things are seen in it, in steps, so that few fields come up."""
         spread_A = wavelength_A(self.lens.voltage_kV) * abs(self._defocus_A) / _MARGIN_AT_A
         return 25.0 * math.ceil(min(spread_A, 0.1 * self._field_A) / 25.0)
-
-    def _scene(self, sample: Sample, pixel_A: float, at_s: float) -> Scene:
-        grown_A = self.settings.ice_growth_A_per_h * at_s / 3600
-        key = (sample, pixel_A)
-        if key not in self._scenes:
-            self._scenes[key] = Scene.of(sample, pixel_A)
-        return self._scenes[key].grown(grown_A) if grown_A else self._scenes[key]
-
-    def _loss_A(self) -> float:
-        if not self.effects.inelastic:
-            return math.inf
-        return mean_free_path_A(self.lens.voltage_kV, self.settings.mean_free_path_A)
-
-    def _even_transmission(self, sample: Sample, view: View) -> float:
-        """Return the share of the beam that passes ice of the mean thickness."""
-        slope = abs(float((sample.matrix.frame @ view.rotation.T)[0, 0]))
-        return math.exp(-sample.matrix.thickness_A / max(slope, 1e-3) / self._loss_A())
-
-    def _conditions(
-        self, field: Field, exposures_e_A2: tuple[float, ...], before_e_A2: float, low_magnification: bool
-    ) -> FrameConditions:
-        mtf = (
-            np.ones_like(field.k)
-            if low_magnification
-            else self.settings.detector.mtf_at(field.k * field.pixel_A / self.binning)
-        )
-        return FrameConditions(
-            exposures_e_A2=exposures_e_A2,
-            pre_exposure_e_A2=before_e_A2,
-            voltage_kV=self.lens.voltage_kV,
-            mean_free_path_A=self._loss_A(),
-            elastic_A=elastic_mean_free_path_A(self.lens.voltage_kV) if self.effects.plural_scattering else math.inf,
-            filtered=self.effects.energy_filter,
-            damage=self.effects.damage,
-            ice_motion=self.effects.ice_motion,
-            beam=None if low_magnification or not self.effects.beam else self._beam_profile(field),
-            mtf=mtf,
-        )
-
-    def _beam_profile(self, field: Field) -> Floats:
-        rows, columns = field.shape_yx
-        centre = self._beam_centre_in_image()
-        y = (np.arange(rows) - rows // 2)[:, None] * field.pixel_A - centre[0]
-        x = (np.arange(columns) - columns // 2)[None] * field.pixel_A - centre[1]
-        outside = np.clip((np.hypot(y, x) - self.beam_radius_A) / self.settings.beam_edge_A, -50, 50)
-        return np.asarray(1 / (1 + np.exp(outside)), dtype=np.float32)
-
-    def _record(
-        self,
-        spectra: Spectra,
-        field: Field,
-        motions: list[FrameMotion],
-        conditions: FrameConditions,
-        seconds: float,
-        number: int,
-        low_magnification: bool,
-    ) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], Floats]:
-        total = np.zeros(field.shape_yx, np.float32)
-        counts = []
-        for frame, expected in enumerate(expected_frames(spectra, field, motions, conditions)):
-            total += expected
-            if low_magnification:
-                counts.append(np.zeros((0, 0), np.uint16))
-            elif self.effects.noise:
-                counts.append(self.sensor.read(expected, seconds / len(motions), "exposure", number, "frame", frame))
-            else:
-                counts.append(np.rint(np.clip(expected, 0, 65535)).astype(np.uint16))
-        if low_magnification:
-            return np.zeros((len(motions), 0, 0), np.uint8), total
-        return as_movie(counts, conditions.exposures_e_A2[0] * field.pixel_A**2), total
-
-    def _readback(
-        self,
-        request: ExposureRequest,
-        field: Field,
-        frames: NDArray[np.uint8] | NDArray[np.uint16],
-        arriving_e_px: float,
-        began: datetime,
-        seconds: float,
-    ) -> Readback:
-        summed = frames.sum(axis=0, dtype=np.uint32)
-        purpose: Purpose = request.purpose
-        return Readback(
-            purpose=purpose,
-            stage=self.stage(),
-            axis_deg=self.settings.axis_deg - self.settings.axis_error_deg,
-            image_shift_yx_A=self._image_shift,
-            beam_shift_yx_A=self._beam_shift,
-            defocus_A=self._defocus_A,
-            exposure_e_A2=request.exposure_e_A2,
-            dose_rate_e_px_s=arriving_e_px / seconds,
-            began=began,
-            seconds=seconds,
-            counts_min=float(summed.min()) if summed.size else 0.0,
-            counts_max=float(summed.max()) if summed.size else 0.0,
-            counts_mean=float(summed.mean()) if summed.size else 0.0,
-        )
