@@ -4,6 +4,7 @@ import math
 import shutil
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
@@ -18,7 +19,7 @@ from eucentric.acquisition.reacting import GiveUpError, Reactions
 from eucentric.acquisition.recorder import FreeBytes, MovieFiles, Recorder
 from eucentric.acquisition.series_files import SeriesFiles
 from eucentric.acquisition.timing import predicted_seconds
-from eucentric.core import EucentricError
+from eucentric.core import EucentricError, OutputError
 from eucentric.design import TRACKING
 from eucentric.microscope import ExposureRequest, Microscope, Movie
 from eucentric.session import ExposureBook, ExposureRecord, Session
@@ -125,7 +126,7 @@ class Engine:
         self._pausing = False
         acquisition = program.plan.acquisition
         self._policies = acquisition.policies
-        self._reactions = Reactions(self._policies, lambda **body: self._tell("acquisition.policy", **body), self._wait)
+        self._reactions = Reactions(self._policies, self._tell_policy, self._wait)
         self._model = StageModel(
             program.places_zyx_A,
             picked_deg=program.targets.tilt_deg,
@@ -139,6 +140,7 @@ class Engine:
             series,
             self._movies,
             self._reactions,
+            Reactions(self._policies, self._tell_policy, microscope.wait),
             self._policies.disk_low.least_GB,
             free_bytes or (lambda: shutil.disk_usage(session.folder).free),
         )
@@ -182,11 +184,11 @@ class Engine:
         except EucentricError as error:
             ended = Ended(Finish.FAILED, f"{error.what} {error.fix}".strip())
         except Exception as error:  # noqa: BLE001 - a fault of a driver's or of ours must end in the journal, not in a trace
-            self._note_quietly("acquisition.fault", trace=traceback.format_exc())
+            self._tell("acquisition.fault", trace=traceback.format_exc())
             ended = Ended(Finish.FAILED, f"{type(error).__name__}: {error}")
         seconds = (self._microscope.now() - began).total_seconds()
         self.state = State.ENDED
-        self._note_quietly("acquisition.ended", finish=ended.finish, reason=ended.reason, seconds=seconds)
+        self._tell("acquisition.ended", finish=ended.finish, reason=ended.reason, seconds=seconds)
         return ended
 
     def remaining_s(self) -> float:
@@ -217,11 +219,14 @@ class Engine:
         at_pick = Step(first.exposure, "start")
         self._aiming.stay(self._program.targets.tilt_deg, order=first.order)
         self.state = State.TRACKING
-        self._aiming.track(at_pick, TRACKING)
-        self._aiming.focus(at_pick, TRACKING)
-        for tilt_deg in self._program.walk():
-            self._aiming.go_to(tilt_deg, "start", order=first.order)
+        try:
             self._aiming.track(at_pick, TRACKING)
+            self._aiming.focus(at_pick, TRACKING)
+            for tilt_deg in self._program.walk():
+                self._aiming.go_to(tilt_deg, "start", order=first.order)
+                self._aiming.track(at_pick, TRACKING)
+        except GiveUpError as error:
+            self._unless_abort(error)  # what was not seen on the way is seen at the first tilt
 
     def _step(self, step: Step) -> GiveUpError | None:
         """Acquire a tilt; return why its other targets are given up, if they are."""
@@ -358,8 +363,10 @@ class Engine:
             retake=self._retake,
         )
         replay(self._session.events("acquisition."), self._model, past)
+        told = {(event.body["target"], event.body["order"]) for event in self._session.events("acquisition.lost")}
         for record in lost:
-            self._tell("acquisition.lost", target=record.target, order=record.order, reason=record.reason)
+            if (record.target, record.order) not in told:
+                self._tell("acquisition.lost", target=record.target, order=record.order, reason=record.reason)
         return past
 
     def _summary(self) -> str:
@@ -367,21 +374,21 @@ class Engine:
         return f"{images} images of {len(self._program.steps) * len(self._program.names)} planned"
 
     def _tell(self, kind: str, **body: Any) -> None:
-        """Note what happened, and tell the listeners."""
-        self._session.note(kind, body, series=body.get("target"))
+        """Note what happened, and tell the listeners; none of it changes what was exposed.
+
+        What finds no room on the disk is not noted: the record of exposures waits for room, as the policy says.
+        """
+        with suppress(OutputError):
+            self._session.note(kind, body, series=body.get("target"))
         for listener in tuple(self._listeners):
             try:
                 listener(Happened(kind, body))
             except Exception as error:  # noqa: BLE001 - whatever a listener does, the run goes on
                 self._listeners.remove(listener)
-                self._note_quietly("acquisition.listener", reason=f"{type(error).__name__}: {error}")
+                self._tell("acquisition.listener", reason=f"{type(error).__name__}: {error}")
 
-    def _note_quietly(self, kind: str, **body: Any) -> None:
-        """Note what does not change the run: where the disk has no room for it, that was told already."""
-        try:
-            self._tell(kind, **body)
-        except EucentricError:
-            return
+    def _tell_policy(self, **body: Any) -> None:
+        self._tell("acquisition.policy", **body)
 
     def _wait(self, seconds: float) -> None:
         while seconds > 0:

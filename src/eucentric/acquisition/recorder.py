@@ -63,7 +63,9 @@ class Recorder:
     movies
         How they are written.
     reactions
-        The policies.
+        The policies, for what comes before an exposure.
+    patience
+        The policies, for what comes after it: with a wait that no pause ends, while outcome and movie are in memory.
     least_GB, free_bytes
         What must be left on the disk, and what is.
     """
@@ -76,6 +78,7 @@ class Recorder:
         series: Mapping[str, SeriesFiles],
         movies: MovieFiles,
         reactions: Reactions,
+        patience: Reactions,
         least_GB: float,
         free_bytes: FreeBytes,
     ) -> None:
@@ -85,6 +88,7 @@ class Recorder:
         self._series = dict(series)
         self._movies = movies
         self._reactions = reactions
+        self._patience = patience
         self._least_GB = least_GB
         self._free_bytes = free_bytes
 
@@ -145,13 +149,14 @@ class Recorder:
     def _failed(self, error: MicroscopeError, number: int, intent: Intent, step: Step) -> Shot:
         target, reason, beam_lost = intent.target, error.what, isinstance(error, BeamLostError)
         if error.delivered_e_A2 is None:
-            self._kept(lambda: self._book.uncertain(number, target, reason), target, step)
             self._received(intent, ExposureState.UNCERTAIN)
+            self._kept(lambda: self._book.uncertain(number, target, reason), target, step)
             return Shot(None, reason, beam_lost=beam_lost)
         if error.delivered_e_A2 == 0:
             self._kept(lambda: self._book.withheld(number, target, reason), target, step)
             return Shot(None, reason, nothing_delivered=True, beam_lost=beam_lost)
         delivered = intent.replace(exposure_e_A2=error.delivered_e_A2)
+        self._received(delivered, ExposureState.DELIVERED)
         self._kept(
             lambda: self._book.delivered(
                 number,
@@ -164,13 +169,15 @@ class Recorder:
             target,
             step,
         )
-        self._received(delivered, ExposureState.DELIVERED)
         return Shot(None, reason, beam_lost=beam_lost)
 
     def _delivered(self, number: int, intent: Intent, movie: Movie, step: Step, defocus_A: float) -> None:
         readback, target = movie.readback, intent.target
         path = self._movie_path(intent, step)
         details = details_of(path.name if path else None, movie.frames.shape, readback, defocus_A)
+        # Settled from here on, whatever becomes of the journal and the disk.
+        delivered = intent.replace(exposure_e_A2=readback.exposure_e_A2, tilt_deg=readback.tilt_deg)
+        image = self._received(delivered, ExposureState.DELIVERED, details)
         self._kept(
             lambda: self._book.delivered(
                 number, target, exposure_e_A2=readback.exposure_e_A2, tilt_deg=readback.tilt_deg, **details
@@ -178,8 +185,6 @@ class Recorder:
             target,
             step,
         )
-        delivered = intent.replace(exposure_e_A2=readback.exposure_e_A2, tilt_deg=readback.tilt_deg)
-        image = self._received(delivered, ExposureState.DELIVERED, details)
         if path is None or image is None:
             return
         series = self._series[target]
@@ -199,15 +204,15 @@ class Recorder:
 
         try:
             self._kept(lambda: write(path), target, step)
-        except GiveUpError as given_up:
+        except BaseException as ended:
             rescued = Path(gettempdir()) / "eucentric-rescued" / path.name
             try:
                 write(make_folder(rescued.parent) / rescued.name)
             except OutputError as error:
-                reason = f"{given_up.reason} The movie {path.name} is lost: it was exposed, and no disk had room."
-                raise GiveUpError(given_up.scope, reason) from error
-            reason = f"{given_up.reason} The movie was saved as {rescued}: move it to {path.parent}."
-            raise GiveUpError(given_up.scope, reason) from given_up
+                reason = f"{ended} The movie {path.name} is lost: it was exposed, and no disk had room."
+                raise GiveUpError("abort", reason) from error
+            reason = f"{ended} The movie was saved as {rescued}: move it to {path.parent}."
+            raise GiveUpError("abort", reason) from ended
 
     def _received(self, intent: Intent, state: ExposureState, details: dict[str, Any] | None = None) -> Any:
         return self._past.add(ExposureRecord(**dict(intent), state=state, details=details or {}))
@@ -243,6 +248,6 @@ class Recorder:
             try:
                 return write()
             except OutputError as error:
-                if not self._reactions.again("disk_low", error.what, attempt, target=target, order=step.order):
+                if not self._patience.again("disk_low", error.what, attempt, target=target, order=step.order):
                     raise
                 attempt += 1

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from eucentric.core import Degrees, ElectronsPerA2, FormatError, OutputError, Record, make_folder
+from eucentric.microscope import ExposureRequest
 from eucentric.twin.delivered import Spot
 from eucentric.twin.states import TwinState
 from eucentric.twin.truth import ExposureTruth
@@ -55,12 +56,26 @@ class TwinLog:
         except OSError as error:
             raise OutputError(f"{folder}: the twin's record cannot be kept here ({error.strerror}).") from error
 
-    def arm(self, armed: Armed) -> None:
-        """Write what will be, before the shutter opens."""
-        self._states.add(armed.model_dump(mode="json"))
+    def hit(self, spot: Spot, state: TwinState, request: ExposureRequest) -> None:
+        """Write the state after an exposure, then that the specimen is hit, which is on disk when this returns.
 
-    def fire(self, exposure: LoggedExposure) -> None:
-        """Write that the specimen was hit; on disk when this returns."""
+        Parameters
+        ----------
+        spot
+            The beam.
+        state
+            Of the microscope after the exposure.
+        request
+            What is exposed.
+        """
+        self._states.add(Armed(spot=spot, state=state).model_dump(mode="json"))
+        exposure = LoggedExposure(
+            target=request.target,
+            order=request.order,
+            tilt_deg=state.stage.position.tilt_deg,
+            exposure_e_A2=request.exposure_e_A2,
+            purpose=request.purpose,
+        )
         self._log.add(exposure.model_dump(mode="json"), sync=True)
 
     def tell(self, truth: ExposureTruth) -> None:
