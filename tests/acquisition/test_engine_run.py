@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from acquisition_cases import (
 
 from eucentric.acquisition import Engine, Happened, Program, predicted_seconds
 from eucentric.core import InputError, OutputError
-from eucentric.design import Design, Specimen, Target, Targets
+from eucentric.design import Design, FocusPoint, Plan, Specimen, Target, Targets
 from eucentric.io import read_mdoc
 from eucentric.io.targets import read_targets
 from eucentric.session import Session, read_events, read_exposures
@@ -29,6 +30,15 @@ from eucentric.workflow.acquire import acquire, begin, take_up
 from eucentric.workflow.acquire_records import AcquireSettings, Beginning
 
 ROOT = Path(__file__).parents[2]
+
+
+def _flat_until_measured(original: Callable[..., tuple[float, float]]) -> Callable[..., tuple[float, float]]:
+    """Let the engine believe that a specimen is flat until it has measured it; the twin has it without focus points."""
+
+    def slopes(self: Targets, pre_tilt_deg: float) -> tuple[float, float]:
+        return (0.0, 0.0) if self.to_measure else original(self, pre_tilt_deg)
+
+    return slopes
 
 
 class PauseAfter:
@@ -123,6 +133,29 @@ def test_targets_stay_in_their_images_and_in_focus(tmp_path: Path) -> None:
     assert np.sqrt(np.mean(defocus_A**2)) < 3000
     assert max(one.pre_exposure_e_A2 for one in truths) < 118.0  # nothing but the plan's own falls on targets
     assert outcome.seconds == pytest.approx(outcome.predicted_s, rel=0.1)
+
+
+@pytest.mark.parametrize("killed_after_it", [False, True])
+def test_the_plane_is_measured_where_targets_ask_for_it(tmp_path: Path, killed_after_it: bool) -> None:
+    """The engine believes in a flat specimen; targets 8 µm apart on one of 12° stay in focus all the same."""
+    every = read_targets(ROOT / "docs" / "targets-example.yaml")
+    points = tuple(FocusPoint(y_A=y, x_A=x) for y, x in ((15_000, -60_000), (15_000, 60_000), (-60_000, 0)))
+    asked = every.replace(targets=every.targets[1:3], pre_tilt_deg=None, focus_points=points)
+    small = small_plan()
+    begun = beginning(Plan(design=small.design.replace(specimen=Specimen(pre_tilt_deg=12.0))), asked)
+    with pytest.MonkeyPatch().context() as patch:
+        patch.setattr(Targets, "slopes_yx", _flat_until_measured(Targets.slopes_yx))
+        outcome = acquired(tmp_path, begun, faults=["record order 1: crash"] if killed_after_it else [])
+        if killed_after_it:
+            assert outcome.finish == "failed"
+            resumed(tmp_path)
+    log = read_log(tmp_path / "truth")
+    measured = [one.target for one in log if one.target.startswith("focus-")]
+    assert measured == [f"focus-{at}" for at in (1, 1, 2, 2, 3, 3)]
+    truths = [one for one in read_truths(tmp_path / "truth") if one.purpose == "record"]
+    assert len(truths) >= 12
+    assert max(abs(one.defocus_A - 30_000) for one in truths) < 4000
+    assert max(np.hypot(*one.view.shift_yx_A) for one in truths) < 500
 
 
 def test_the_duration_of_each_step_is_predicted_for_what_it_does() -> None:

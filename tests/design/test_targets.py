@@ -74,6 +74,8 @@ def test_the_plan_s_pre_tilt_is_only_for_targets_without_one() -> None:
         ({"focus_points": [{"height_A": 1}] * 2}, "three or more"),
         ({"focus_points": [{"height_A": 1, "x_A": x} for x in (0, 1000, 2000)]}, "not along one line"),
         ({"focus_points": [{"height_A": 1}], "pre_tilt_deg": 3}, "one of both"),
+        ({"focus_points": [{"x_A": 1e4}, {"y_A": 1e4}, {"height_A": 1}]}, "all with one, or none"),
+        ({"targets": [{"name": "focus-1"}]}, "taken"),
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict[str, object], word: str) -> None:
@@ -85,3 +87,12 @@ def test_no_target_is_picked_edge_on() -> None:
     made = targets(pre_tilt_deg=-60.0, tilt_deg=30.0)
     with pytest.raises(InputError, match="edge on"):
         made.on_specimen_zyx_A(Place(), 0.0)
+
+
+def test_points_without_heights_are_to_be_measured() -> None:
+    """Until then the plane is the plan's."""
+    points = (FocusPoint(), FocusPoint(y_A=1e4), FocusPoint(x_A=1e4))
+    made = targets(focus_points=points)
+    assert list(made.to_measure) == ["focus-1", "focus-2", "focus-3"]
+    assert made.slopes_yx(10.0)[1] == pytest.approx(math.tan(math.radians(10.0)))
+    assert targets(focus_points=tuple(point.replace(height_A=0.0) for point in points)).to_measure == {}

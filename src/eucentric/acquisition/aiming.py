@@ -164,8 +164,15 @@ class Aiming:
         seen = self._eyes.look(place, movie, step.side)
         return _AT_CENTRE if seen is None and not self._eyes.knows(place) else seen
 
-    def focus(self, step: Step, place: str) -> None:
-        """Measure the defocus of the tracked place.
+    def focus(self, step: Step, place: str, *, learn: bool = True) -> float | None:
+        """Measure the defocus of a place; return its height up the beam, None if it cannot be told.
+
+        Parameters
+        ----------
+        step, place
+            When and where.
+        learn
+            Whether the model is to learn from it; not where the specimen's plane is still a guess.
 
         Raises
         ------
@@ -188,7 +195,7 @@ class Aiming:
             if found is None:
                 if self._again("defocus_off", "the defocus cannot be measured", tries, step):
                     continue
-                return
+                return None
             lens_A = movies[1].readback.defocus_A
             height_A = (found.defocus_A - lens_A) / hand
             off_A = abs(height_A - predicted.height_A)
@@ -197,7 +204,9 @@ class Aiming:
                 reason = f"the defocus is {off_A / 1e4:.2f} µm from what was predicted"
                 if self._again("defocus_off", reason, tries, step):
                     continue
-                return
+                return None
+            if not learn:
+                return height_A
             self._model.focused(place, height_A, found.sigma_A)
             self._tell(
                 "acquisition.focused",
@@ -209,7 +218,7 @@ class Aiming:
                 defocus_A=found.defocus_A,
                 off_A=off_A,
             )
-            return
+            return height_A
 
     def learn(self, step: Step, target: str, movie: Movie, predicted: Predicted) -> Seen | None:
         """Look where a target lies in its own image, and learn from it; None if that cannot be told or believed."""

@@ -123,6 +123,7 @@ class Engine:
         self._movies = movies or MovieFiles()
         self._listeners = list(listeners)
         self._retake = retake
+        self._eyes = eyes
         self._pausing = False
         acquisition = program.plan.acquisition
         self._policies = acquisition.policies
@@ -147,7 +148,6 @@ class Engine:
         self._aiming = Aiming(
             microscope, program, self._recorder, eyes, self._model, self._reactions, self._tell, self._checkpoint
         )
-        self._eyes = eyes
         self._predicted_s = predicted_seconds(program)
         self._failures = 0  # of the camera, in a row
 
@@ -222,11 +222,29 @@ class Engine:
         try:
             self._aiming.track(at_pick, TRACKING)
             self._aiming.focus(at_pick, TRACKING)
+            self._measure_plane(at_pick)
             for tilt_deg in self._program.walk():
                 self._aiming.go_to(tilt_deg, "start", order=first.order)
                 self._aiming.track(at_pick, TRACKING)
         except GiveUpError as error:
             self._unless_abort(error)  # what was not seen on the way is seen at the first tilt
+
+    def _measure_plane(self, at_pick: Step) -> None:
+        """Measure the heights of the focus points, if that is asked for, and take up the plane through them."""
+        heights_A = {name: self._aiming.focus(at_pick, name, learn=False) for name in self._program.targets.to_measure}
+        known = {name: height_A for name, height_A in heights_A.items() if height_A is not None}
+        if not heights_A:
+            return
+        if len(known) < len(heights_A):
+            missing = ", ".join(name for name in heights_A if name not in known)
+            raise GiveUpError("abort", f"the specimen's plane cannot be told: no focus at {missing}")
+        self._tell("acquisition.plane", heights_A=known, order=at_pick.order)
+        self._lie(known)
+
+    def _lie(self, heights_A: Mapping[str, float]) -> None:
+        self._program = self._program.measured(heights_A)
+        self._model.lie(self._program.places_zyx_A)
+        self._eyes.slab_deg = self._program.slab_deg
 
     def _step(self, step: Step) -> GiveUpError | None:
         """Acquire a tilt; return why its other targets are given up, if they are."""
@@ -362,7 +380,7 @@ class Engine:
             has_movie=lambda name: (frames / name).is_file(),
             retake=self._retake,
         )
-        replay(self._session.events("acquisition."), self._model, past)
+        replay(self._session.events("acquisition."), self._model, past, self._lie)
         told = {(event.body["target"], event.body["order"]) for event in self._session.events("acquisition.lost")}
         for record in lost:
             if (record.target, record.order) not in told:

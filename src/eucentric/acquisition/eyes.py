@@ -38,7 +38,12 @@ class Focused:
 
 
 class Eyes(Protocol):
-    """Looks at exposures. Nothing that it says costs the specimen anything."""
+    """Looks at exposures. Nothing that it says costs the specimen anything.
+
+    `slab_deg` is the tilt of the specimen's plane at 0° of the stage, across the axis: minus its pre-tilt.
+    """
+
+    slab_deg: float
 
     def look(self, place: str, movie: Movie, side: Side) -> Seen | None:
         """Return where a place lies in its image; None if that cannot be told."""
@@ -76,7 +81,7 @@ class ImageEyes:
     Parameters
     ----------
     slab_deg
-        Tilt of the specimen's plane at 0° of the stage, across the axis: minus its pre-tilt.
+        As for `Eyes`.
     folder
         Where references are kept for a run that goes on; they are loaded from there if it has some.
     gain
@@ -85,7 +90,7 @@ class ImageEyes:
     """
 
     def __init__(self, slab_deg: float, folder: Path | None = None, gain: NDArray[np.float32] | None = None) -> None:
-        self._slab_deg = slab_deg
+        self.slab_deg = slab_deg
         self._gain = gain
         self._folder = folder
         self._kept: dict[tuple[str, str], deque[_Kept]] = {}
@@ -142,7 +147,7 @@ class ImageEyes:
         total = movie.frames.sum(axis=0, dtype=np.float32)
         if self._gain is not None and self._gain.shape == total.shape:
             total = np.where(self._gain > 0, total * self._gain, total.mean())
-        return sight(total, movie.pixel_A, readback.axis_deg, readback.tilt_deg + self._slab_deg)
+        return sight(total, movie.pixel_A, readback.axis_deg, readback.tilt_deg + self.slab_deg)
 
     def _load(self, folder: Path) -> None:
         """Take up what was kept; a file that cannot be read is an image that has to be taken anew."""

@@ -88,6 +88,10 @@ class StageModel:
             self._cov[at, :] = self._cov[:, at] = 0.0
             self._cov[at, at] = self._stage_error_A**2
 
+    def lie(self, places_zyx_A: Mapping[str, Array]) -> None:
+        """Take up where places lie, now that the specimen's plane is known better."""
+        self._places |= {name: np.asarray(place, dtype=float) for name, place in places_zyx_A.items()}
+
     def doubt(self, error_A: float) -> None:
         """Admit that the stage may have jumped so far at this tilt."""
         for at in (_WX, _WY):

@@ -1,6 +1,6 @@
 """`Past`: what a run that goes on must know of what was before, as the journal tells it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,8 +74,11 @@ def past_of(
     return past, lost
 
 
-def replay(events: Iterable[Event], model: StageModel, past: Past) -> None:
-    """Let a model learn again all that was measured, and take up what was given up."""
+def replay(events: Iterable[Event], model: StageModel, past: Past, lie: Callable[[Mapping[str, float]], None]) -> None:
+    """Let a model learn again all that was measured, and take up what was given up.
+
+    `lie` is called with the heights of the focus points, where they were measured.
+    """
     for event in events:
         body = event.body
         if event.kind == "acquisition.tilt":
@@ -84,6 +87,8 @@ def replay(events: Iterable[Event], model: StageModel, past: Past) -> None:
             if body["doubt_A"]:
                 model.doubt(body["doubt_A"])
             model.saw(body["place"], (body["yx_A"][0], body["yx_A"][1]), body["sigma_A"])
+        elif event.kind == "acquisition.plane":
+            lie(body["heights_A"])
         elif event.kind == "acquisition.focused":
             model.focused(body["place"], body["height_A"], body["sigma_A"])
         elif event.kind == "acquisition.stopped":

@@ -1,7 +1,7 @@
 """`Program`: a plan and its targets as the steps of a run, checked before anything moves."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eucentric.acquisition.model import Side
 from eucentric.core import InputError
-from eucentric.design import TRACKING, Exposure, Plan, Targets
+from eucentric.design import TRACKING, Exposure, Place, Plan, Targets
 from eucentric.microscope import StageLimits
 
 Array = NDArray[np.float64]
@@ -55,15 +55,26 @@ class Program:
 
     def __post_init__(self) -> None:
         pre_tilt_deg = self.plan.design.specimen.pre_tilt_deg
-        for target in self.targets.targets:
-            self._places[target.name] = self.targets.on_specimen_zyx_A(target, pre_tilt_deg)
-        if self.targets.tracking is not None:
-            self._places[TRACKING] = self.targets.on_specimen_zyx_A(self.targets.tracking, pre_tilt_deg)
+        for name, place in self.picked.items():
+            self._places[name] = self.targets.on_specimen_zyx_A(place, pre_tilt_deg)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The targets, in the order in which they are exposed at each tilt."""
         return tuple(target.name for target in self.targets.targets)
+
+    @property
+    def picked(self) -> dict[str, Place]:
+        """Every place as it was picked, by its name in the record: targets, tracking area, points to be measured."""
+        places: dict[str, Place] = {target.name: target for target in self.targets.targets}
+        if self.targets.tracking is not None:
+            places[TRACKING] = self.targets.tracking
+        return {**places, **self.targets.to_measure}
+
+    def measured(self, heights_A: Mapping[str, float]) -> "Program":
+        """Return the program with the heights of its focus points, by their names."""
+        points = tuple(point.replace(height_A=heights_A[name]) for name, point in self.targets.to_measure.items())
+        return Program(self.plan, self.targets.replace(focus_points=points))
 
     @property
     def places_zyx_A(self) -> dict[str, Array]:

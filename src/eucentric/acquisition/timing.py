@@ -38,9 +38,10 @@ def predicted_seconds(program: Program) -> list[float]:
     again = math.exp(-0.5 * (acquisition.tracking.close_A / acquisition.tracking.stage_error_A) ** 2)
     images = 1 + again if acquisition.tracking.rounds > 1 else 1.0
     track_s = images * image(acquisition.tracking.exposure_e_A2) if area else 0.0
-    focus_s = _EXPOSED_TWICE * image(acquisition.focusing.exposure_e_A2) if area else 0.0
     seconds, here, direction = [], program.targets.tilt_deg, 0
-    ahead = track_s / images + focus_s if area else 0.0
+    pair_s = _EXPOSED_TWICE * image(acquisition.focusing.exposure_e_A2)
+    focus_s = pair_s if area else 0.0
+    ahead = track_s / images + pair_s * (1 + len(program.targets.to_measure)) if area else 0.0
     for tilt_deg in program.walk():
         moving, direction = tilt_seconds(program, here, tilt_deg, direction)
         ahead, here = ahead + moving + track_s, tilt_deg

@@ -16,6 +16,9 @@ Near = Annotated[Angstrom, Field(ge=-2e5, le=2e5)]
 TRACKING = "tracking"
 """The name of the tracking area in the record of exposures."""
 
+FOCUS = "focus-"
+"""How the names of focus points begin there."""
+
 
 class Place(DesignRecord):
     """A place as it was picked: in the microscope's frame, from the optical axis, at the tilt of picking (Å)."""
@@ -31,9 +34,12 @@ class Target(Place):
 
 
 class FocusPoint(Place):
-    """A place whose height was measured, in Å above that of the optical axis's own place."""
+    """A place that tells how the specimen lies, by its height in Å above that of the optical axis's own place.
 
-    height_A: Angstrom
+    Without one the engine measures it, by a pair of focus images that fall there.
+    """
+
+    height_A: Angstrom | None = None
 
 
 class Targets(DesignRecord):
@@ -54,7 +60,7 @@ class Targets(DesignRecord):
         Direction, from the x axis towards y, in which the plane rises most steeply: 0 where it is milled across the
         tilt axis.
     focus_points
-        Three or more places of known height, to which the plane is fitted.
+        Three or more places, all of known height or all to be measured, to which the plane is fitted.
     """
 
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=500)]
@@ -68,14 +74,23 @@ class Targets(DesignRecord):
     def _they_can_be_told_apart(self) -> Self:
         names = [target.name.lower() for target in self.targets]  # files of both would be one on some disks
         for at, name in enumerate(names):
-            if name in names[:at] or name == TRACKING:
-                permitted = "a name that no other target has" if name != TRACKING else "another name; this one is taken"
+            if name in names[:at] or name == TRACKING or name.startswith(FOCUS):
+                permitted = (
+                    "a name that no other target has" if name in names[:at] else "another name; this one is taken"
+                )
                 raise impossible(f"targets[{at}].name", self.targets[at].name, permitted)
         if self.focus_points and self.pre_tilt_deg is not None:
             raise impossible("focus_points", "given beside pre_tilt_deg", "one of both")
-        if self.focus_points and (len(self.focus_points) < 3 or self._plane() is None):
+        if self.focus_points and not self._spread():
             raise impossible("focus_points", f"{len(self.focus_points)} of them", "three or more, not along one line")
+        if len({point.height_A is None for point in self.focus_points}) > 1:
+            raise impossible("focus_points", "some with a height_A and some without", "all with one, or none")
         return self
+
+    @property
+    def to_measure(self) -> dict[str, FocusPoint]:
+        """The focus points whose heights are to be measured, by the names that they have in the record."""
+        return {f"{FOCUS}{at}": point for at, point in enumerate(self.focus_points, 1) if point.height_A is None}
 
     def slopes_yx(self, pre_tilt_deg: float) -> tuple[float, float]:
         """Return how the specimen rises along y and x, at 0° of the stage.
@@ -110,15 +125,20 @@ class Targets(DesignRecord):
         x = (place.x_A - up_y * place.y_A * sine) / across
         return np.array([up_y * place.y_A + up_x * x, place.y_A, x])
 
-    def _plane(self) -> tuple[float, float] | None:
-        """Return how the heights of the focus points rise along y and x, as seen; None if they cannot tell."""
+    def _spread(self) -> bool:
+        """Whether the focus points are enough to hold a plane."""
         if len(self.focus_points) < 3:
+            return False
+        places = np.array([(point.y_A, point.x_A) for point in self.focus_points])
+        spread = np.linalg.svd(places - places.mean(axis=0), compute_uv=False)
+        return bool(spread[-1] >= 1e-3 * max(spread[0], 1.0))
+
+    def _plane(self) -> tuple[float, float] | None:
+        """Return how the heights of the focus points rise along y and x, as seen; None if they are not known."""
+        if not self.focus_points or self.to_measure:
             return None
         places = np.array([(1.0, point.y_A, point.x_A) for point in self.focus_points])
         heights = np.array([point.height_A for point in self.focus_points])
-        spread = np.linalg.svd(places[:, 1:] - places[:, 1:].mean(axis=0), compute_uv=False)
-        if spread[-1] < 1e-3 * max(spread[0], 1.0):
-            return None
         _, up_y, up_x = np.linalg.lstsq(places, heights, rcond=None)[0]
         return float(up_y), float(up_x)
 

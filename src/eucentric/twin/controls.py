@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric.microscope import MoveRefusedError, ShiftYX, StageLimits, StagePosition
+from eucentric.microscope import ExposureRequest, MoveRefusedError, Readback, ShiftYX, StageLimits, StagePosition
 from eucentric.twin.mechanics import Mechanics
 from eucentric.twin.states import TwinState
 
@@ -22,11 +22,14 @@ class Controls:
         The stage.
     began
         The time at first.
+    axis_deg
+        Tilt-axis angle in the images, as the microscope tells it.
     """
 
-    def __init__(self, mechanics: Mechanics, began: datetime) -> None:
+    def __init__(self, mechanics: Mechanics, began: datetime, axis_deg: float) -> None:
         self._mechanics = mechanics
         self._began = began
+        self._told_axis_deg = axis_deg
         self._elapsed_s = 0.0
         self._image_shift: ShiftYX = (0.0, 0.0)
         self._beam_shift: ShiftYX = (0.0, 0.0)
@@ -142,3 +145,29 @@ class Controls:
         """
         z, y, x = self._mechanics.offset_zyx_A(self._elapsed_s, place_zyx_A)
         return (float(y), float(x)), float(z)
+
+    def _readback(
+        self,
+        request: ExposureRequest,
+        frames: NDArray[np.unsignedinteger],
+        dose_rate_e_px_s: float,
+        began: datetime,
+        seconds: float,
+    ) -> Readback:
+        """Return what the microscope says of an exposure and its frames (frame, y, x), which may have no pixels."""
+        summed = frames.sum(axis=0, dtype=np.uint32)
+        return Readback(
+            purpose=request.purpose,
+            stage=self.stage(),
+            axis_deg=self._told_axis_deg,
+            image_shift_yx_A=self._image_shift,
+            beam_shift_yx_A=self._beam_shift,
+            defocus_A=self._defocus_A,
+            exposure_e_A2=request.exposure_e_A2,
+            dose_rate_e_px_s=dose_rate_e_px_s,
+            began=began,
+            seconds=seconds,
+            counts_min=float(summed.min()) if summed.size else 0.0,
+            counts_max=float(summed.max()) if summed.size else 0.0,
+            counts_mean=float(summed.mean()) if summed.size else 0.0,
+        )

@@ -1,4 +1,4 @@
-"""`Imaging`: what becomes of the beam behind the specimen: losses in the ice, the beam's profile, the camera's counts."""
+"""`Imaging`: from how the specimen is seen to the camera's counts: losses, the beam's profile, the frames."""
 
 import math
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ class Shot:
         Of the frames, one each.
     exposure_e_A2, pre_exposure_e_A2
         What the place in the image's centre receives now, and had received before.
-    began_s, seconds
+    starts_s, seconds
         Since the session began, and for how long.
     beam_yx_A
         Where the beam's centre is in the image, from the image's.
@@ -54,7 +54,7 @@ class Shot:
     motions: list[FrameMotion]
     exposure_e_A2: float
     pre_exposure_e_A2: float
-    began_s: float
+    starts_s: float
     seconds: float
     beam_yx_A: Array
     low_magnification: bool = False
@@ -151,7 +151,7 @@ class Imaging:
     def image(self, sample: Sample, shot: Shot) -> Imaged:
         """Return what a shot of a sample gives."""
         spectra = form(
-            self._scene(sample, shot.field.pixel_A, shot.began_s),
+            self._scene(sample, shot.field.pixel_A, shot.starts_s),
             shot.view,
             shot.field,
             self.lens,

@@ -1,5 +1,6 @@
 """`Moving`: how the specimen lies and moves under the beam, from its own plane into the image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from eucentric.twin.mechanics import Mechanics
 from eucentric.twin.scene import Displacement, View
 
 Array = NDArray[np.float64]
+
+_PLACES_ACROSS = 13  # of the grid at which deformation is told: motion is smooth over a field
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,27 @@ class Moving:
             return self.motion.displacement_zyx_A(own[:, 1:], exposure_e_A2) @ self.slab
 
         return moved
+
+    def deformation(self, field_A: float, exposures_e_A2: Sequence[float]) -> tuple[Array, Array]:
+        """Return how far places of the slab have moved by the time they have received each exposure.
+
+        Parameters
+        ----------
+        field_A
+            Side of the image's field: the places lie in a square about the slab's origin, half as wide again.
+        exposures_e_A2
+            What they have received, (n).
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Places in the slab's plane, yx in Å, (rows, columns, 2), and displacements zyx in the slab's frame in Å,
+            (n, rows, columns, 3).
+        """
+        sides = np.linspace(-0.75, 0.75, _PLACES_ACROSS) * field_A
+        places = np.stack(np.meshgrid(sides, sides, indexing="ij"), axis=-1)
+        moved = [self.motion.displacement_zyx_A(places.reshape(-1, 2), one) for one in exposures_e_A2]
+        return places, np.array(moved).reshape(len(moved), *places.shape[:2], 3)
 
     def frame_motions(
         self,

@@ -52,6 +52,10 @@ class View:
             positions_A = positions_A + self.displacement(positions_A)
         return np.asarray(positions_A @ self.rotation.T + self.origin_zyx_A)
 
+    def adds_defocus_A(self, place_A: Doubles) -> float:
+        """Return what the height of a place (3,) of the sample frame, not displaced, adds to the lens's defocus."""
+        return self.hand * float((self.rotation @ place_A + self.origin_zyx_A)[0])
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:

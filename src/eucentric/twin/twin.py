@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric.core import TiltAlignment, stream
+from eucentric.core import stream
 from eucentric.core.frames import rotation_about_y
 from eucentric.design import Camera, Routine, Stage
 from eucentric.detector import Sensor
@@ -19,18 +19,18 @@ from eucentric.twin.controls import Controls
 from eucentric.twin.delivered import Delivered, Spot
 from eucentric.twin.field import Field
 from eucentric.twin.imaging import Imaging, Shot
-from eucentric.twin.log import Armed, LoggedExposure, TwinLog
+from eucentric.twin.log import TwinLog
 from eucentric.twin.mechanics import Mechanics
 from eucentric.twin.moving import Moving
-from eucentric.twin.scene import View
 from eucentric.twin.settings import Effects, TwinSettings
+from eucentric.twin.sighting import sighted
 from eucentric.twin.sites import Site, nearest
 from eucentric.twin.truth import ExposureTruth, FrameTruth
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
-_CAMERA_PIXEL_A = 1.7
+_CAMERA_PIXEL_A = 1.7  # in the middle of the 1 to 2 Å at which tilt series are recorded
 _NEXT_SITE = 7919  # between the seeds of two sites, whose ice moves each in its own way
 _MARGIN_AT_A = 6.0  # detail coarser than this reaches into the image from where its defocus spreads it
 
@@ -117,17 +117,17 @@ class Twin(Controls):
             self.lens = self.lens.replace(energy_spread_eV=0.0)
         self.routine = routine or Routine()
         self._imaging = Imaging(
-            self.settings,
-            self.effects,
-            self.lens,
-            self.routine.dose_rate_e_A2_per_s,
-            pixel_A,
-            shape_yx,
-            self.binning,
-            seed,
+            settings=self.settings,
+            effects=self.effects,
+            lens=self.lens,
+            dose_rate_e_A2_per_s=self.routine.dose_rate_e_A2_per_s,
+            pixel_A=pixel_A,
+            shape_yx=shape_yx,
+            binning=self.binning,
+            seed=seed,
         )
         mechanics = Mechanics(self.settings.stage, seed, stage=stage or Stage(), limits=limits)
-        super().__init__(mechanics, self.settings.began)
+        super().__init__(mechanics, self.settings.began, self.settings.axis_deg - self.settings.axis_error_deg)
         self._field_A = max(shape_yx) * pixel_A
         self.sites = tuple(sites) or (Site("", np.zeros(3), sample),)
         self._movings = [
@@ -222,44 +222,35 @@ class Twin(Controls):
             Places in the slab's plane, yx in Å, (rows, columns, 2), and displacements zyx in the slab's frame in Å,
             (n, rows, columns, 3).
         """
-        sides = np.linspace(-0.75, 0.75, 13) * self._field_A
-        places = np.stack(np.meshgrid(sides, sides, indexing="ij"), axis=-1)
-        moved = [
-            self._movings[0].motion.displacement_zyx_A(
-                places.reshape(-1, 2), one.pre_exposure_e_A2 + one.exposure_e_A2 / 2
-            )
-            for one in exposures
-        ]
-        return places, np.array(moved).reshape(len(moved), *places.shape[:2], 3)
+        received = [one.pre_exposure_e_A2 + one.exposure_e_A2 / 2 for one in exposures]
+        return self._movings[0].deformation(self._field_A, received)
 
     def _expose(
         self, request: ExposureRequest, field: Field, *, radius_A: float, low_magnification: bool = False
     ) -> Exposed:
         if not self._beam_on:
             raise BeamLostError("There is no beam: its valves are closed; the specimen was not exposed.", "Open them.")
-        number, began = self._exposures, self.now()
+        number, began, starts = self._exposures, self.now(), self._elapsed_s
         seconds = request.exposure_e_A2 / self.routine.dose_rate_e_A2_per_s
-        starts = self._elapsed_s
-        site_at = self._site_in_view(starts + seconds / 2)
-        site, moving = self.sites[site_at], self._movings[site_at]
-        offset_A = self._mechanics.offset_zyx_A(starts + seconds / 2, site.place_zyx_A)
-        height_A = float(offset_A[0])
-        tilt = self._view(offset_A, number)
-        seen = View.of(tilt, height_A, self.settings.hand)
-        centre_A = moving.on_specimen(seen, np.zeros(2))
-        beam_A = site.place_zyx_A + moving.on_specimen(seen, self._beam_centre_in_image())
-        if any(self._beam_tilt):
-            # Along a tilted beam the image of each height lies elsewhere; here all of it goes with the middle plane.
-            tilt = self._moved_by_beam_tilt(tilt, self._defocus_at(seen, centre_A))
-            seen = View.of(tilt, height_A, self.settings.hand)
-            centre_A = moving.on_specimen(seen, np.zeros(2))
-        before = self._delivered.at(site.place_zyx_A + centre_A)
-        spot = Spot.of(beam_A, seen.rotation[0], radius_A, request.exposure_e_A2)
-        self._hit(request, spot, seconds)
-        displacement = moving.displacement(before + request.exposure_e_A2 / 2)
-        view = View.of(tilt, height_A, self.settings.hand, displacement)
-        aberrations = self._aberrations()
-        frame_e_A2 = request.exposure_e_A2 / request.frames
+        site, moving = self._in_view(starts + seconds / 2)
+        sighting = sighted(
+            self.state(),
+            self._mechanics,
+            site,
+            moving,
+            at_s=starts + seconds / 2,
+            hand=self.settings.hand,
+            beam_offset_yx_A=self.settings.beam_offset_yx_A if self.effects.beam else (0.0, 0.0),
+        )
+        before = self._delivered.at(site.place_zyx_A + sighting.centre_zyx_A)
+        spot = Spot.of(sighting.beam_zyx_A, sighting.view.rotation[0], radius_A, request.exposure_e_A2)
+        # From here on the specimen has been exposed, whatever becomes of the image.
+        self._elapsed_s += seconds + self.settings.readout_s
+        self._exposures += 1
+        if self._log is not None:
+            self._log.hit(spot, self.state(), request)
+        self._delivered.book(spot)
+        view = replace(sighting.view, displacement=moving.displacement(before + request.exposure_e_A2 / 2))
         motions = moving.frame_motions(
             field,
             view,
@@ -272,104 +263,58 @@ class Twin(Controls):
             frames=request.frames,
             local=self.pixels,
         )
-        frames: NDArray[np.uint8] | NDArray[np.uint16] = np.zeros((request.frames, 0, 0), np.uint8)
-        expected, passed = np.zeros((0, 0), np.float32), self._even_transmission(site.sample, view)
-        if self.pixels:
-            spectra = form(
-                self._scene(site.sample, field.pixel_A, starts),
-                view,
-                field,
-                self.lens,
-                aberrations,
-                solvent=self.effects.solvent,
-                seed=self.seed,
-                names=("exposure", number),
-            )
-            conditions = self._conditions(field, (frame_e_A2,) * request.frames, before, low_magnification)
-            passed = float(np.exp(-spectra.path_A / conditions.mean_free_path_A).mean())
-            frames, expected = self._record(spectra, field, motions, conditions, seconds, number, low_magnification)
-        arriving = float(expected.mean()) if expected.size else passed * request.exposure_e_A2 * field.pixel_A**2
+        shot = Shot(
+            number=number,
+            field=field,
+            view=view,
+            aberrations=self._aberrations(),
+            motions=motions,
+            exposure_e_A2=request.exposure_e_A2,
+            pre_exposure_e_A2=before,
+            starts_s=starts,
+            seconds=seconds,
+            beam_yx_A=sighting.beam_yx_A,
+            low_magnification=low_magnification,
+        )
+        image = self._imaging.image if self.pixels else self._imaging.without_pixels
+        imaged = image(site.sample, shot)
         truth = ExposureTruth(
             number=number,
             purpose=request.purpose,
             target=request.target,
             order=request.order,
             site=site.name,
-            view=tilt,
-            height_A=height_A,
-            defocus_A=self._defocus_at(view, centre_A),
-            astigmatism_A=aberrations.astigmatism_A,
-            astigmatism_deg=aberrations.astigmatism_deg,
-            beam_tilt_yx_mrad=aberrations.beam_tilt_yx_mrad,
+            view=sighting.alignment,
+            height_A=sighting.height_A,
+            defocus_A=self._defocus_A + view.adds_defocus_A(sighting.centre_zyx_A),
+            astigmatism_A=shot.aberrations.astigmatism_A,
+            astigmatism_deg=shot.aberrations.astigmatism_deg,
+            beam_tilt_yx_mrad=shot.aberrations.beam_tilt_yx_mrad,
             exposure_e_A2=request.exposure_e_A2,
             pre_exposure_e_A2=before,
-            transmission=passed,
-            expected_e_px=arriving,
-            frames=tuple(FrameTruth(exposure_e_A2=frame_e_A2, shift_yx_A=motion.shift_yx_A) for motion in motions),
+            transmission=imaged.transmission,
+            expected_e_px=imaged.arriving_e_px,
+            frames=tuple(FrameTruth(exposure_e_A2=shot.frame_e_A2, shift_yx_A=motion.shift_yx_A) for motion in motions),
             began=began,
             seconds=seconds,
         )
         self.last = truth
         if self._log is not None:
             self._log.tell(truth)
-        readback = self._readback(request, field, frames, arriving, began, seconds)
-        return Exposed(Movie(frames, field.pixel_A, readback), truth, expected)
+        readback = self._readback(request, imaged.frames, imaged.arriving_e_px / seconds, began, seconds)
+        return Exposed(Movie(imaged.frames, field.pixel_A, readback), truth, imaged.expected_e_px)
 
-    # Geometry
-
-    def _hit(self, request: ExposureRequest, spot: Spot, seconds: float) -> None:
-        """Let the beam through: from here on the specimen has been exposed, whatever becomes of the image."""
-        self._elapsed_s += seconds + self.settings.readout_s
-        self._exposures += 1
-        if self._log is not None:
-            self._log.arm(Armed(spot=spot, state=self.state()))
-            self._log.fire(
-                LoggedExposure(
-                    target=request.target,
-                    order=request.order,
-                    tilt_deg=self.stage().tilt_deg,
-                    exposure_e_A2=request.exposure_e_A2,
-                    purpose=request.purpose,
-                )
-            )
-        self._delivered.book(spot)
-
-    def _site_in_view(self, at_s: float) -> int:
+    def _in_view(self, at_s: float) -> tuple[Site, Moving]:
+        """Return the site that lies nearest to the image's centre, and how it moves."""
         centre = np.array(self._image_shift) - self._mechanics.offset_zyx_A(at_s)[1:]
-        return nearest(self.sites, rotation_about_y(self._mechanics.true_tilt_deg), centre)
+        at = nearest(self.sites, rotation_about_y(self._mechanics.true_tilt_deg), centre)
+        return self.sites[at], self._movings[at]
 
-    def _view(self, offset_zyx_A: Array, number: int) -> TiltAlignment:
-        y, x = self._in_image(offset_zyx_A[1:] - np.array(self._image_shift))
-        return TiltAlignment(
-            section=number,
-            tilt_deg=self._mechanics.true_tilt_deg,
-            axis_deg=self.settings.axis_deg,
-            shift_yx_A=(float(y), float(x)),
-        )
-
-    def _defocus_at(self, view: View, place_A: Array) -> float:
-        """Return the defocus of a place of the specimen."""
-        return self._defocus_A + self.settings.hand * float((view.rotation @ place_A + view.origin_zyx_A)[0])
-
-    def _moved_by_beam_tilt(self, view: TiltAlignment, defocus_A: float) -> TiltAlignment:
-        y, x = self._in_image(np.array(self._beam_tilt)) * 1e-3 * defocus_A
-        return view.replace(shift_yx_A=(view.shift_yx_A[0] + float(y), view.shift_yx_A[1] + float(x)))
-
-    def _in_image(self, yx: Array) -> Array:
-        """Turn a vector along and across the tilt axis into the image frame."""
-        return self._movings[0].in_image(yx)
-
-    def _beam_centre_in_image(self) -> Array:
-        offset = np.array(self._beam_shift) - np.array(self._image_shift)
-        if self.effects.beam:
-            offset = offset + np.array(self.settings.beam_offset_yx_A)
-        return self._in_image(offset)
-
-    # Optics and camera
+    # Optics
 
     def _aberrations(self) -> Aberrations:
         tilted_by = self.settings.coma_mrad_per_um * 1e-4 * np.array(self._image_shift) + np.array(self._beam_tilt)
-        y, x = self._in_image(tilted_by).tolist()
+        y, x = self._movings[0].in_image(tilted_by).tolist()
         return Aberrations(
             defocus_A=self._defocus_A,
             astigmatism_A=self.settings.astigmatism_A,

@@ -30,6 +30,7 @@ class TwinEyes:
     """
 
     def __init__(self, twin: Twin, places_zyx_A: dict[str, NDArray[np.float64]], seed: int = 0) -> None:
+        self.slab_deg = 0.0  # of no use to eyes that need no images
         self._twin = twin
         self._places = places_zyx_A
         self._seed = seed

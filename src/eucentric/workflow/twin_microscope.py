@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from eucentric.acquisition import Program
 from eucentric.core import InputError, Reporter, stream
-from eucentric.design import TRACKING, Place
 from eucentric.detector import DETECTORS
 from eucentric.microscope import StagePosition
 from eucentric.specimen.matrix import Matrix
@@ -35,9 +34,6 @@ def true_places(program: Program, chosen: AcquireSettings) -> dict[str, Array]:
     mechanics.restore(MechanicsState(position=StagePosition(tilt_deg=program.targets.tilt_deg)))
     plane = program.targets.replace(pre_tilt_deg=design.specimen.pre_tilt_deg, focus_points=())
     slopes = plane.slopes_yx(design.specimen.pre_tilt_deg)
-    picked: dict[str, Place] = {target.name: target for target in program.targets.targets}
-    if program.targets.tracking is not None:
-        picked[TRACKING] = program.targets.tracking
     bumps_A = _BUMPS_A if chosen.effects.stage_error else 0.0
     return {
         name: picked_place(
@@ -46,7 +42,7 @@ def true_places(program: Program, chosen: AcquireSettings) -> dict[str, Array]:
             slopes,
             bumps_A * float(stream(chosen.seed, "bumps", name).standard_normal()),
         )
-        for name, place in picked.items()
+        for name, place in program.picked.items()
     }
 
 
