@@ -50,7 +50,7 @@ def acquire(
     seed: int = 0,
     effects: str = "default",
     detector: Literal["k2", "falcon4", "ideal"] = "k2",
-    fail: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    fail: Annotated[list[str] | None, Parameter(negative=())] = None,
     host: str = "127.0.0.1",
     port: int = 48888,
     name: str = "TS_001",
@@ -146,7 +146,7 @@ def acquire(
             outcome = run(
                 session,
                 begun,
-                faults=fail,
+                faults=fail or (),
                 retake=_decide(uncertain),
                 listeners=[table],
                 started=started,
