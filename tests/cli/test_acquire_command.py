@@ -192,3 +192,18 @@ def test_ctrl_c_pauses_after_the_exposure_under_way(tmp_path: Path, plan: Path) 
     assert "Pausing after the exposure under way" in err
     assert outcome["series"][0]["uncertain"] == 0
     assert outcome["series"][0]["images"] < 5
+
+
+def test_places_whose_beams_overlap_are_warned_of(run: Run, plan: Path, tmp_path: Path) -> None:
+    close = tmp_path / "close.yaml"
+    close.write_text("targets:\n- {name: A}\n- {name: B, y_A: 2000}\n")
+    ran = run("acquire", plan, "--targets", close, "--output", tmp_path / "session", "--no-pixels")
+    assert ran.status == 0
+    assert "A and B are less than a field" in ran.err
+
+
+def test_a_run_without_any_image_has_failed(run: Run, plan: Path, tmp_path: Path) -> None:
+    fail = ["--fail", "image-shift times 0: refuse"]
+    ran = run("acquire", plan, "--output", tmp_path / "session", "--no-pixels", *fail)
+    assert ran.status == 1
+    assert "0 images of 5 planned, 5 given up" in ran.err

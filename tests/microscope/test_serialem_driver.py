@@ -24,6 +24,7 @@ from eucentric.microscope import (
     MoveRefusedError,
     Purpose,
     StageLimits,
+    StoppedError,
 )
 from eucentric.microscope.contract import MicroscopeContract
 from eucentric.microscope.serialem import SerialEM
@@ -185,11 +186,18 @@ def test_an_exposure_alone_never_moves_the_beam(fake: FakeSerialEM) -> None:
 
 
 def test_the_beam_tilt_goes_through_its_matrix(fake: FakeSerialEM) -> None:
-    driver(fake).set_beam_tilt_mrad((3.0, -4.0))
-    assert fake.beam_tilt == pytest.approx((3.0, 4.0))  # the default: SerialEM's specimen axes, mrad
-    scope = driver(fake, beam_tilt_matrix=((0.0, 5.0), (-5.0, 0.0)))  # per cent of full scale, a quarter turn off
+    """From the operator's alignment, which the fake has at (0.2, 0.1) and which a later driver is told of."""
+    first = driver(fake)
+    first.set_beam_tilt_mrad((3.0, -4.0))
+    assert fake.beam_tilt == pytest.approx((3.2, 4.1))  # the default: SerialEM's specimen axes, mrad
+    zero = first.beam_tilt_zero()
+    assert zero == pytest.approx((0.2, 0.1))
+    # Per cent of full scale, a quarter turn off.
+    scope = driver(fake, beam_tilt_matrix=((0.0, 5.0), (-5.0, 0.0)), beam_tilt_zero=zero)
     assert scope.set_beam_tilt_mrad((3.0, -4.0)) == pytest.approx((3.0, -4.0))
-    assert fake.beam_tilt == pytest.approx((-20.0, -15.0))
+    assert fake.beam_tilt == pytest.approx((-19.8, -14.9))
+    scope.set_beam_tilt_mrad((0.0, 0.0))
+    assert fake.beam_tilt == pytest.approx((0.2, 0.1))
 
 
 def test_limits_are_the_narrower_of_those_given_and_serialems(fake: FakeSerialEM) -> None:
@@ -354,6 +362,7 @@ def test_what_was_delivered_is_unknown_from_the_command_on(fake: FakeSerialEM, c
     with pytest.raises(MicroscopeError, match=re.escape(str(error))) as raised:
         scope.expose(ONE)
     assert isinstance(raised.value, MicroscopeTimeoutError) == isinstance(error, SEMmoduleError)
+    assert isinstance(raised.value, StoppedError) == isinstance(error, SEMexited)
     assert raised.value.delivered_e_A2 == (0.0 if command in BEFORE else None)
     assert bool(fake.shots) == (command in ("ImageProperties", "bufferImage"))
 

@@ -5,15 +5,17 @@ import shutil
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from itertools import count
 from typing import Any
 
 from eucentric.acquisition.aiming import Aiming, seen_at
 from eucentric.acquisition.eyes import Eyes, Seen
 from eucentric.acquisition.model import StageModel
-from eucentric.acquisition.past import Past, past_of, replay
+from eucentric.acquisition.past import RECORD, Past, past_of, replay
 from eucentric.acquisition.program import Program, Step
 from eucentric.acquisition.reacting import GiveUpError, Reactions
 from eucentric.acquisition.recorder import FreeBytes, MovieFiles, Recorder
@@ -21,8 +23,8 @@ from eucentric.acquisition.series_files import SeriesFiles
 from eucentric.acquisition.timing import predicted_seconds
 from eucentric.core import EucentricError, OutputError
 from eucentric.design import TRACKING
-from eucentric.microscope import ExposureRequest, Microscope, Movie
-from eucentric.session import ExposureBook, ExposureRecord, Session
+from eucentric.microscope import ExposureRequest, Microscope, MicroscopeError, Movie
+from eucentric.session import ExposureBook, ExposureRecord, ExposureState, Session
 
 _WAIT_STEP_S = 5.0  # a wait can be ended by a pause after each
 
@@ -49,10 +51,11 @@ class Finish(StrEnum):
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a run, and why."""
+    """The end of a run, why, and how long it took by the microscope's clock."""
 
     finish: Finish
     reason: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,15 @@ class Engine:
             free_bytes or (lambda: shutil.disk_usage(session.folder).free),
         )
         self._aiming = Aiming(
-            microscope, program, self._recorder, eyes, self._model, self._reactions, self._tell, self._checkpoint
+            microscope,
+            program,
+            self._recorder,
+            eyes,
+            self._model,
+            self._reactions,
+            self._tell,
+            self._checkpoint,
+            self._past.at,
         )
         self._predicted_s = predicted_seconds(program)
         self._failures = 0  # of the camera, in a row
@@ -170,15 +181,15 @@ class Engine:
 
     def run(self) -> Ended:
         """Acquire what is left of the program, and return how it ended; never raises for what happens on the way."""
-        began = self._microscope.now()
+        began = self._time()
         self._tell("acquisition.started", steps=len(self._program.steps), targets=list(self._program.names))
         try:
             self._run()
             ended = Ended(Finish.FINISHED, self._summary())
         except _PausedError:
             ended = Ended(Finish.PAUSED, "paused; the next exposure has not been made")
-        except KeyboardInterrupt:
-            ended = Ended(Finish.ABORTED, "interrupted")
+        except KeyboardInterrupt as error:
+            ended = Ended(Finish.ABORTED, str(error) or "interrupted")
         except GiveUpError as error:
             ended = Ended(Finish.ABORTED, error.reason)
         except EucentricError as error:
@@ -186,10 +197,20 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - a fault of a driver's or of ours must end in the journal, not in a trace
             self._tell("acquisition.fault", trace=traceback.format_exc())
             ended = Ended(Finish.FAILED, f"{type(error).__name__}: {error}")
-        seconds = (self._microscope.now() - began).total_seconds()
+        now = self._time()
+        ended = replace(ended, seconds=(now - began).total_seconds() if now and began else 0.0)
         self.state = State.ENDED
-        self._tell("acquisition.ended", finish=ended.finish, reason=ended.reason, seconds=seconds)
+        with suppress(EucentricError):
+            self._recorder.write_mdocs()
+        self._tell("acquisition.ended", finish=ended.finish, reason=ended.reason, seconds=ended.seconds)
         return ended
+
+    def _time(self) -> datetime | None:
+        """Return the microscope's time, None from one that does not answer."""
+        try:
+            return self._microscope.now()
+        except MicroscopeError:
+            return None
 
     def remaining_s(self) -> float:
         """Return how long what is left will take by the microscope's clock, as the plan's times have it."""
@@ -202,44 +223,76 @@ class Engine:
     # The loop
 
     def _run(self) -> None:
+        self._finish_stopped()
         steps = [step for step in self._program.steps if self._todo(step)]
         if not steps:
             return
         self._program.check(self._microscope.limits())
-        if self._program.tracked == TRACKING and not self._session.events("acquisition.saw"):
-            self._find_the_way(steps[0])
-        for step in steps:
-            if self._todo(step):
-                with_reason = self._step(step)
-                if with_reason is not None:
-                    self._give_up(step, with_reason)
+        try:
+            if not self._session.events("acquisition.way"):
+                self._find_the_way(steps[0])
+            for step in steps:
+                if self._todo(step):
+                    given_up = self._step(step)
+                    if given_up is not None:
+                        self._give_up(step, given_up)
+        finally:
+            with suppress(MicroscopeError):
+                self._microscope.set_beam_tilt_mrad((0.0, 0.0))
 
     def _find_the_way(self, first: Step) -> None:
-        """Go from where the targets were picked to the first tilt, looking on the way, so that the height is known."""
-        at_pick = Step(first.exposure, "start")
-        self._aiming.stay(self._program.targets.tilt_deg, order=first.order)
+        """Go from where the targets were picked to the first tilt, looking on the way, so that the height is known.
+
+        A run that was stopped on the way goes on with it.
+        """
+        picked_deg, aiming = self._program.targets.tilt_deg, self._aiming
+        at_pick, area = Step(first.exposure, "start"), self._program.tracked == TRACKING
         self.state = State.TRACKING
-        try:
-            self._aiming.track(at_pick, TRACKING)
-            self._aiming.focus(at_pick, TRACKING)
+        if not self._session.events("acquisition.saw"):
+            here_deg = self._microscope.stage().tilt_deg
+            if abs(here_deg - picked_deg) > self._policies.stage_failed.most_deg:
+                reason = f"the stage is at {here_deg:.2f}°, and the targets were picked at {picked_deg:.2f}°"
+                raise GiveUpError("abort", f"{reason}: what they are called after is not there. Nothing was exposed")
+            aiming.begin(picked_deg, "start", order=first.order)
+            if area:
+                self._on_the_way(lambda: aiming.track(at_pick, TRACKING))
+                self._on_the_way(lambda: aiming.focus(at_pick, TRACKING))
+        if self._program.targets.to_measure:
             self._measure_plane(at_pick)
-            for tilt_deg in self._program.walk():
-                self._aiming.go_to(tilt_deg, "start", order=first.order)
-                self._aiming.track(at_pick, TRACKING)
+        if area:
+            for tilt_deg in self._program.walk(self._microscope.stage().tilt_deg):
+                self._on_the_way(partial(aiming.go_to, tilt_deg, "start", order=first.order))
+                self._on_the_way(lambda: aiming.track(at_pick, TRACKING))
+        self._tell("acquisition.way", order=first.order)
+
+    def _on_the_way(self, look: Callable[[], object]) -> None:
+        """Look, and go on if nothing is seen: what was not seen on the way is seen at the first tilt."""
+        try:
+            look()
         except GiveUpError as error:
-            self._unless_abort(error)  # what was not seen on the way is seen at the first tilt
+            self._unless_abort(error)
 
     def _measure_plane(self, at_pick: Step) -> None:
-        """Measure the heights of the focus points, if that is asked for, and take up the plane through them."""
-        heights_A = {name: self._aiming.focus(at_pick, name, learn=False) for name in self._program.targets.to_measure}
-        known = {name: height_A for name, height_A in heights_A.items() if height_A is not None}
-        if not heights_A:
-            return
-        if len(known) < len(heights_A):
-            missing = ", ".join(name for name in heights_A if name not in known)
-            raise GiveUpError("abort", f"the specimen's plane cannot be told: no focus at {missing}")
-        self._tell("acquisition.plane", heights_A=known, order=at_pick.order)
-        self._lie(known)
+        """Measure the heights of the focus points, and take up the plane through them.
+
+        Raises
+        ------
+        GiveUpError
+            If one of them cannot be measured: nothing is exposed on a plane that is guessed.
+        """
+        picked_deg = self._program.targets.tilt_deg
+        if abs(self._microscope.stage().tilt_deg - picked_deg) > self._policies.stage_failed.most_deg:
+            self._aiming.go_to(picked_deg, "start", order=at_pick.order)
+            if self._program.tracked == TRACKING:
+                self._aiming.track(at_pick, TRACKING)
+        heights_A = {}
+        for name in self._program.targets.to_measure:
+            height_A = self._aiming.focus(at_pick, name, learn=False)
+            if height_A is None:
+                raise GiveUpError("abort", f"the specimen's plane cannot be told: no focus at {name}")
+            heights_A[name] = height_A
+        self._tell("acquisition.plane", heights_A=heights_A, order=at_pick.order)
+        self._lie(heights_A)
 
     def _lie(self, heights_A: Mapping[str, float]) -> None:
         self._program = self._program.measured(heights_A)
@@ -283,14 +336,16 @@ class Engine:
             )
             if not shot.nothing_delivered:
                 break
-            name = "beam_gone" if shot.beam_lost else "camera_failed"
-            if not self._reactions.again(name, shot.trouble, attempt, target=target, order=step.order):
+            if not shot.beam_lost:
+                self._camera_failed(shot.trouble, target, step)
+            elif not self._reactions.again("beam_gone", shot.trouble, attempt, target=target, order=step.order):
                 raise GiveUpError("skip", shot.trouble)
         if shot.movie is None:
             self._camera_failed(shot.trouble, target, step)
             return
-        seen = self._aiming.learn(step, target, shot.movie, predicted)
-        if seen is None and self._program.tracked == target and self._eyes.knows(target) and shot.movie.frames.size:
+        look = self._aiming.learn(step, target, shot.movie, predicted)
+        believed = look is not None and look.believed
+        if not believed and self._program.tracked == target and self._eyes.knows(target) and self._todo(step):
             # The others of this tilt go by this image: where it tells nothing, one is taken for them.
             self._aiming.track(step, target)
         share = self._counts_share(shot.movie, step)
@@ -300,38 +355,46 @@ class Engine:
             order=step.order,
             tilt_deg=shot.movie.readback.tilt_deg,
             predicted_yx_A=list(predicted.yx_A),
-            measured_yx_A=list(seen_at(shot.movie, seen)) if seen else None,
+            measured_yx_A=list(seen_at(shot.movie, look.seen)) if look else None,
             defocus_A=shot.movie.readback.defocus_A,
             wanted_defocus_A=exposure.defocus_A,
             counts_share=share,
             received_e_A2=self._past.received_e_A2.get(target, 0.0),
             remaining_s=self.remaining_s(),
         )
-        self._judge(target, step, shot.movie, seen, share)
+        self._judge(target, step, shot.movie, look.seen if look else None, share)
 
     def _judge(self, target: str, step: Step, movie: Movie, seen: Seen | None, share: float) -> None:
         """Hold an exposure against the policies that look at images. It was made, and is not repeated."""
         where: dict[str, Any] = {"target": target, "order": step.order, "tilt_deg": step.tilt_deg}
         policies = self._policies
-        # One frame is the sum of all, which is what a microscope gives that writes its movies itself.
-        missing = 100 * (1 - len(movie.frames) / step.exposure.frames) if len(movie.frames) > 1 else 0.0
+        sums = getattr(self._microscope, "gives_sums", False)  # of a microscope that writes its movies itself
+        missing = 0.0 if sums else 100 * (1 - len(movie.frames) / step.exposure.frames)
         if missing > policies.camera_failed.most_percent:
             self._camera_failed(f"{missing:.0f} % of the frames are missing", target, step)
         else:
             self._failures = 0
         if share < policies.lost_counts.least_share:
             self._reactions.final("lost_counts", f"counts are {100 * share:.0f} % of those predicted", **where)
-        if seen is not None and movie.frames.size:
-            lost = 100 * math.hypot(*seen.yx_A) / (min(movie.frames.shape[1:]) * movie.pixel_A)
+        field_A = self._field_A(movie)
+        if seen is not None and field_A:
+            lost = 100 * math.hypot(*seen.yx_A) / field_A
             if lost > policies.field_lost.most_percent:
                 self._reactions.final("field_lost", f"{lost:.0f} % of the field were missed", **where)
+
+    @staticmethod
+    def _field_A(movie: Movie) -> float:
+        """Return the shorter side of what an image shows, 0 for one without pixels."""
+        return float(min(movie.frames.shape[1:])) * movie.pixel_A
 
     def _camera_failed(self, reason: str, target: str, step: Step) -> None:
         """Go on without an image, unless that happens again and again; what was exposed is never repeated."""
         self._failures += 1
-        policy = self._policies.camera_failed
+        last = self._failures >= self._policies.camera_failed.tries
         where: dict[str, Any] = {"target": target, "order": step.order, "tilt_deg": step.tilt_deg}
-        self._reactions.final("camera_failed", reason, last=self._failures >= policy.tries, **where)
+        self._reactions.final("camera_failed", reason, last=last, **where)
+        if last:  # and nothing more is asked of such a camera here
+            raise GiveUpError("skip", reason)
 
     def _counts_share(self, movie: Movie, step: Step) -> float:
         """Return the counts of an image over those that beam and path give it."""
@@ -351,13 +414,20 @@ class Engine:
     def _give_up(self, step: Step, error: GiveUpError, target: str | None = None) -> None:
         """Leave out a target, or all that are left, at this tilt or on this side."""
         for name in (target,) if target is not None else self._todo(step):
-            self._skip(name, step, error.reason)
             if error.scope == "stop-side":
-                self._past.stopped.add((name, step.side))
-                self._tell("acquisition.stopped", target=name, side=step.side, reason=error.reason)
-                for later in self._program.steps:
-                    if later.side == step.side:
-                        self._skip(name, later, f"this side was given up at {step.tilt_deg:g}°: {error.reason}")
+                reason = f"this side was given up at {step.tilt_deg:g}°: {error.reason}"
+                self._past.stopped[name, step.side] = reason
+                self._tell("acquisition.stopped", target=name, side=step.side, reason=reason)
+            else:
+                self._skip(name, step, error.reason)
+        self._finish_stopped()
+
+    def _finish_stopped(self) -> None:
+        """Record every exposure of a side that was given up as skipped."""
+        for (name, side), reason in self._past.stopped.items():
+            for step in self._program.steps:
+                if step.side == side and name in self._program.names:
+                    self._skip(name, step, reason)
 
     def _skip(self, target: str, step: Step, reason: str) -> None:
         if (target, step.order) not in self._past.settled:
@@ -389,7 +459,10 @@ class Engine:
 
     def _summary(self) -> str:
         images = sum(len(images) for images in self._past.images.values())
-        return f"{images} images of {len(self._program.steps) * len(self._program.names)} planned"
+        planned = {(name, step.order) for step in self._program.steps for name in self._program.names}
+        records = {(one.target, one.order): one for one in self.records() if one.purpose == RECORD}
+        given_up = sum(key in records and records[key].state is ExposureState.SKIPPED for key in planned)
+        return f"{images} images of {len(planned)} planned" + (f", {given_up} given up" if given_up else "")
 
     def _tell(self, kind: str, **body: Any) -> None:
         """Note what happened, and tell the listeners; none of it changes what was exposed.
@@ -398,12 +471,15 @@ class Engine:
         """
         with suppress(OutputError):
             self._session.note(kind, body, series=body.get("target"))
+        failed = []
         for listener in tuple(self._listeners):
             try:
                 listener(Happened(kind, body))
             except Exception as error:  # noqa: BLE001 - whatever a listener does, the run goes on
                 self._listeners.remove(listener)
-                self._tell("acquisition.listener", reason=f"{type(error).__name__}: {error}")
+                failed.append(f"{type(error).__name__}: {error}")
+        for reason in failed:
+            self._tell("acquisition.listener", reason=reason)
 
     def _tell_policy(self, **body: Any) -> None:
         self._tell("acquisition.policy", **body)

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from eucentric.acquisition.correlation import Sight, displacement, sight
 from eucentric.acquisition.model import Side
-from eucentric.core import whole_or_nothing
+from eucentric.core import OutputError, whole_or_nothing
 from eucentric.microscope import Movie
 
 _CERTAIN = 6.0  # standard deviations over the background: of 512² pixels of noise the highest has 4.8, seldom 5.3
@@ -47,6 +48,10 @@ class Eyes(Protocol):
 
     def look(self, place: str, movie: Movie, side: Side) -> Seen | None:
         """Return where a place lies in its image; None if that cannot be told."""
+        ...
+
+    def shows(self, movie: Movie) -> bool:
+        """Return whether there is anything to be seen in an image."""
         ...
 
     def knows(self, place: str) -> bool:
@@ -116,6 +121,10 @@ class ImageEyes:
             return None
         return Seen(found.yx_A, math.hypot(found.sigma_A, 5.0))
 
+    def shows(self, movie: Movie) -> bool:
+        """Return whether an image has any contrast."""
+        return bool(movie.frames.size) and bool(self._sight(movie).image.any())
+
     def knows(self, place: str) -> bool:
         """Return whether an image of a place has been kept."""
         return any(name == place for name, _ in self._kept)
@@ -129,7 +138,8 @@ class ImageEyes:
         if self._folder is not None:
             number = self._written[place, side] = self._written.get((place, side), -1) + 1
             path = self._folder / f"{place}@{side}@{number % _KEPT}.npz"
-            with whole_or_nothing(path) as partial, partial.open("wb") as file:
+            # On a full disk it is kept in memory alone: the record of exposures has its own policy for that.
+            with suppress(OutputError), whole_or_nothing(path) as partial, partial.open("wb") as file:
                 np.savez(file, image=kept.sight.image, numbers=np.array([number, *kept.numbers]))
 
     def focus(self, place: str, up: Movie, down: Movie, beam_tilt_mrad: float) -> Focused | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from eucentric.acquisition.model import StageModel
+from eucentric.acquisition.model import Side, StageModel
 from eucentric.acquisition.series_files import SeriesImage
 from eucentric.microscope import Readback
 from eucentric.session import Event, ExposureRecord, ExposureState
@@ -27,13 +27,16 @@ class Past:
     images
         By target, those whose movies were written, in the order of acquisition.
     stopped
-        Targets and sides that were given up.
+        Targets and sides that were given up, with the reason.
+    at
+        The tilt, and its side, that the model was at last.
     """
 
     settled: set[Key] = field(default_factory=set)
     received_e_A2: dict[str, float] = field(default_factory=dict)
     images: dict[str, list[SeriesImage]] = field(default_factory=dict)
-    stopped: set[tuple[str, str]] = field(default_factory=set)
+    stopped: dict[tuple[str, str], str] = field(default_factory=dict)
+    at: tuple[float, Side] | None = None
 
     def add(self, record: ExposureRecord) -> SeriesImage | None:
         """Take an exposure into account, and return its image if it has one."""
@@ -83,6 +86,7 @@ def replay(events: Iterable[Event], model: StageModel, past: Past, lie: Callable
         body = event.body
         if event.kind == "acquisition.tilt":
             model.at(body["tilt_deg"], body["side"])
+            past.at = (body["tilt_deg"], body["side"])
         elif event.kind == "acquisition.saw":
             if body["doubt_A"]:
                 model.doubt(body["doubt_A"])
@@ -92,7 +96,7 @@ def replay(events: Iterable[Event], model: StageModel, past: Past, lie: Callable
         elif event.kind == "acquisition.focused":
             model.focused(body["place"], body["height_A"], body["sigma_A"])
         elif event.kind == "acquisition.stopped":
-            past.stopped.add((body["target"], body["side"]))
+            past.stopped[body["target"], body["side"]] = body["reason"]
 
 
 def details_of(
@@ -125,6 +129,7 @@ def _image(record: ExposureRecord, before_e_A2: float) -> SeriesImage | None:
     return SeriesImage(
         movie=details["movie"],
         frames=details["movie_frames"],
+        asked_frames=details.get("frames"),
         readback=Readback.model_validate(details["readback"]),
         target_defocus_A=details["target_defocus_A"],
         pre_exposure_e_A2=before_e_A2,

@@ -16,6 +16,7 @@ from eucentric.microscope import StageLimits
 Array = NDArray[np.float64]
 
 _SAME_DEG = 1e-6
+_BLIND_DEG = 10.0  # over which a specimen 2 µm off the axis moves by 0.35 µm: still within a usual field
 _SPARE_A = 30_000.0  # what the stage's own errors may ask of image shift beyond the targets' places
 
 
@@ -99,9 +100,10 @@ class Program:
         start_deg = self.plan[0].tilt_deg
         return tuple(Step(exposure, _side(exposure.tilt_deg, start_deg)) for exposure in self.plan)
 
-    def walk(self) -> Iterator[float]:
-        """Give the tilts on the way from where the targets were picked to the first one, that one left out."""
-        start_deg, end_deg = self.targets.tilt_deg, self.plan[0].tilt_deg
+    def walk(self, start_deg: float | None = None) -> Iterator[float]:
+        """Give the tilts on the way to the first one, that one left out, from another or where targets were picked."""
+        start_deg = self.targets.tilt_deg if start_deg is None else start_deg
+        end_deg = self.plan[0].tilt_deg
         steps = math.ceil(abs(end_deg - start_deg) / self.plan.acquisition.approach.walk_deg - _SAME_DEG)
         for step in range(1, steps):
             yield start_deg + (end_deg - start_deg) * step / steps
@@ -115,6 +117,13 @@ class Program:
             If a tilt, or a target's image shift at some tilt, is beyond its limits; nothing has moved.
         """
         low, high = limits.tilt_deg
+        away_deg = abs(self.plan[0].tilt_deg - self.targets.tilt_deg)
+        if self.tracked != TRACKING and away_deg > _BLIND_DEG:
+            raise InputError(
+                f"The targets were picked at {self.targets.tilt_deg:g}°, the first tilt is {self.plan[0].tilt_deg:g}°: "
+                "without a tracking area nothing shows where they are by then. Nothing was moved.",
+                "Name a tracking area, or pick the targets at the first tilt.",
+            )
         for step in self.steps:
             if not low <= step.tilt_deg <= high:
                 raise InputError(
@@ -132,15 +141,20 @@ class Program:
                         "Leave the target out, or move the stage between the targets.",
                     )
 
-    def backlash_from_deg(self, from_deg: float, to_deg: float) -> float | None:
-        """Return where a move goes first, so that it ends in the plan's direction; None where it does so anyway."""
+    def backlash_from_deg(self, from_deg: float, to_deg: float, limits: StageLimits | None = None) -> float | None:
+        """Return where a move goes first, so that it ends in the plan's direction; None where it does so anyway.
+
+        It goes no further than the stage of the plan does, and that of the microscope.
+        """
         approach = self.plan.acquisition.approach
         sign = 1.0 if approach.ends == "upward" else -1.0
         if approach.backlash_deg == 0 or abs(to_deg - from_deg) < _SAME_DEG or (to_deg - from_deg) * sign > 0:
             return None
         stage = self.plan.design.stage
+        low, high = limits.tilt_deg if limits is not None else (stage.min_deg, stage.max_deg)
         beyond = to_deg - sign * approach.backlash_deg
-        return min(max(beyond, stage.min_deg), stage.max_deg)
+        beyond = min(max(beyond, stage.min_deg, low), stage.max_deg, high)
+        return None if abs(beyond - to_deg) < _SAME_DEG else beyond
 
 
 def _side(tilt_deg: float, start_deg: float) -> Side:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from eucentric.design import Policies, Policy
 from eucentric.design.acquisition import Action
+from eucentric.microscope import MicroscopeError, StoppedError
 
 Scope = Literal["skip", "stop-side", "abort"]
 Tell = Callable[..., object]
@@ -17,6 +18,19 @@ class GiveUpError(Exception):
         super().__init__(reason)
         self.scope = scope
         self.reason = reason
+
+
+def trouble_of(error: MicroscopeError) -> str:
+    """Return what went wrong, for a policy to decide on.
+
+    Raises
+    ------
+    GiveUpError
+        If the operator stopped the microscope's program: that is no trouble but a wish, and ends the run.
+    """
+    if isinstance(error, StoppedError):
+        raise GiveUpError("abort", error.what) from error
+    return error.what
 
 
 class Reactions:

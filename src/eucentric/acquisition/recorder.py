@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from eucentric.acquisition.past import RECORD, Past, details_of
 from eucentric.acquisition.program import Step
-from eucentric.acquisition.reacting import GiveUpError, Reactions
+from eucentric.acquisition.reacting import GiveUpError, Reactions, trouble_of
 from eucentric.acquisition.series_files import SeriesFiles
-from eucentric.core import OutputError, make_folder
+from eucentric.core import EucentricError, OutputError, make_folder
 from eucentric.io.movies import Compression, write_movie
 from eucentric.microscope import BeamLostError, ExposureRequest, Microscope, MicroscopeError, Movie
 from eucentric.session import ExposureBook, ExposureRecord, ExposureState, Intent
@@ -97,7 +98,7 @@ class Recorder:
         return self._series[name]
 
     def expose(self, target: str, step: Step, request: ExposureRequest, defocus_A: float, **details: Any) -> Shot:
-        """Expose once, and return what became of it; never raises for what the microscope does.
+        """Expose once, and return what became of it, whatever the microscope does.
 
         Parameters
         ----------
@@ -115,14 +116,19 @@ class Recorder:
         Raises
         ------
         GiveUpError
-            If the disk is full and the policy says so. If the exposure was made, its outcome is noted as soon as the
-            journal can be written to again, at the latest when the session is next opened, as uncertain.
+            If the disk is full and the policy says so, or the operator stopped the microscope. If the exposure was
+            made, its outcome is noted as soon as the journal can be written to again, at the latest when the session is
+            next opened, as uncertain.
         """
         request = request.replace(target=target, order=step.order)
+        try:
+            tilt_deg = self._microscope.stage().tilt_deg
+        except MicroscopeError as error:  # a microscope that does not say where it is, is not asked to expose
+            return Shot(None, trouble_of(error), nothing_delivered=True)
         intent = Intent(
             target=target,
             order=step.order,
-            tilt_deg=self._microscope.stage().tilt_deg,
+            tilt_deg=tilt_deg,
             exposure_e_A2=request.exposure_e_A2,
             purpose=request.purpose,
         )
@@ -131,13 +137,15 @@ class Recorder:
         try:
             movie = self._microscope.expose(request)
         except MicroscopeError as error:
-            return self._failed(error, number, intent, step)
+            shot = self._failed(error, number, intent, step)
+            trouble_of(error)
+            return shot
         except BaseException as error:
             # A fault of the driver's, or the user's second Ctrl-C: nobody knows how far the exposure came.
             self._book.uncertain(number, target, f"{type(error).__name__}: {error}")
             self._received(intent, ExposureState.UNCERTAIN)
             raise
-        self._delivered(number, intent, movie, step, defocus_A)
+        self._delivered(number, intent, movie, step, defocus_A, request.frames)
         return Shot(movie)
 
     def skip(self, target: str, step: Step, reason: str) -> None:
@@ -171,20 +179,27 @@ class Recorder:
         )
         return Shot(None, reason, beam_lost=beam_lost)
 
-    def _delivered(self, number: int, intent: Intent, movie: Movie, step: Step, defocus_A: float) -> None:
+    def _delivered(
+        self, number: int, intent: Intent, movie: Movie, step: Step, defocus_A: float, asked_frames: int
+    ) -> None:
         readback, target = movie.readback, intent.target
         path = self._movie_path(intent, step)
         details = details_of(path.name if path else None, movie.frames.shape, readback, defocus_A)
         # Settled from here on, whatever becomes of the journal and the disk.
         delivered = intent.replace(exposure_e_A2=readback.exposure_e_A2, tilt_deg=readback.tilt_deg)
-        image = self._received(delivered, ExposureState.DELIVERED, details)
-        self._kept(
-            lambda: self._book.delivered(
-                number, target, exposure_e_A2=readback.exposure_e_A2, tilt_deg=readback.tilt_deg, **details
-            ),
-            target,
-            step,
-        )
+        image = self._received(delivered, ExposureState.DELIVERED, {**details, "frames": asked_frames})
+        try:
+            self._kept(
+                lambda: self._book.delivered(
+                    number, target, exposure_e_A2=readback.exposure_e_A2, tilt_deg=readback.tilt_deg, **details
+                ),
+                target,
+                step,
+            )
+        except BaseException as ended:
+            if path is not None and movie.frames.size:
+                raise self._rescued(path, movie, ended) from ended
+            raise
         if path is None or image is None:
             return
         series = self._series[target]
@@ -198,21 +213,36 @@ class Recorder:
 
     def _save(self, path: Path, movie: Movie, target: str, step: Step) -> None:
         """Write a movie; where its own disk stays full to the end, into the system's temporary folder."""
-
-        def write(to: Path) -> None:
-            write_movie(to, movie.frames, movie.pixel_A, compression=self._movies.compression)
-
         try:
-            self._kept(lambda: write(path), target, step)
+            self._kept(lambda: self._write(path, movie), target, step)
         except BaseException as ended:
-            rescued = Path(gettempdir()) / "eucentric-rescued" / path.name
-            try:
-                write(make_folder(rescued.parent) / rescued.name)
-            except OutputError as error:
-                reason = f"{ended} The movie {path.name} is lost: it was exposed, and no disk had room."
-                raise GiveUpError("abort", reason) from error
-            reason = f"{ended} The movie was saved as {rescued}: move it to {path.parent}."
-            raise GiveUpError("abort", reason) from ended
+            raise self._rescued(path, movie, ended) from ended
+
+    def _rescued(self, path: Path, movie: Movie, ended: BaseException) -> GiveUpError:
+        """Write a movie elsewhere; return the error that ends the run and says where it is."""
+        session = path.parent.parent.name
+        rescued = Path(gettempdir()) / "eucentric-rescued" / f"{session}-{uuid4().hex[:8]}" / path.name
+        try:
+            self._write(rescued, movie)
+        except EucentricError:
+            return GiveUpError("abort", f"{ended} The movie {path.name} is lost: it was exposed, and no disk had room.")
+        return GiveUpError("abort", f"{ended} The movie was saved as {rescued}: move it to {path.parent}.")
+
+    def _write(self, path: Path, movie: Movie) -> None:
+        make_folder(path.parent)
+        write_movie(path, movie.frames, movie.pixel_A, compression=self._movies.compression)
+
+    def write_mdocs(self) -> None:
+        """Write the .mdoc of every target that has images, as after the last of them.
+
+        Raises
+        ------
+        OutputError
+            If one cannot be written.
+        """
+        for target, images in self._past.images.items():
+            if images:
+                self._series[target].write_mdoc(images)
 
     def _received(self, intent: Intent, state: ExposureState, details: dict[str, Any] | None = None) -> Any:
         return self._past.add(ExposureRecord(**dict(intent), state=state, details=details or {}))

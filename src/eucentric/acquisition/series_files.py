@@ -34,8 +34,9 @@ class SeriesImage(Record):
     ----------
     movie
         Name of its movie, in the folder of movies.
-    frames
-        How many the movie has.
+    frames, asked_frames
+        How many the movie has, and how many the exposure was divided into, where some are missing. A movie of one
+        frame is the sum of all.
     readback
         What the microscope said of the exposure.
     target_defocus_A
@@ -46,6 +47,7 @@ class SeriesImage(Record):
 
     movie: Annotated[str, Field(pattern=r"^[^/\\]+$")]
     frames: Annotated[int, Field(ge=1)]
+    asked_frames: Annotated[int, Field(ge=1)] | None = None
     readback: Readback
     target_defocus_A: Angstrom
     pre_exposure_e_A2: ElectronsPerA2
@@ -67,7 +69,7 @@ class SeriesFiles(Record):
     frame_paths
         How the .mdoc names movies: as a POSIX path from the session's folder, or as a Windows camera computer would.
     counts_per_electron
-        In the stack (`movie_sums.stack_scale`).
+        In the stack (`movie_sums.stack_scale`), of movies that count electrons; None leaves counts as they are.
     binning, spot_size
         Of camera and illumination, as the .mdoc tells them.
     slit
@@ -86,7 +88,7 @@ class SeriesFiles(Record):
     voltage_kV: Annotated[float, Field(ge=1, le=1e4)]
     scheme: Scheme | None = None
     frame_paths: Literal["posix", "windows"] = "posix"
-    counts_per_electron: Annotated[float, Field(ge=1e-6, allow_inf_nan=False)]
+    counts_per_electron: Annotated[float, Field(ge=1e-6, allow_inf_nan=False)] | None = None
     binning: Annotated[float, Field(ge=1e-6, allow_inf_nan=False)] = 1.0
     spot_size: Annotated[int, Field(ge=1)] = 5
     slit: tuple[Annotated[ElectronVolts, Field(ge=0)], ElectronVolts] | None = None
@@ -244,7 +246,8 @@ class SeriesFiles(Record):
         return time.replace(tzinfo=None)
 
     def _mdoc_image(self, image: SeriesImage, recorded: datetime) -> MdocImage:
-        readback, scale = image.readback, self.counts_per_electron
+        readback, scale = image.readback, self.counts_per_electron or 1.0
+        divided = image.asked_frames if image.asked_frames and image.frames > 1 else image.frames
         return MdocImage(
             tilt_deg=readback.tilt_deg,
             exposure_e_A2=readback.exposure_e_A2,
@@ -261,8 +264,8 @@ class SeriesFiles(Record):
             stage_z_A=readback.stage.z_A,
             image_shift_xy_A=readback.image_shift_yx_A[::-1],
             dose_rate_e_px_s=readback.dose_rate_e_px_s,
-            frame_exposures=((readback.exposure_e_A2 / image.frames, image.frames),),
-            counts_per_electron=scale,
+            frame_exposures=((readback.exposure_e_A2 / divided, image.frames),),
+            counts_per_electron=self.counts_per_electron,
             binning=self.binning,
             min_max_mean=(
                 round(readback.counts_min * scale),
@@ -277,7 +280,7 @@ class SeriesFiles(Record):
     ) -> tuple[int, ...]:
         """Write the sums of the images' movies, one a section, and return which images these are."""
         movies = [(self.frames_folder / image.movie, image.frames) for image in images]
-        summed = sum_movies(movies, self.shape_yx, scale=self.counts_per_electron, gain=gain, reporter=reporter)
+        summed = sum_movies(movies, self.shape_yx, scale=self.counts_per_electron or 1.0, gain=gain, reporter=reporter)
         if summed.kept:
             label = "Sums of frames" if gain is None else "Sums of frames, gain corrected"
             write_mrc(path, summed.sums, self.pixel_A, kind="stack", label=label)

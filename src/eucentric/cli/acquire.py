@@ -104,7 +104,7 @@ def acquire(
     """
     from eucentric.acquisition import Program
     from eucentric.cli.live import LiveTable
-    from eucentric.session import Session
+    from eucentric.session import ExposureBook, Session
     from eucentric.workflow.acquire import acquire as run
     from eucentric.workflow.acquire import begin, take_up
 
@@ -142,7 +142,11 @@ def acquire(
         else:
             begun = take_up(session)
         program = Program(begun.plan, begun.targets)
-        with _pausing() as started, LiveTable(console(), program.names, len(program.steps)) as table:
+        made = dict.fromkeys(program.names, 0)
+        for one in ExposureBook(session).records():
+            if one.target in made and one.details.get("movie"):
+                made[one.target] += 1
+        with _pausing() as started, LiveTable(console(), made, len(program.steps)) as table:
             outcome = run(
                 session,
                 begun,
@@ -155,7 +159,8 @@ def acquire(
     _tell_outcome(outcome)
     if json:
         print_json(outcome.model_dump(mode="json"))
-    return DONE if outcome.finish in ("finished", "paused") else FAILED
+    nothing = outcome.finish == "finished" and not any(series.images for series in outcome.series)
+    return FAILED if nothing or outcome.finish not in ("finished", "paused") else DONE
 
 
 def _beginning(plan: Path, targets: Path | None, name: str, options: "dict[str, object]") -> "Beginning":
@@ -185,7 +190,7 @@ def _pausing() -> "Iterator[Callable[[Engine], None]]":
             raise KeyboardInterrupt
         engines[0].pause()
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        tell("Pausing after the exposure under way. Ctrl-C again stops at once, and leaves it uncertain.")
+        tell("Pausing after the exposure under way. Ctrl-C again stops at once, and leaves that one uncertain.")
 
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:
@@ -199,7 +204,7 @@ def _decide(uncertain: str) -> "Callable[[ExposureRecord], bool]":
         what = f"{record.target}, tilt {record.order + 1} ({record.tilt_deg:+.1f}°, {record.exposure_e_A2:g} e/Å²)"
         if uncertain == "ask":
             tell(f"{what}: nobody knows whether it was exposed ({record.reason}). It counts as exposed.")
-            return input("Expose it again? [y/N] ").strip().lower() in ("y", "yes")
+            return console().input("Expose it again? [y/N] ", markup=False).strip().lower() in ("y", "yes")
         done = "is made again, as asked" if uncertain == "retake" else "counts as exposed and is not made again"
         tell(f"{what}: nobody knows whether it was exposed; it {done}.")
         return uncertain == "retake"

@@ -24,15 +24,15 @@ class LiveTable:
     console
         Where it is shown, on standard error.
     targets
-        Their names, in order.
+        Their names, in order, each with how many images it has already.
     tilts
         How many the plan has.
     """
 
-    def __init__(self, console: Console, targets: tuple[str, ...], tilts: int) -> None:
+    def __init__(self, console: Console, targets: Mapping[str, int], tilts: int) -> None:
         self._console = console
         self._rows: dict[str, Mapping[str, Any]] = {name: {} for name in targets}
-        self._images = dict.fromkeys(targets, 0)
+        self._images = dict(targets)
         self._tilts = tilts
         self._tilt: Mapping[str, Any] = {}
         self._track = ""
@@ -46,20 +46,20 @@ class LiveTable:
         )
 
     def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start(refresh=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end_line()
-        if self._live is not None:
+        if self._live is not None and self._live.is_started:
             self._live.refresh()
             self._live.stop()
 
     def __call__(self, happened: Happened) -> None:
-        """Take up what happened."""
+        """Take up what happened; the first thing that does brings the table up, below whatever was asked before."""
+        if self._live is not None and not self._live.is_started:
+            self._live.start(refresh=True)
         body = happened.body
         take: Callable[[Mapping[str, Any]], None] | None = {
             "acquisition.tilt": self._on_tilt,

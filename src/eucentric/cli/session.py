@@ -1,6 +1,8 @@
 """`eucentric session` and the commands below it: what a session folder holds."""
 
+import sys
 import time
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,7 +72,7 @@ def events(
     folder
         The session.
     follow
-        Go on showing what comes, until Ctrl-C.
+        Go on showing what comes, until Ctrl-C; with --json, a line of JSON for each event.
     after
         Only events of a higher number.
     """
@@ -82,6 +84,10 @@ def events(
     while True:
         for event in read_events(folder, after=after):
             after = event.id
+            if json:
+                sys.stdout.write(dumps(_as_json(event)) + "\n")
+                sys.stdout.flush()
+                continue
             said = ", ".join(
                 f"{key} {value}" for key, value in event.body.items() if not isinstance(value, dict | list)
             )

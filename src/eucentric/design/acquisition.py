@@ -48,14 +48,14 @@ class Tracking(DesignRecord):
         ``area``: an image of the tracking area, if the targets name one, before the exposures of each tilt;
         ``exposure``: the first target's own exposure, which costs nothing and tells only the others.
     exposure_e_A2
-        Of a tracking image; one that cannot be placed is followed by another of twice the exposure.
+        Of a tracking image; one that cannot be placed is followed by another of twice the exposure, up to four times.
     stage_error_A
         By how much the stage misses a place after a move, rms along each axis, over what the model of the series can
         know: how far a tracking image is trusted against the model.
     close_A
         A tracking image that was further off than this is followed by another one.
     rounds
-        Images at one tilt, at most.
+        Images at one tilt, at most, unless a policy asks for another.
     """
 
     by: Literal["area", "exposure"] = "area"
@@ -123,13 +123,19 @@ class StageFailed(Policy):
 
 
 class LensRefused(Policy):
-    """Image shift, beam shift or focus is refused or unanswered."""
+    """Image shift, beam shift, focus or beam tilt is refused, unanswered, or reads back elsewhere.
+
+    ``go-on`` is taken as ``skip``: nothing is exposed at a place that is not the one meant.
+    """
 
     tries: Tries = 1
 
 
 class LostCounts(Policy):
-    """An image has less than `least_share` of the counts that the beam and the predicted path give it."""
+    """An image has less than `least_share` of the counts that the beam and the predicted path give it.
+
+    The image was made: ``retry``, ``wait`` and ``skip`` are taken as ``go-on``.
+    """
 
     action: Action = "stop-side"
     least_share: Share = 0.1
@@ -149,14 +155,17 @@ class TrackingFailed(Policy):
 
 
 class FieldLost(Policy):
-    """An exposure missed its target by more than this share of the field."""
+    """An exposure missed its target by more than this share of the field.
+
+    The image was made: ``retry``, ``wait`` and ``skip`` are taken as ``go-on``.
+    """
 
     action: Action = "stop-side"
     most_percent: Percent = 40.0
 
 
 class DefocusOff(Policy):
-    """The measured defocus is further than `most_A` from what the model predicts: it is measured again."""
+    """The measured defocus is off by more than `most_A`, and by more than five times what the model is unsure of."""
 
     most_A: Far = 15_000.0
     tries: Tries = 1
@@ -164,7 +173,10 @@ class DefocusOff(Policy):
 
 
 class DiskLow(Policy):
-    """The disk has less than `least_GB` left, or a movie cannot be written, which is kept in memory meanwhile."""
+    """The disk has less than `least_GB` left, or a movie cannot be written, which is kept in memory meanwhile.
+
+    ``go-on`` holds for what is left; what cannot be written ends the run, with the movie in the temporary folder.
+    """
 
     action: Action = "wait"
     least_GB: Annotated[float, Field(ge=0, le=1e6)] = 1.0
@@ -186,7 +198,8 @@ class DriftHigh(Policy):
 class CameraFailed(Policy):
     """An exposure was made or may have been, and there is no image of it, or more than `most_percent` is missing.
 
-    It is never repeated; ``retry`` and ``wait`` are taken as ``go-on`` here. `tries` of them in a row end the run.
+    It is never repeated: ``retry`` and ``wait`` are taken as ``go-on``. One of which the camera says that nothing was
+    delivered is made again. After `tries` of both in a row comes `then`.
     """
 
     action: Action = "go-on"

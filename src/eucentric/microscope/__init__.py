@@ -3,7 +3,13 @@
 `microscope.contract` holds the tests that every driver must pass; it is imported by name, by tests alone.
 """
 
-from eucentric.microscope.errors import BeamLostError, MicroscopeError, MicroscopeTimeoutError, MoveRefusedError
+from eucentric.microscope.errors import (
+    BeamLostError,
+    MicroscopeError,
+    MicroscopeTimeoutError,
+    MoveRefusedError,
+    StoppedError,
+)
 from eucentric.microscope.protocol import Microscope
 from eucentric.microscope.records import (
     ExposureRequest,
@@ -30,4 +36,5 @@ __all__ = [
     "ShiftYX",
     "StageLimits",
     "StagePosition",
+    "StoppedError",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric.microscope.errors import MicroscopeError, MicroscopeTimeoutError, MoveRefusedError
+from eucentric.microscope.errors import MicroscopeError, MicroscopeTimeoutError, MoveRefusedError, StoppedError
 
 Array = NDArray[np.float64]
 
@@ -109,6 +109,10 @@ def _our_error(name: str, error: Exception, delivered: float | None) -> Microsco
     """Return the error that says what one of SerialEM's means."""
     said = str(error).strip() or type(error).__name__
     exposed = "nothing was exposed" if delivered == 0 else "what was exposed is not known"
+    if type(error).__name__ == "SEMexited":
+        return StoppedError(
+            f"SerialEM was told to stop, at {name} ({said}); {exposed}.", "Begin again.", delivered_e_A2=delivered
+        )
     if isinstance(error, TimeoutError) or any(words in said.lower() for words in _NO_ANSWER):
         return MicroscopeTimeoutError(
             f"SerialEM did not answer {name} ({said}): whether it was done is not known; {exposed}.",

@@ -20,6 +20,10 @@ class MicroscopeError(EucentricError):
         self.delivered_e_A2 = delivered_e_A2
 
 
+class StoppedError(MicroscopeError):
+    """The operator stopped the microscope's own program: nothing more is to be asked of it."""
+
+
 class MoveRefusedError(MicroscopeError):
     """A move of stage, image shift, beam shift or focus was beyond its limits; nothing moved."""
 

@@ -50,6 +50,7 @@ class Settings(TypedDict, total=False):
     view_dose_rate_e_A2_per_s: float | None
     limits: StageLimits | None
     beam_tilt_matrix: Rows
+    beam_tilt_zero: tuple[float, float] | None
 
 
 class SerialEM:
@@ -96,6 +97,14 @@ class SerialEM:
         SerialEM's beam tilt, rows X and Y, for one mrad in the microscope's frame, columns y and x. The default
         is right where its axes are those of SerialEM's specimen coordinates and its unit is the mrad (Thermo Fisher;
         JEOL has per cent of full scale). SerialEM does not report the axes: measure them by how images move.
+    beam_tilt_zero
+        SerialEM's beam tilt that counts as none: the operator's alignment. By default what it is at first; a run that
+        goes on after a crash, which may have left the beam tilted, gives the `beam_tilt_zero` that it had before.
+
+    Attributes
+    ----------
+    gives_sums
+        Movies hold one frame, the sum of all: SerialEM writes the others itself.
 
     Raises
     ------
@@ -105,6 +114,8 @@ class SerialEM:
         If SerialEM does not answer.
     """
 
+    gives_sums = True
+
     def __init__(
         self,
         module: Any,
@@ -113,6 +124,7 @@ class SerialEM:
         view_dose_rate_e_A2_per_s: float | None = None,
         limits: StageLimits | None = None,
         beam_tilt_matrix: Rows = ((1.0, 0.0), (0.0, -1.0)),
+        beam_tilt_zero: tuple[float, float] | None = None,
     ) -> None:
         self._rate = dose_rate_e_A2_per_s
         self._view_rate = dose_rate_e_A2_per_s if view_dose_rate_e_A2_per_s is None else view_dose_rate_e_A2_per_s
@@ -136,6 +148,7 @@ class SerialEM:
         self._ours = np.diag((-1.0, 1.0) if self._turned else (1.0, -1.0))
         self._stage2ours = self._ours @ self._sem.matrix("StageToSpecimenMatrix")
         self._centred = np.array(self._sem.ask(2, "ReportBeamShift"))  # beam shift with the beam in the image's centre
+        self._tilt_zero = beam_tilt_zero
         self._beam_units: tuple[Array, Array] | None = None  # how the camera lay, and beam shift per µm along y and x
 
     @classmethod
@@ -251,16 +264,23 @@ class SerialEM:
         return self.defocus_A()
 
     def beam_tilt_mrad(self) -> ShiftYX:
-        """Return how far the illumination is tilted, (y, x) in mrad."""
-        self._go_to("R")
-        return _pair(np.linalg.solve(self._tilt_matrix, self._sem.ask(2, "ReportBeamTilt")))
+        """Return how far the illumination is tilted from its alignment, (y, x) in mrad."""
+        zero = np.array(self.beam_tilt_zero())
+        return _pair(np.linalg.solve(self._tilt_matrix, np.array(self._sem.ask(2, "ReportBeamTilt")) - zero))
 
     def set_beam_tilt_mrad(self, yx_mrad: ShiftYX) -> ShiftYX:
-        """Tilt the illumination."""
+        """Tilt the illumination from its alignment."""
         self._limits.check_beam_tilt(yx_mrad)
-        self._go_to("R")
-        self._sem.run("SetBeamTilt", *(self._tilt_matrix @ yx_mrad).tolist())
+        zero = np.array(self.beam_tilt_zero())
+        self._sem.run("SetBeamTilt", *(zero + self._tilt_matrix @ yx_mrad).tolist())
         return self.beam_tilt_mrad()
+
+    def beam_tilt_zero(self) -> tuple[float, float]:
+        """Return SerialEM's beam tilt in the Record area that counts as none."""
+        self._go_to("R")
+        if self._tilt_zero is None:
+            self._tilt_zero = _pair(np.array(self._sem.ask(2, "ReportBeamTilt")))
+        return self._tilt_zero
 
     # --- beam and camera
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -143,9 +144,10 @@ def acquire(
     program, settings = Program(beginning.plan, beginning.targets), beginning.settings
     scope, eyes, twin = _microscope(session, program, settings, faults, reporter)
     program.check(scope.limits())
-    series = _series_files(session, program, settings, twin)
-    for name, files in series.items():
-        session.note(SERIES, files.model_dump(mode="json", exclude={"folder"}), series=name)
+    _warn_of_neighbours(program, settings.field_A(program.plan))
+    series = _series_files(session, program, settings, scope, twin)
+    for files in series.values():
+        _note_series(session, files)
     engine = Engine(
         scope,
         program,
@@ -156,9 +158,17 @@ def acquire(
         listeners=listeners,
         retake=retake,
     )
-    left_s, before = engine.remaining_s(), scope.now()
+    left_s = engine.remaining_s()
     started(engine)
-    ended = engine.run()
+    try:
+        ended = engine.run()
+    finally:
+        close = getattr(scope, "close", None)  # of a microscope that somebody else uses after us
+        if close is not None:
+            close()
+    for name, files in series.items():
+        if engine.series(name) != files:  # a camera gave the size of its images with the first of them
+            _note_series(session, engine.series(name))
     stacks = _write_stacks(session, engine, reporter) if settings.pixels else {}
     return AcquireOutcome(
         folder=session.folder,
@@ -166,7 +176,7 @@ def acquire(
         reason=ended.reason,
         series=tuple(_acquired(session, engine, name, stacks.get(name)) for name in program.names),
         tracking_e_A2=engine.past.received_e_A2.get("tracking", 0.0),
-        seconds=(scope.now() - before).total_seconds(),
+        seconds=ended.seconds,
         predicted_s=left_s,
         struck=tuple(getattr(scope, "struck", ())),
     )
@@ -182,7 +192,11 @@ def _microscope(
         from eucentric.microscope.serialem import SerialEM  # a driver loads for those who have the microscope
 
         rate = program.plan.design.routine.dose_rate_e_A2_per_s
-        scope = SerialEM.connect(settings.host, settings.port, dose_rate_e_A2_per_s=rate)
+        known = session.events("acquisition.microscope")
+        zero = (known[0].body["beam_tilt_zero"][0], known[0].body["beam_tilt_zero"][1]) if known else None
+        scope = SerialEM.connect(settings.host, settings.port, dose_rate_e_A2_per_s=rate, beam_tilt_zero=zero)
+        if not known:  # for a run that goes on after a crash, which may leave the beam tilted
+            session.note("acquisition.microscope", {"beam_tilt_zero": list(scope.beam_tilt_zero())})
         return scope, ImageEyes(program.slab_deg, references), None
     twin = make_twin(program, settings, session.folder / TRUTH, reporter)
     if settings.pixels:
@@ -199,13 +213,34 @@ def _microscope(
     return Faulty(twin, [Fault.parse(text) for text in faults], seed=settings.seed), eyes, twin
 
 
+def _warn_of_neighbours(program: Program, field_A: float) -> None:
+    """Warn of places so close that the beam on one of them falls on the other too, which no record counts."""
+    places = list(program.picked.items())
+    for at, (name, place) in enumerate(places):
+        for other, there in places[:at]:
+            if math.hypot(place.y_A - there.y_A, place.x_A - there.x_A) < field_A:
+                message = (
+                    f"{other} and {name} are less than a field ({field_A / 1e4:.2f} µm) apart: what one receives falls "
+                    "on the other too, and is not in its PriorRecordDose. [neighbours]"
+                )
+                warnings.warn(message, DataWarning, stacklevel=3)
+
+
+def _note_series(session: Session, files: SeriesFiles) -> None:
+    session.note(SERIES, files.model_dump(mode="json", exclude={"folder"}), series=files.name)
+
+
 def _series_files(
-    session: Session, program: Program, settings: AcquireSettings, twin: Twin | None
+    session: Session, program: Program, settings: AcquireSettings, scope: Microscope, twin: Twin | None
 ) -> dict[str, SeriesFiles]:
     design = program.plan.design
     pixel_A = twin.pixel_A if twin else design.camera.pixel_A
     shape_yx = twin.shape_yx if twin else (design.camera.rows, design.camera.columns)
-    began = settings.twin.began if twin else datetime.now()  # noqa: DTZ005 - the camera computer's own clock
+    known = session.events(SERIES)
+    # The same for a run that goes on, or its earlier images would be dated anew; local time, as an .mdoc has it.
+    now = scope.now()
+    began = datetime.fromisoformat(known[0].body["began"]) if known else now.astimezone() if now.tzinfo else now
+    scale = stack_scale((one.exposure_e_A2 for one in program.plan), pixel_A) if twin else None
     return {
         name: SeriesFiles(
             name=name,
@@ -214,7 +249,7 @@ def _series_files(
             shape_yx=shape_yx,
             voltage_kV=design.lens.voltage_kV,
             scheme=serialem_scheme(design.scheme.kind),
-            counts_per_electron=stack_scale((one.exposure_e_A2 for one in program.plan), pixel_A),
+            counts_per_electron=scale,
             binning=float(twin.binning) if twin else 1.0,
             slit=(20.0, 0.0) if twin is None or settings.effects.energy_filter else None,
             began=began,

@@ -45,6 +45,10 @@ class TwinEyes:
         y, x = self._offset_A(place, truth) + sigma_A * self._draws(truth, "look", 2)
         return Seen((float(y), float(x)), float(sigma_A))
 
+    def shows(self, movie: Movie) -> bool:
+        """Return whether any electrons arrived."""
+        return movie.readback.dose_rate_e_px_s > 0
+
     def knows(self, place: str) -> bool:
         """Return whether a place was seen before."""
         return place in self._known
