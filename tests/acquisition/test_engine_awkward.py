@@ -20,6 +20,7 @@ from acquisition_cases import (
     states,
 )
 
+import eucentric.acquisition.judging as judging
 import eucentric.acquisition.recorder as recorder
 from eucentric.acquisition import Engine, Happened, ImageEyes, Seen
 from eucentric.core import InputError
@@ -203,7 +204,7 @@ def test_a_target_that_is_far_off_in_its_image_is_told_of(tmp_path: Path, monkey
         return Seen((4000.0, 0.0), 15.0) if seen and place == "TS_002" and movie.readback.tilt_deg > 5 else seen
 
     monkeypatch.setattr(TwinEyes, "look", jumped)
-    monkeypatch.setattr(Engine, "_field_A", lambda self, movie: 7000.0)
+    monkeypatch.setattr(judging, "field_of", lambda movie: 7000.0)
     acquired(tmp_path)
     assert ("field_lost", "stop-side") in policies_used(tmp_path)
     assert states(tmp_path, "TS_002") == "ddddssd"

@@ -4,8 +4,9 @@
 `Eyes` look at the images. The files that it leaves are those of `series_files`.
 """
 
-from eucentric.acquisition.engine import Ended, Engine, Finish, Happened, Listener, State, skip_uncertain
+from eucentric.acquisition.engine import Engine, skip_uncertain
 from eucentric.acquisition.eyes import Eyes, Focused, ImageEyes, Seen
+from eucentric.acquisition.happenings import Ended, Finish, Happened, Listener, State
 from eucentric.acquisition.model import Side
 from eucentric.acquisition.program import Program, Step
 from eucentric.acquisition.recorder import MovieFiles

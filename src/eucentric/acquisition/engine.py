@@ -1,19 +1,17 @@
 """`Engine`: runs a program on a microscope, from wherever it was left, to an end that has a name."""
 
-import math
 import shutil
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
-from functools import partial
 from itertools import count
-from typing import Any
 
 from eucentric.acquisition.aiming import Aiming, seen_at
-from eucentric.acquisition.eyes import Eyes, Seen
+from eucentric.acquisition.eyes import Eyes
+from eucentric.acquisition.happenings import Ended, Finish, Listener, State, Teller
+from eucentric.acquisition.judging import Judge
 from eucentric.acquisition.model import StageModel
 from eucentric.acquisition.past import RECORD, Past, past_of, replay
 from eucentric.acquisition.program import Program, Step
@@ -21,52 +19,13 @@ from eucentric.acquisition.reacting import GiveUpError, Reactions
 from eucentric.acquisition.recorder import FreeBytes, MovieFiles, Recorder
 from eucentric.acquisition.series_files import SeriesFiles
 from eucentric.acquisition.timing import predicted_seconds
-from eucentric.core import EucentricError, OutputError
+from eucentric.acquisition.way import Way
+from eucentric.core import EucentricError
 from eucentric.design import TRACKING
-from eucentric.microscope import ExposureRequest, Microscope, MicroscopeError, Movie
+from eucentric.microscope import ExposureRequest, Microscope, MicroscopeError
 from eucentric.session import ExposureBook, ExposureRecord, ExposureState, Session
 
 _WAIT_STEP_S = 5.0  # a wait can be ended by a pause after each
-
-
-class State(StrEnum):
-    """What the engine is doing."""
-
-    READY = "ready"
-    MOVING = "moving"
-    TRACKING = "tracking"
-    FOCUSING = "focusing"
-    EXPOSING = "exposing"
-    ENDED = "ended"
-
-
-class Finish(StrEnum):
-    """How a run ended."""
-
-    FINISHED = "finished"
-    PAUSED = "paused"
-    ABORTED = "aborted"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The end of a run, why, and how long it took by the microscope's clock."""
-
-    finish: Finish
-    reason: str
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Happened:
-    """Something that listeners are told: its kind, and what it says, as in the journal."""
-
-    kind: str
-    body: Mapping[str, Any]
-
-
-Listener = Callable[[Happened], None]
 
 
 def skip_uncertain(record: ExposureRecord) -> bool:
@@ -124,13 +83,13 @@ class Engine:
         self._program = program
         self._session = session
         self._movies = movies or MovieFiles()
-        self._listeners = list(listeners)
+        self._tell = Teller(session, listeners)
         self._retake = retake
         self._eyes = eyes
         self._pausing = False
         acquisition = program.plan.acquisition
-        self._policies = acquisition.policies
-        self._reactions = Reactions(self._policies, self._tell_policy, self._wait)
+        policies = acquisition.policies
+        self._reactions = Reactions(policies, self._tell.policy, self._wait)
         self._model = StageModel(
             program.places_zyx_A,
             picked_deg=program.targets.tilt_deg,
@@ -144,8 +103,8 @@ class Engine:
             series,
             self._movies,
             self._reactions,
-            Reactions(self._policies, self._tell_policy, microscope.wait),
-            self._policies.disk_low.least_GB,
+            Reactions(policies, self._tell.policy, microscope.wait),
+            policies.disk_low.least_GB,
             free_bytes or (lambda: shutil.disk_usage(session.folder).free),
         )
         self._aiming = Aiming(
@@ -160,7 +119,7 @@ class Engine:
             self._past.at,
         )
         self._predicted_s = predicted_seconds(program)
-        self._failures = 0  # of the camera, in a row
+        self._judge = Judge(program.plan, self._reactions, sums=getattr(microscope, "gives_sums", False))
 
     @property
     def past(self) -> Past:
@@ -230,7 +189,9 @@ class Engine:
         self._program.check(self._microscope.limits())
         try:
             if not self._session.events("acquisition.way"):
-                self._find_the_way(steps[0])
+                self.state = State.TRACKING
+                way = Way(self._microscope, self._program, self._aiming, self._tell, self._lie)
+                way.go(looked=bool(self._session.events("acquisition.saw")))
             for step in steps:
                 if self._todo(step):
                     given_up = self._step(step)
@@ -239,60 +200,6 @@ class Engine:
         finally:
             with suppress(MicroscopeError):
                 self._microscope.set_beam_tilt_mrad((0.0, 0.0))
-
-    def _find_the_way(self, first: Step) -> None:
-        """Go from where the targets were picked to the first tilt, looking on the way, so that the height is known.
-
-        A run that was stopped on the way goes on with it.
-        """
-        picked_deg, aiming = self._program.targets.tilt_deg, self._aiming
-        at_pick, area = Step(first.exposure, "start"), self._program.tracked == TRACKING
-        self.state = State.TRACKING
-        if not self._session.events("acquisition.saw"):
-            here_deg = self._microscope.stage().tilt_deg
-            if abs(here_deg - picked_deg) > self._policies.stage_failed.most_deg:
-                reason = f"the stage is at {here_deg:.2f}°, and the targets were picked at {picked_deg:.2f}°"
-                raise GiveUpError("abort", f"{reason}: what they are called after is not there. Nothing was exposed")
-            aiming.begin(picked_deg, "start", order=first.order)
-            if area:
-                self._on_the_way(lambda: aiming.track(at_pick, TRACKING))
-                self._on_the_way(lambda: aiming.focus(at_pick, TRACKING))
-        if self._program.targets.to_measure:
-            self._measure_plane(at_pick)
-        if area:
-            for tilt_deg in self._program.walk(self._microscope.stage().tilt_deg):
-                self._on_the_way(partial(aiming.go_to, tilt_deg, "start", order=first.order))
-                self._on_the_way(lambda: aiming.track(at_pick, TRACKING))
-        self._tell("acquisition.way", order=first.order)
-
-    def _on_the_way(self, look: Callable[[], object]) -> None:
-        """Look, and go on if nothing is seen: what was not seen on the way is seen at the first tilt."""
-        try:
-            look()
-        except GiveUpError as error:
-            self._unless_abort(error)
-
-    def _measure_plane(self, at_pick: Step) -> None:
-        """Measure the heights of the focus points, and take up the plane through them.
-
-        Raises
-        ------
-        GiveUpError
-            If one of them cannot be measured: nothing is exposed on a plane that is guessed.
-        """
-        picked_deg = self._program.targets.tilt_deg
-        if abs(self._microscope.stage().tilt_deg - picked_deg) > self._policies.stage_failed.most_deg:
-            self._aiming.go_to(picked_deg, "start", order=at_pick.order)
-            if self._program.tracked == TRACKING:
-                self._aiming.track(at_pick, TRACKING)
-        heights_A = {}
-        for name in self._program.targets.to_measure:
-            height_A = self._aiming.focus(at_pick, name, learn=False)
-            if height_A is None:
-                raise GiveUpError("abort", f"the specimen's plane cannot be told: no focus at {name}")
-            heights_A[name] = height_A
-        self._tell("acquisition.plane", heights_A=heights_A, order=at_pick.order)
-        self._lie(heights_A)
 
     def _lie(self, heights_A: Mapping[str, float]) -> None:
         self._program = self._program.measured(heights_A)
@@ -337,18 +244,18 @@ class Engine:
             if not shot.nothing_delivered:
                 break
             if not shot.beam_lost:
-                self._camera_failed(shot.trouble, target, step)
+                self._judge.no_image(shot.trouble, target, step)
             elif not self._reactions.again("beam_gone", shot.trouble, attempt, target=target, order=step.order):
                 raise GiveUpError("skip", shot.trouble)
         if shot.movie is None:
-            self._camera_failed(shot.trouble, target, step)
+            self._judge.no_image(shot.trouble, target, step)
             return
         look = self._aiming.learn(step, target, shot.movie, predicted)
         believed = look is not None and look.believed
         if not believed and self._program.tracked == target and self._eyes.knows(target) and self._todo(step):
             # The others of this tilt go by this image: where it tells nothing, one is taken for them.
             self._aiming.track(step, target)
-        share = self._counts_share(shot.movie, step)
+        share = self._judge.counts_share(shot.movie, step)
         self._tell(
             "acquisition.exposed",
             target=target,
@@ -362,46 +269,7 @@ class Engine:
             received_e_A2=self._past.received_e_A2.get(target, 0.0),
             remaining_s=self.remaining_s(),
         )
-        self._judge(target, step, shot.movie, look.seen if look else None, share)
-
-    def _judge(self, target: str, step: Step, movie: Movie, seen: Seen | None, share: float) -> None:
-        """Hold an exposure against the policies that look at images. It was made, and is not repeated."""
-        where: dict[str, Any] = {"target": target, "order": step.order, "tilt_deg": step.tilt_deg}
-        policies = self._policies
-        sums = getattr(self._microscope, "gives_sums", False)  # of a microscope that writes its movies itself
-        missing = 0.0 if sums else 100 * (1 - len(movie.frames) / step.exposure.frames)
-        if missing > policies.camera_failed.most_percent:
-            self._camera_failed(f"{missing:.0f} % of the frames are missing", target, step)
-        else:
-            self._failures = 0
-        if share < policies.lost_counts.least_share:
-            self._reactions.final("lost_counts", f"counts are {100 * share:.0f} % of those predicted", **where)
-        field_A = self._field_A(movie)
-        if seen is not None and field_A:
-            lost = 100 * math.hypot(*seen.yx_A) / field_A
-            if lost > policies.field_lost.most_percent:
-                self._reactions.final("field_lost", f"{lost:.0f} % of the field were missed", **where)
-
-    @staticmethod
-    def _field_A(movie: Movie) -> float:
-        """Return the shorter side of what an image shows, 0 for one without pixels."""
-        return float(min(movie.frames.shape[1:])) * movie.pixel_A
-
-    def _camera_failed(self, reason: str, target: str, step: Step) -> None:
-        """Go on without an image, unless that happens again and again; what was exposed is never repeated."""
-        self._failures += 1
-        last = self._failures >= self._policies.camera_failed.tries
-        where: dict[str, Any] = {"target": target, "order": step.order, "tilt_deg": step.tilt_deg}
-        self._reactions.final("camera_failed", reason, last=last, **where)
-        if last:  # and nothing more is asked of such a camera here
-            raise GiveUpError("skip", reason)
-
-    def _counts_share(self, movie: Movie, step: Step) -> float:
-        """Return the counts of an image over those that beam and path give it."""
-        design = self._program.plan.design
-        passed = float(design.slab.transmission[step.order])
-        expected = design.routine.dose_rate_e_A2_per_s * movie.pixel_A**2 * passed
-        return movie.readback.dose_rate_e_px_s / expected
+        self._judge.image(target, step, shot.movie, look.seen if look else None)
 
     # Giving up
 
@@ -463,26 +331,6 @@ class Engine:
         records = {(one.target, one.order): one for one in self.records() if one.purpose == RECORD}
         given_up = sum(key in records and records[key].state is ExposureState.SKIPPED for key in planned)
         return f"{images} images of {len(planned)} planned" + (f", {given_up} given up" if given_up else "")
-
-    def _tell(self, kind: str, **body: Any) -> None:
-        """Note what happened, and tell the listeners; none of it changes what was exposed.
-
-        What finds no room on the disk is not noted: the record of exposures waits for room, as the policy says.
-        """
-        with suppress(OutputError):
-            self._session.note(kind, body, series=body.get("target"))
-        failed = []
-        for listener in tuple(self._listeners):
-            try:
-                listener(Happened(kind, body))
-            except Exception as error:  # noqa: BLE001 - whatever a listener does, the run goes on
-                self._listeners.remove(listener)
-                failed.append(f"{type(error).__name__}: {error}")
-        for reason in failed:
-            self._tell("acquisition.listener", reason=reason)
-
-    def _tell_policy(self, **body: Any) -> None:
-        self._tell("acquisition.policy", **body)
 
     def _wait(self, seconds: float) -> None:
         while seconds > 0:
