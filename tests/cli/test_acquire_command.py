@@ -1,5 +1,6 @@
 """`eucentric acquire` and `eucentric session`, as a user types them."""
 
+import io
 import json
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from command_line import Run
 from command_line import run as run
 
+from eucentric.cli import main
 from eucentric.design import ConstantExposure, Design, DoseSymmetric
 from eucentric.design.increments import ConstantIncrement
 from eucentric.io import read_mdoc, write_plan
@@ -207,3 +209,47 @@ def test_a_run_without_any_image_has_failed(run: Run, plan: Path, tmp_path: Path
     ran = run("acquire", plan, "--output", tmp_path / "session", "--no-pixels", *fail)
     assert ran.status == 1
     assert "0 images of 5 planned, 5 given up" in ran.err
+
+
+class Terminal(io.StringIO):
+    """What a user types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "delivered"), [("y\n", 5), ("\n", 4), ("no\n", 4)])
+def test_each_uncertain_exposure_is_asked_for(
+    run: Run,
+    plan: Path,
+    targets: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    delivered: int,
+) -> None:
+    session = tmp_path / "session"
+    fail = ["--fail", "record order 2 target TS_001: crash"]
+    run("acquire", plan, "--targets", targets, "--output", session, "--no-pixels", *fail)
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    again = run("acquire", "--resume", session, "--uncertain", "ask", "--json")
+    assert again.status == 0
+    assert "Expose it again? [y/N]" in again.err
+    assert again.json["series"][0]["delivered"] == delivered
+
+
+def test_events_are_followed_as_lines_of_json(
+    plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = tmp_path / "session"
+    assert main(["acquire", str(plan), "--output", str(session), "--no-pixels"]) == 0
+    capsys.readouterr()
+
+    def leave(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eucentric.cli.session.time.sleep", leave)
+    main(["session", "events", str(session), "--follow", "--json"])
+    lines = capsys.readouterr().out.splitlines()
+    assert json.loads(lines[0])["kind"] == "session.opened"
+    assert json.loads(lines[-1])["kind"] == "acquisition.ended"

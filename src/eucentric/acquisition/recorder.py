@@ -5,6 +5,7 @@ done. Only then is the movie written, and the .mdoc of its series, each whole or
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
@@ -142,8 +143,9 @@ class Recorder:
             return shot
         except BaseException as error:
             # A fault of the driver's, or the user's second Ctrl-C: nobody knows how far the exposure came.
-            self._book.uncertain(number, target, f"{type(error).__name__}: {error}")
             self._received(intent, ExposureState.UNCERTAIN)
+            with suppress(EucentricError):  # without a note it is uncertain all the same, once the session is opened
+                self._book.uncertain(number, target, f"{type(error).__name__}: {error}")
             raise
         self._delivered(number, intent, movie, step, defocus_A, request.frames)
         return Shot(movie)
