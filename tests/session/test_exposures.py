@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from session_cases import session as session
 
-from eucentric.core import InputError, OutputError
+from eucentric.core import FormatError, InputError, OutputError
 from eucentric.session import (
     ExposureBook,
     ExposureState,
@@ -107,3 +107,9 @@ def test_a_killed_process_leaves_its_exposure_uncertain(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_session_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a session"):
         read_exposures(tmp_path)
+
+
+def test_an_exposure_that_makes_no_sense_is_told_as_damage(session: Session) -> None:
+    session.note("exposure.intended", {"target": "TS_001", "order": -3})
+    with pytest.raises(FormatError, match="makes no sense"):
+        read_exposures(session.folder)

@@ -1,6 +1,7 @@
 """Runs as the journal tells them, read by the session itself or from outside."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -41,11 +42,9 @@ def read_history(folder: Path) -> tuple[StageRecord, ...]:
     FormatError
         If its journal is damaged or was written by a newer version.
     """
-    if not (folder / JOURNAL).is_file():
-        raise InputError(f"{folder}: not a session, for it has no {JOURNAL}.", "Name the folder of a session.")
     lock = folder / LOCK
     held_before = is_held(lock)
-    with closing(Journal.open_to_read(folder / JOURNAL)) as journal:
+    with _journal_of(folder) as journal:
         records = history_of(journal)
     if not held_before and not is_held(lock):  # a holder that just left had ended its runs; one that just came is alive
         killed = {"status": RunStatus.INTERRUPTED, "reason": KILLED}
@@ -66,9 +65,7 @@ def read_events(folder: Path, prefix: str = "", *, after: int = 0) -> list[Event
     FormatError
         If its journal is damaged or was written by a newer version.
     """
-    if not (folder / JOURNAL).is_file():
-        raise InputError(f"{folder}: not a session, for it has no {JOURNAL}.", "Name the folder of a session.")
-    with closing(Journal.open_to_read(folder / JOURNAL)) as journal:
+    with _journal_of(folder) as journal:
         return journal.events(prefix, after=after)
 
 
@@ -86,10 +83,22 @@ def read_exposures(folder: Path) -> tuple[ExposureRecord, ...]:
         If its journal is damaged or was written by a newer version.
     """
     held = is_held(folder / LOCK)
-    found = exposures_of(read_events(folder, "exposure."))
+    try:
+        found = exposures_of(read_events(folder, "exposure."))
+    except ValidationError as error:
+        raise damaged(folder / JOURNAL, f"an exposure makes no sense: {error.errors()[0]['msg']}") from error
     if held or is_held(folder / LOCK):
         return found
     return tuple(one.replace(reason=KILLED) if one.reason == UNDER_WAY else one for one in found)
+
+
+@contextmanager
+def _journal_of(folder: Path) -> Iterator[Journal]:
+    """Open the journal of a session to read it."""
+    if not (folder / JOURNAL).is_file():
+        raise InputError(f"{folder}: not a session, for it has no {JOURNAL}.", "Name the folder of a session.")
+    with closing(Journal.open_to_read(folder / JOURNAL)) as journal:
+        yield journal
 
 
 def _record(run: Run) -> StageRecord:
