@@ -10,11 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -370,9 +369,9 @@ def test_the_operators_beam_tilt_is_left_as_it_was_and_control_given_back(tmp_pa
     assert fake.log[-1] == ("Exit", 1)
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Denver"])
+@pytest.mark.parametrize(("zone", "hours"), [("UTC0", 0), ("JST-9", 9), ("MST7", -7)])
 def test_mdoc_times_are_those_of_the_exposures(
-    tmp_path: Path, fake: FakeSerialEM, monkeypatch: pytest.MonkeyPatch, zone: str
+    tmp_path: Path, fake: FakeSerialEM, monkeypatch: pytest.MonkeyPatch, zone: str, hours: int
 ) -> None:
     """In the local time of the computer, wherever it is, and the same after a resume."""
     monkeypatch.setenv("TZ", zone)
@@ -386,7 +385,7 @@ def test_mdoc_times_are_those_of_the_exposures(
         readback = one.details["readback"]
         ended = datetime.fromisoformat(readback["began"]).timestamp() + readback["seconds"]
         assert section.recorded is not None
-        assert abs(section.recorded.replace(tzinfo=ZoneInfo(zone)).timestamp() - ended) < 3
+        assert abs(section.recorded.replace(tzinfo=timezone(timedelta(hours=hours))).timestamp() - ended) < 3
     monkeypatch.undo()
     time.tzset()
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import Field, ValidationError
 
 from eucentric.acquisition.movie_sums import stack_scale
@@ -21,8 +20,9 @@ from eucentric.io.movies import Compression, write_movie
 from eucentric.microscope import ExposureRequest
 from eucentric.session import RunStatus, Session, StagePlan, StageRun
 from eucentric.specimen.sample import Sample
-from eucentric.twin import Effects, Twin, TwinSettings, find_sample
+from eucentric.twin import Effects, Twin, TwinSettings
 from eucentric.workflow.simulated_truth import SimulatedTilt, write_truth
+from eucentric.workflow.twin_microscope import specimen_for
 
 _VERSION = 1
 _TITLE = "Digitized on the twin of Eucentric"
@@ -203,15 +203,9 @@ class _Simulation:
             raise InputError(f"{folder}: the simulation there is of another plan; nothing was changed.")
 
     def _sample(self) -> Sample:
-        specimen, slab = self.plan.design.specimen, self.plan.design.slab
         with self.reporter.task("Freezing the specimen", 1) as step:
-            sample = find_sample(
-                self.settings.specimen,
-                seed=self.settings.seed,
-                field_A=self.settings.size * self.pixel_A,
-                thickness_A=specimen.thickness_A,
-                max_tilt_deg=max(0.0, float(np.abs(slab.slab_deg).max()) - abs(specimen.pre_tilt_deg)),
-                pre_tilt_deg=specimen.pre_tilt_deg,
+            sample = specimen_for(
+                self.plan, self.settings.specimen, seed=self.settings.seed, field_A=self.settings.size * self.pixel_A
             )
             step()
         return sample

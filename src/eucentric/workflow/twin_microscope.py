@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from eucentric.acquisition import Program
 from eucentric.core import InputError, Reporter, stream
+from eucentric.design import Plan
 from eucentric.detector import DETECTORS
 from eucentric.microscope import StagePosition
 from eucentric.specimen.matrix import Matrix
@@ -58,12 +59,14 @@ def make_twin(program: Program, chosen: AcquireSettings, truth: Path, reporter: 
     if chosen.detector not in DETECTORS:
         raise InputError(f"--detector {chosen.detector}: there is no such camera.", f"Use {', '.join(DETECTORS)}.")
     pixel_A = chosen.twin_pixel_A(program.plan)
-    places = true_places(program, chosen)
+    places, field_A = true_places(program, chosen), chosen.size * pixel_A
     ice = Sample("ice", Matrix.slab(design.specimen.thickness_A)).turned(design.specimen.pre_tilt_deg)
     sites = []
     with reporter.task("Freezing the specimen", len(places)) as step:
         for at, (name, place) in enumerate(places.items()):
-            sample = _sample(program, chosen, pixel_A, chosen.seed + at) if chosen.pixels else ice
+            sample = ice
+            if chosen.pixels:
+                sample = specimen_for(program.plan, chosen.specimen, seed=chosen.seed + at, field_A=field_A)
             sites.append(Site(name, place, sample))
             step()
     settings = chosen.twin.replace(
@@ -92,14 +95,20 @@ def make_twin(program: Program, chosen: AcquireSettings, truth: Path, reporter: 
     return twin
 
 
-def _sample(program: Program, chosen: AcquireSettings, pixel_A: float, seed: int) -> Sample:
-    design = program.plan.design
-    pre_tilt_deg = design.specimen.pre_tilt_deg
+def specimen_for(plan: Plan, specimen: str, *, seed: int, field_A: float) -> Sample:
+    """Return a specimen by its name, or from its file, as thick and as tilted as a plan has it.
+
+    Raises
+    ------
+    InputError
+        If there is no such specimen.
+    """
+    pre_tilt_deg = plan.design.specimen.pre_tilt_deg
     return find_sample(
-        chosen.specimen,
+        specimen,
         seed=seed,
-        field_A=chosen.size * pixel_A,
-        thickness_A=design.specimen.thickness_A,
-        max_tilt_deg=max(0.0, float(np.abs(design.slab.slab_deg).max()) - abs(pre_tilt_deg)),
+        field_A=field_A,
+        thickness_A=plan.design.specimen.thickness_A,
+        max_tilt_deg=max(0.0, float(np.abs(plan.design.slab.slab_deg).max()) - abs(pre_tilt_deg)),
         pre_tilt_deg=pre_tilt_deg,
     )
