@@ -78,6 +78,15 @@ def test_a_run_that_failed_is_resumed(run: Run, plan: Path, targets: Path, tmp_p
     assert "TS_001 10.00 e/Å²" in shown.err
 
 
+def test_faults_that_struck_and_those_that_did_not_are_told(run: Run, plan: Path, tmp_path: Path) -> None:
+    fail = ["--fail", "tilt at 10: refuse", "--fail", "tilt at 35: refuse"]
+    ran = run("acquire", plan, "--output", tmp_path / "session", "--no-pixels", *fail, "--json")
+    assert ran.json["idle"] == ["tilt at 35: refuse"]
+    assert len(ran.json["struck"]) == 1
+    assert 'Never struck: "tilt at 35: refuse"' in ran.err
+    assert "Rehearsed: tilt" in ran.err
+
+
 def test_an_uncertain_exposure_is_made_again_when_asked_for(
     run: Run, plan: Path, targets: Path, tmp_path: Path
 ) -> None:

@@ -222,6 +222,10 @@ def _tell_outcome(outcome: "AcquireOutcome") -> None:
         f"{outcome.seconds / 60:.1f} minutes by the microscope's clock, {outcome.predicted_s / 60:.1f} predicted; "
         f"{outcome.tracking_e_A2:.0f} e/Å² on the tracking area."
     )
+    for strike in outcome.struck:
+        tell(f"Rehearsed: {strike}")
+    for fault in outcome.idle:
+        tell(f'Never struck: "{fault}". Is there such a call, tilt, order or target in this plan?')
     if outcome.finish != "finished":
         tell(f"To go on: eucentric acquire --resume {outcome.folder}")
     elif any(series.stack for series in outcome.series):

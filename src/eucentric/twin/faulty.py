@@ -65,6 +65,11 @@ class Faulty:
         self._beam_returns: datetime | None = None
         self.struck: list[str] = []
 
+    @property
+    def idle(self) -> tuple[Fault, ...]:
+        """The faults that have not struck."""
+        return tuple(fault for fault, strikes in zip(self._faults, self._strikes, strict=True) if not strikes)
+
     def __getattr__(self, name: str) -> Any:
         if name == "_wrapped" or name.startswith("__"):  # a copy being made has none yet, and would ask for ever
             raise AttributeError(f"{type(self).__name__} has no attribute {name}")

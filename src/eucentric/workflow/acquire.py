@@ -179,6 +179,7 @@ def acquire(
         seconds=ended.seconds,
         predicted_s=left_s,
         struck=tuple(getattr(scope, "struck", ())),
+        idle=tuple(str(fault) for fault in getattr(scope, "idle", ())),
     )
 
 

@@ -89,8 +89,8 @@ class AcquireOutcome(Record):
         What the tracking area received.
     seconds, predicted_s
         Of this run, by the microscope's clock; of what was left of the plan, as predicted before it.
-    struck
-        Faults that were injected and struck.
+    struck, idle
+        Faults that were injected and struck, one line a strike, and those that never did.
     """
 
     folder: Path
@@ -101,6 +101,7 @@ class AcquireOutcome(Record):
     seconds: float
     predicted_s: float
     struck: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
