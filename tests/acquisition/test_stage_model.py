@@ -219,15 +219,16 @@ def test_a_model_that_grants_misses_is_slower_and_never_worse_than_the_misses(
 @laws
 @given(stages, angles.filter(lambda tilt_deg: abs(tilt_deg) > 0.1))
 def test_what_the_tracking_area_shows_holds_for_all_places_of_the_plane(errors: StageErrors, tilt_deg: float) -> None:
-    """After one look at a tilt, the others are known as well as one's place can differ from the plane."""
+    """After one look the others are known as well as two places can differ from the plane, and the plane can rise."""
     specimen, learned = Specimen(errors), model()
     specimen.go(tilt_deg)
     learned.at(tilt_deg, side_of(tilt_deg))
     learned.saw(TRACKING, specimen.seen_yx_A(TRACKING), LOOK_A)
     for name in PLACES:
         predicted = learned.predict(name)
-        own_A = 1000.0 * abs(math.sin(math.radians(tilt_deg)))
-        most_A = math.hypot(LOOK_A, math.sqrt(2) * own_A)
+        apart_A = math.dist(PLACES[name][1:], PLACES[TRACKING][1:])
+        own_A = math.hypot(math.sqrt(2) * 1000.0, 0.1 * apart_A) * abs(math.sin(math.radians(tilt_deg)))
+        most_A = math.hypot(LOOK_A, own_A)
         assert max(predicted.sigma_yx_A) < most_A + 1e-3
         assert np.abs(off_A(learned, specimen, name)[1:]).max() < most_A
 
@@ -265,7 +266,10 @@ def test_on_a_stage_that_misses_predictions_are_unbiased_and_their_sigmas_honest
         draw = np.random.default_rng(seed)
         z_A, axis_A, cross_A = draw.standard_normal(3) * (30_000, 15_000, 1500)
         errors = StageErrors(eucentric_z_A=z_A, axis_offset_x_A=axis_A, cross_axis_A=cross_A, wobble_A=500.0)
-        specimen = Specimen(errors, [float(raised) for raised in 1000 * draw.standard_normal(3)], seed=seed)
+        raised_A = 1000 * draw.standard_normal(3)
+        slopes = 0.1 * draw.standard_normal(2)
+        raised_A += np.array([place[1:] for place in PLACES.values()]) @ slopes
+        specimen = Specimen(errors, raised_A.tolist(), seed=seed)
         learned = model(stage_error_A=500.0)
         for tilt_deg in TILTS_DEG:
             specimen.go(tilt_deg)

@@ -3,8 +3,9 @@
 A stage turns a rigid specimen about an axis. A place at distance n from it and height z is seen at
 ``n cos a + z sin a`` and lies ``z cos a - n sin a`` up the beam (`design.geometry.parallax_A` tells of the sign). What
 is not known is common to all places: how far the specimen lies above the axis, how far the optical axis passes from
-it, where a move really ends. A place adds its own height over the plane. All of it is linear, so one Kalman filter
-holds it: what one place shows corrects the others as far as their errors are the same.
+it, where a move really ends, how the specimen's plane really rises. A place adds its own height over the plane. All of
+it is linear, so one Kalman filter holds it: what one place shows corrects the others as far as their errors are the
+same.
 """
 
 import math
@@ -26,11 +27,12 @@ _CROSS_A = 1500.0
 _LENS_ZERO_A = 5000.0
 _SIDE_A = 300.0
 _PLANE_A = 1000.0
+_SLOPE = 0.1  # of the plane, along y and x: 6° of pre-tilt
 _DRIFT_A = 15.0  # between two exposures of one tilt
 _GATE = 5.0  # standard deviations beyond which a measurement is not of the model's world
 
-_Z, _AX, _CX, _CY, _K, _H0, _UP_X, _UP_Y, _DOWN_X, _DOWN_Y, _WX, _WY = range(12)
-_SHARED = 12
+_Z, _AX, _CX, _CY, _K, _H0, _UP_X, _UP_Y, _DOWN_X, _DOWN_Y, _WX, _WY, _SLOPE_Y, _SLOPE_X = range(14)
+_SHARED = 14
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class StageModel:
         sigmas[[_Z, _AX, _K, _H0]] = _EUCENTRIC_A, _AXIS_A, _CROSS_A, _LENS_ZERO_A
         sigmas[[_CX, _CY]] = 1.5 * stage_error_A
         sigmas[[_UP_X, _UP_Y, _DOWN_X, _DOWN_Y]] = _SIDE_A
+        sigmas[[_SLOPE_Y, _SLOPE_X]] = _SLOPE
         sigmas[_SHARED:] = _PLANE_A
         self._mean = np.zeros(len(sigmas))
         self._cov = np.diag(sigmas**2)
@@ -153,7 +156,8 @@ class StageModel:
             rows[1, _UP_X if up else _DOWN_X] = 1.0
         # A place that lies higher than the plane was seen at its x all the same: it is nearer to the axis then.
         nearer = sine0 / cosine0
-        own = self._index[name]
-        rows[1, own] = sine - nearer * cosine
-        rows[2, own] = cosine + nearer * sine
+        raised = np.array([0.0, sine - nearer * cosine, cosine + nearer * sine])
+        _, y, x = self._places[name]
+        rows[:, self._index[name]] = raised
+        rows[:, _SLOPE_Y], rows[:, _SLOPE_X] = y * raised, x * raised
         return rows
