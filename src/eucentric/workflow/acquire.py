@@ -25,7 +25,7 @@ from eucentric.acquisition.movie_sums import stack_scale
 from eucentric.acquisition.past import RECORD
 from eucentric.acquisition.series_files import SeriesFiles, serialem_scheme
 from eucentric.core import SILENT, DataWarning, InputError, OutputError, Reporter
-from eucentric.design import Place, Plan, Target, Targets
+from eucentric.design import TRACKING, Place, Plan, Target, Targets
 from eucentric.io import open_mrc, read_plan, write_mrc, write_plan
 from eucentric.io.targets import read_targets, write_targets
 from eucentric.microscope import Microscope
@@ -175,7 +175,7 @@ def acquire(
         finish=ended.finish,
         reason=ended.reason,
         series=tuple(_acquired(session, engine, name, stacks.get(name)) for name in program.names),
-        tracking_e_A2=engine.past.received_e_A2.get("tracking", 0.0),
+        tracking_e_A2=engine.past.received_e_A2.get(TRACKING, 0.0),
         seconds=ended.seconds,
         predicted_s=left_s,
         struck=tuple(getattr(scope, "struck", ())),

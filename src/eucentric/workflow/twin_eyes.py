@@ -9,7 +9,7 @@ from eucentric.core.frames import rotation_about_z
 from eucentric.microscope import Movie
 from eucentric.twin import ExposureTruth, Twin
 
-_ERROR_A = 15.0  # rms along each axis at 0°: what `ImageEyes` reaches on the twin's images (docs/benchmarks.md)
+_ERROR_A = 15.0  # rms along each axis at 0°: chosen, of the order of what `ImageEyes` shows along the axis
 _FOCUS_ERROR_A = 400.0
 
 
