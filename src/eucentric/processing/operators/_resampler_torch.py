@@ -22,7 +22,7 @@ def _fade(position: Tensor, n: int, margin: float) -> Tensor:
     return torch.where(beyond == 0, 1.0, torch.where(beyond >= margin, 0.0, faded))
 
 
-def _weights(f: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def spline_weights(f: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the four cubic B-spline weights at the fraction `f` between the middle two samples."""
     g = 1 - f
     return g**3 / 6, (4 - 6 * f**2 + 3 * f**3) / 6, (4 - 6 * g**2 + 3 * g**3) / 6, f**3 / 6
@@ -40,7 +40,7 @@ def resample(coefficients: Tensor, maps: Doubles, margin: float, out: Tensor) ->
         y = m[0, 0] * y_new + m[0, 1] * x_new + m[0, 2] + rows // 2
         x = m[1, 0] * y_new + m[1, 1] * x_new + m[1, 2] + columns // 2
         y0, x0 = torch.floor(y).long(), torch.floor(x).long()
-        wy, wx = _weights((y - y0).float()), _weights((x - x0).float())
+        wy, wx = spline_weights((y - y0).float()), spline_weights((x - x0).float())
         total = torch.zeros((new_rows, new_columns), dtype=torch.float32, device=device)
         for a in range(4):
             row = _mirrored(y0 - 1 + a, rows)

@@ -1,0 +1,182 @@
+"""The sums of a movie's frames, laid on each other: weighted by exposure, of even and odd frames, and unweighted."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eucentric.core import InputError
+from eucentric.core.jit import compiled, parallel_range
+from eucentric.processing.dose_weighting import dose_weights
+from eucentric.processing.motion.records import LocalField, MotionTrack
+from eucentric.processing.motion.spectra import inverse_transform, transform
+from eucentric.processing.operators import spline_coefficients, warp
+
+_TABLE = 2048  # entries of a weight over frequency; linear in between it is right to 1e-6
+_STEP_PX = 32  # of the grid at which a displacement is worked out: it is smooth over the field
+
+
+@dataclass(frozen=True, eq=False)
+class MovieSums:
+    """The sums of one movie, each (y, x) float32, where the specimen lies at its mean place over the frames.
+
+    Attributes
+    ----------
+    weighted
+        By exposure; it is `even` and `odd` together. Without exposures, the plain sum.
+    even, odd
+        Of frames 0, 2, ... and 1, 3, ... of the movie, weighted alike.
+    unweighted
+        As if each frame had the mean weight: for the spectra that a CTF is fitted to.
+    """
+
+    weighted: Tensor
+    even: Tensor
+    odd: Tensor
+    unweighted: Tensor
+
+
+def sum_movie(
+    frames: Iterable[Tensor],
+    track: MotionTrack,
+    pixel_A: float,
+    *,
+    accumulated_e_A2: Sequence[float] | None = None,
+    voltage_kV: float = 300.0,
+) -> MovieSums:
+    """Undo the movement of frames and sum them.
+
+    Parameters
+    ----------
+    frames
+        Each (y, x), float32, gain corrected, those that the track is of; taken one by one.
+    track
+        How they lie against each other.
+    pixel_A
+        Pixel size.
+    accumulated_e_A2
+        What the specimen had received by each frame, by which they are weighted: see
+        `dose_weighting.accumulated_e_A2`. None: all weights are 1.
+    voltage_kV
+        Of the beam.
+
+    Raises
+    ------
+    InputError
+        If there are more or fewer frames than the track has, or as many exposures.
+    """
+    n = len(track.frames)
+    if accumulated_e_A2 is not None and len(accumulated_e_A2) != n:
+        raise InputError(f"{len(accumulated_e_A2)} exposures were given for {n} frames.")
+    table_step = (0.75 / pixel_A) / (_TABLE - 1)  # to beyond the corner of Fourier space
+    table_k = np.arange(_TABLE) * table_step
+    weights = np.ones((n, _TABLE)) if accumulated_e_A2 is None else dose_weights(table_k, accumulated_e_A2, voltage_kV)
+    # Frames of one exposure have nearly the same weights: their mean is applied to the sums, after all else.
+    mean_weight = weights.mean(axis=0)
+    sums: _Sums | None = None
+    count = 0
+    for count, frame in enumerate(frames, 1):
+        if count > n:
+            break
+        if sums is None:
+            sums = _Sums(frame, pixel_A, table_step, track.local)
+        elif tuple(frame.shape) != sums.shape_yx:
+            raise InputError(f"Frame {count - 1} has {tuple(frame.shape)} pixels, the first {sums.shape_yx}.")
+        which = count - 1
+        sums.add(frame, which, track.frames[which] % 2, track.shifts_yx_A[which], weights[which] / mean_weight)
+    if sums is None or count != n:
+        raise InputError(f"The track is of {n} frames, and {'more' if count > n else count} were given.")
+    return sums.done(mean_weight)
+
+
+class _Sums:
+    """Frames on their way into the sums."""
+
+    def __init__(self, frame: Tensor, pixel_A: float, table_step: float, local: LocalField | None) -> None:
+        self.shape_yx = (int(frame.shape[0]), int(frame.shape[1]))
+        self._pixel_A, self._table_step, self._local = pixel_A, table_step, local
+        n_y, n_x = self.shape_yx
+        self._device = frame.device
+        self._k_y, self._k_x = np.fft.fftfreq(n_y, pixel_A), np.fft.rfftfreq(n_x, pixel_A)
+        spectrum_shape = (n_y, n_x // 2 + 1)
+        if local is None:
+            self._halves = torch.zeros((2, *spectrum_shape), dtype=torch.complex64, device=self._device)
+        else:
+            self._halves = torch.zeros((2, n_y, n_x), dtype=torch.float32, device=self._device)
+
+    def add(
+        self, frame: Tensor, which: int, parity: int, shift_yx_A: tuple[float, float], weight: NDArray[np.float64]
+    ) -> None:
+        spectrum = transform(frame)
+        if self._local is None:
+            self._accumulate(self._halves[parity], spectrum, shift_yx_A, weight)
+            return
+        moved = torch.zeros_like(spectrum)
+        self._accumulate(moved, spectrum, shift_yx_A, weight)
+        coefficients = spline_coefficients(inverse_transform(moved, self.shape_yx))
+        self._halves[parity] += warp(coefficients, self._displacement_px(which), _STEP_PX)
+
+    def done(self, mean_weight: NDArray[np.float64]) -> MovieSums:
+        if self._local is None:
+            spectra = self._halves
+            unweighted = inverse_transform(spectra[0] + spectra[1], self.shape_yx)
+        else:
+            spectra = torch.stack([transform(half) for half in self._halves])
+            unweighted = self._halves[0] + self._halves[1]
+        weighted = []
+        for spectrum in spectra:
+            half = torch.zeros_like(spectrum)
+            self._accumulate(half, spectrum, (0.0, 0.0), mean_weight)
+            weighted.append(inverse_transform(half, self.shape_yx))
+        even, odd = weighted
+        return MovieSums(weighted=even + odd, even=even, odd=odd, unweighted=unweighted)
+
+    def _displacement_px(self, which: int) -> NDArray[np.float64]:
+        if self._local is None:
+            raise ValueError("there is no local movement")
+        sides = [np.arange(-(-n // _STEP_PX) + 1) * _STEP_PX - n // 2 for n in self.shape_yx]
+        places = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1) * self._pixel_A
+        return self._local.displacement_yx_A(places, which) / self._pixel_A
+
+    def _accumulate(
+        self, into: Tensor, spectrum: Tensor, shift_yx_A: tuple[float, float], weight: NDArray[np.float64]
+    ) -> None:
+        """Add a spectrum, moved back by a shift and weighted by a table over frequency."""
+        phase_y = np.exp(2j * np.pi * self._k_y * shift_yx_A[0]).astype(np.complex64)
+        phase_x = np.exp(2j * np.pi * self._k_x * shift_yx_A[1]).astype(np.complex64)
+        if into.device.type == "cpu":
+            k_y, k_x = self._k_y.astype(np.float32), self._k_x.astype(np.float32)
+            _add_moved(
+                spectrum.numpy(), phase_y, phase_x, k_y, k_x, weight.astype(np.float32), self._table_step, into.numpy()
+            )
+            return
+        k = np.sqrt(np.square(self._k_y)[:, None] + np.square(self._k_x))
+        gains = np.interp(k, np.arange(len(weight)) * self._table_step, weight).astype(np.float32)
+        device = into.device
+        phase = torch.as_tensor(phase_y, device=device)[:, None] * torch.as_tensor(phase_x, device=device)
+        into += spectrum * phase * torch.as_tensor(gains, device=device)
+
+
+@compiled(parallel=True)
+def _add_moved(
+    spectrum: NDArray[np.complex64],
+    phase_y: NDArray[np.complex64],
+    phase_x: NDArray[np.complex64],
+    k_y: NDArray[np.float32],
+    k_x: NDArray[np.float32],
+    table: NDArray[np.float32],
+    table_step: float,
+    into: NDArray[np.complex64],
+) -> None:
+    rows, columns = spectrum.shape
+    scale = np.float32(1 / table_step)
+    for row in parallel_range(rows):
+        for column in range(columns):
+            at = np.sqrt(k_y[row] * k_y[row] + k_x[column] * k_x[column]) * scale
+            entry = min(int(at), len(table) - 2)
+            between = at - np.float32(entry)
+            gain = table[entry] + between * (table[entry + 1] - table[entry])
+            into[row, column] += spectrum[row, column] * (phase_y[row] * phase_x[column]) * gain

@@ -1,0 +1,205 @@
+"""One exposure's track from its frames alone: shifts, how sure they are, and the signal that told."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from eucentric.processing.motion.likelihood import Evaluation, evaluate
+from eucentric.processing.motion.prior import TemporalPrior
+from eucentric.processing.motion.spectra import FrameSpectra
+
+Array = NDArray[np.float64]
+
+_LEVELS_A = (60.0, 30.0, 15.0, 8.0)  # from coarse to fine: each finds the way into the next one's maximum
+_STEPS, _LAST_STEPS = 3, 8
+_STILL_A = 0.01  # steps below it change nothing
+_SMOOTH_PER_A = 0.002  # of spectra, standard deviation: Thon rings stay apart up to where the signal ends
+_COARSE_WAVES = 20  # at most, across the field, in the search for an even drift
+_FREE = 1e-3  # share of the information that the finest level may leave out
+
+
+@dataclass(frozen=True, eq=False)
+class TrackEvidence:
+    """What the frames of an exposure say of its track.
+
+    Attributes
+    ----------
+    start_yx_A
+        (n, 2), the track about which this holds.
+    observed_yx_A
+        (n, 2), the track that the frames alone ask for; free up to a constant.
+    information
+        1/Å²; the precision matrix of one axis is ``information (n I - 1 1')``.
+    ring_k, signal, noise
+        Frequency (1/Å), power of the image, and that of the noise, in each ring.
+    resolution_A
+        Finest detail that was worth using.
+    """
+
+    start_yx_A: Array
+    observed_yx_A: Array
+    information: float
+    ring_k: Array
+    signal: Array
+    noise: Array
+    resolution_A: float
+
+
+def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float) -> TrackEvidence:
+    """Find the likeliest track of an exposure and what the frames say about it.
+
+    Parameters
+    ----------
+    spectra
+        Of two frames or more.
+    prior
+        What holds the track where frames say little.
+    max_shift_A
+        Largest movement between the first and the last frame that is looked for.
+    """
+    n = spectra.frames
+    precision = np.linalg.inv(prior.covariance(n) + 1e-6 * np.eye(n))
+    coarse = spectra.cut(max(_LEVELS_A[0], 1 / spectra.ring_k[-1], _field_A(spectra) / _COARSE_WAVES))
+    powers = _Powers.at_first(coarse)
+    shifts = _even_drift(coarse, powers, max_shift_A)
+    finest_A = 1 / spectra.ring_k[-1]
+    levels = [level for level in _LEVELS_A if level > 1.2 * finest_A] + [finest_A]
+    information = 0.0
+    evaluation: Evaluation | None = None
+    for level in levels:
+        last = level == levels[-1]
+        part = spectra.cut(level)
+        powers = _Powers.at_first(part) if evaluation is None or len(powers.signal) < 8 else powers.extended(part)
+        for _ in range(_LAST_STEPS if last else _STEPS):
+            evaluation = evaluate(part.values, part.rings, part.k_y, part.k_x, powers.weights(n), shifts)
+            information = powers.information(part, n)
+            stiff = information * (n * np.eye(n) - 1) + precision
+            step = np.linalg.solve(stiff, evaluation.gradient - precision @ shifts)
+            shifts = shifts + step
+            powers = _Powers.of(part, evaluation)
+            if np.abs(step).max() < _STILL_A:
+                break
+        if not last:
+            enough_A = _enough_A(part, powers, n)
+            if enough_A > 1.5 * level:  # the finest level would only be slow
+                levels = [*levels[: levels.index(level) + 1]]
+                break
+    evaluation = evaluate(part.values, part.rings, part.k_y, part.k_x, powers.weights(n), shifts)
+    information = powers.information(part, n)
+    centred = evaluation.gradient - evaluation.gradient.mean(axis=0)
+    observed = shifts + centred / (n * information) if information > 0 else shifts
+    return TrackEvidence(
+        start_yx_A=shifts - shifts.mean(axis=0),
+        observed_yx_A=observed - observed.mean(axis=0),
+        information=information,
+        ring_k=part.ring_k,
+        signal=powers.signal,
+        noise=powers.noise,
+        resolution_A=_enough_A(part, powers, n),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Powers:
+    """Power of signal and noise in each ring."""
+
+    signal: Array
+    noise: Array
+
+    @classmethod
+    def at_first(cls, part: FrameSpectra) -> "_Powers":
+        """Take what a frame has above white noise for signal."""
+        counts = np.maximum(part.counts, 1e-9)
+        mean = part.power / counts / part.frames
+        return cls(np.maximum(_smooth(mean - 1, part), 0.0), np.ones(len(mean)))
+
+    @classmethod
+    def of(cls, part: FrameSpectra, evaluation: Evaluation) -> "_Powers":
+        """Take what frames share, laid on each other, for signal, and in what they differ for noise."""
+        n, counts = part.frames, np.maximum(part.counts, 1e-9)
+        shared = _smooth((evaluation.power - part.power) / counts / (n * (n - 1)), part)
+        noise = _smooth((part.power - evaluation.power / n) / counts / (n - 1), part)
+        noise = np.maximum(noise, 0.05)
+        # What remains of rings without signal is chance, and alignment makes it look like signal: Stein's shrinkage.
+        chance = noise / ((n - 1) * np.sqrt(np.maximum(_pooled(part), 1.0)))
+        kept = np.clip(1 - np.square(2 * chance / np.maximum(shared, 1e-12)), 0.0, 1.0)
+        return cls(np.where(shared > 0, shared * kept, 0.0), noise)
+
+    def extended(self, part: FrameSpectra) -> "_Powers":
+        """Return powers for a finer level, the finer rings being as in `at_first`."""
+        first = _Powers.at_first(part)
+        known = min(len(self.signal), len(first.signal))
+        signal, noise = first.signal.copy(), first.noise.copy()
+        signal[:known], noise[:known] = self.signal[:known], self.noise[:known]
+        return _Powers(signal, noise)
+
+    def weights(self, n: int) -> Array:
+        """Return the weight of each ring; nothing for ring 0."""
+        weights = self.signal / (self.noise * (self.noise + n * self.signal))
+        weights[0] = 0.0
+        return weights
+
+    def each(self, part: FrameSpectra, n: int) -> Array:
+        """Return how much each ring tells of a shift along one axis, 1/Å²."""
+        each: Array = (2 * np.pi * part.ring_k) ** 2 * part.counts * self.weights(n) * self.signal
+        return each
+
+    def information(self, part: FrameSpectra, n: int) -> float:
+        """Return how much all rings tell."""
+        return float(np.sum(self.each(part, n)))
+
+
+def _enough_A(part: FrameSpectra, powers: _Powers, n: int) -> float:
+    """Return the resolution beyond which next to nothing can be learned."""
+    told = np.cumsum(powers.each(part, n))
+    if not told[-1] > 0:
+        return float(1 / part.ring_k[1])
+    last = int(np.searchsorted(told, (1 - _FREE) * told[-1]))
+    return float(1 / part.ring_k[max(1, min(last, len(told) - 1))])
+
+
+def _even_drift(part: FrameSpectra, powers: _Powers, max_shift_A: float) -> Array:
+    """Return the track of the likeliest even drift, from a search over all up to the largest."""
+    n = part.frames
+    at = np.arange(n) - (n - 1) / 2
+    step = 0.2 / float(part.ring_k[-1]) / max(n - 1, 1)
+    reach = max(1, min(12, int(np.ceil(max_shift_A / max(n - 1, 1) / step))))
+    speeds = np.arange(-reach, reach + 1) * step
+    k_y, k_x = part.k_y.cpu().numpy(), part.k_x.cpu().numpy()
+    table = powers.weights(n)[part.rings.cpu().numpy()].astype(np.float32)
+    frames = part.values.cpu().numpy() * np.sqrt(table)
+    along_x = np.exp(2j * np.pi * speeds[:, None, None] * at[:, None] * k_x).astype(np.complex64)  # (speed, n, column)
+    best, track = -np.inf, np.zeros((n, 2))
+    for speed_y in speeds:
+        moved = frames * np.exp(2j * np.pi * speed_y * at[:, None] * k_y).astype(np.complex64)[:, :, None]
+        whole = np.einsum("fyx,sfx->syx", moved, along_x, optimize=True)
+        totals = np.sum(np.square(np.abs(whole)), axis=(1, 2))
+        chosen = int(totals.argmax())
+        if totals[chosen] > best:
+            best = float(totals[chosen])
+            track = np.outer(at, (speed_y, speeds[chosen]))
+    return track
+
+
+def _field_A(spectra: FrameSpectra) -> float:
+    """Return the longer side of the field."""
+    return float(1 / spectra.ring_k[1])
+
+
+def _pooled(part: FrameSpectra) -> Array:
+    """Return over how many coefficients a smoothed ring is a mean."""
+    width = _SMOOTH_PER_A / part.ring_k[1]
+    pooled: Array = part.counts * max(1.0, 2 * np.sqrt(np.pi) * width)
+    return pooled
+
+
+def _smooth(values: Array, part: FrameSpectra) -> Array:
+    """Smooth over frequency, each ring counting by its coefficients."""
+    width = max(0.7, _SMOOTH_PER_A / part.ring_k[1])
+    counts = part.counts.copy()
+    counts[0] = 0.0
+    weighted = gaussian_filter1d(values * counts, width, mode="constant")
+    smoothed: Array = weighted / np.maximum(gaussian_filter1d(counts, width, mode="constant"), 1e-9)
+    return smoothed
