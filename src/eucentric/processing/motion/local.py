@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import prev_fast_len
 
 from eucentric.core import InputError
 from eucentric.processing.motion.likelihood import evaluate
 from eucentric.processing.motion.records import LocalField
-from eucentric.processing.motion.spectra import FrameSpectra, frame_spectra, inverse_transform
+from eucentric.processing.motion.spectra import FrameSpectra, frame_spectra
 from eucentric.processing.motion.splines import control_places_yx_A, spline_weights
 from eucentric.processing.motion.track import TrackEvidence
 
@@ -20,6 +21,7 @@ _PATCH_A = 700.0  # side of a patch, about: smaller ones hold too little signal 
 _FEWEST, _MOST = 2, 6  # patches along an axis
 _TIMES = 2  # movement in time: even, and settling
 _STEPS = 4
+_TOLD = 0.9  # share of the information that patches use: the rest is fine detail, and slow
 _BROAD_A = 8.0  # before patches are laid side by side, each may move so far
 _ANYWHERE_A = 30.0  # what all patches share is the track's own, and is left to it
 _AMPLITUDES_A = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0])
@@ -73,12 +75,12 @@ def weigh_patches(
     along = tuple(int(np.clip(round(2 * side / _PATCH_A) - 1, 1, _MOST)) for side in field)
     if n < 4 or max(along) < _FEWEST or not track.information > 0:
         return None
-    part = spectra.cut(track.resolution_A)
-    rows, columns = part.values.shape[1], 2 * part.values.shape[2] - 1
+    part = spectra.cut(track.resolution_with_A(_TOLD))
+    frames = part.as_images()
+    rows, columns = frames.shape[1:]
     small = (field[0] / rows, field[1] / columns)  # pixels of the coarse frames
     time = _times(n)
-    frames = torch.stack([inverse_transform(frame.clone(), (rows, columns)) for frame in part.values])
-    size = tuple(int(2 * m / (g + 1)) for m, g in zip((rows, columns), along, strict=True))
+    size = tuple(prev_fast_len(int(2 * m / (g + 1)), real=True) for m, g in zip((rows, columns), along, strict=True))
     places, observed, variance = [], [], []
     for i in range(along[0]):
         for j in range(along[1]):

@@ -81,6 +81,20 @@ class FrameSpectra:
             ring_k=self.ring_k[: max(last, 2)],
         )
 
+    def as_images(self) -> Tensor:
+        """Return the frames again, (n, y, x) float32, on a grid just fine enough for what is kept of them."""
+        n, rows, columns = self.values.shape
+        fast_rows = scipy.fft.next_fast_len(rows, real=True)
+        fast_columns = scipy.fft.next_fast_len(2 * columns - 1, real=True)
+        below = rows // 2  # negative frequencies, at the end of the rows
+        images = []
+        for frame in self.values:
+            spectrum = torch.zeros((fast_rows, fast_columns // 2 + 1), dtype=frame.dtype, device=frame.device)
+            spectrum[: rows - below, :columns] = frame[: rows - below]
+            spectrum[fast_rows - below :, :columns] = frame[rows - below :]
+            images.append(inverse_transform(spectrum, (fast_rows, fast_columns)))
+        return torch.stack(images)
+
 
 def transform(image: Tensor) -> Tensor:
     """Return the transform of a real image (y, x), complex64 (y, x // 2 + 1); on the CPU, by the faster library."""

@@ -13,7 +13,7 @@ from eucentric.core.jit import compiled, parallel_range
 from eucentric.processing.dose_weighting import dose_weights
 from eucentric.processing.motion.records import LocalField, MotionTrack
 from eucentric.processing.motion.spectra import inverse_transform, transform
-from eucentric.processing.operators import spline_coefficients, warp
+from eucentric.processing.operators import spline_gain, warp
 
 _TABLE = 2048  # entries of a weight over frequency; linear in between it is right to 1e-6
 _STEP_PX = 32  # of the grid at which a displacement is worked out: it is smooth over the field
@@ -114,10 +114,10 @@ class _Sums:
         if self._local is None:
             self._accumulate(self._halves[parity], spectrum, shift_yx_A, weight)
             return
-        moved = torch.zeros_like(spectrum)
-        self._accumulate(moved, spectrum, shift_yx_A, weight)
-        coefficients = spline_coefficients(inverse_transform(moved, self.shape_yx))
-        self._halves[parity] += warp(coefficients, self._displacement_px(which), _STEP_PX)
+        coefficients = torch.zeros_like(spectrum)
+        self._accumulate(coefficients, spectrum, shift_yx_A, weight, for_spline=True)
+        warped = warp(inverse_transform(coefficients, self.shape_yx), self._displacement_px(which), _STEP_PX)
+        self._halves[parity] += warped
 
     def done(self, mean_weight: NDArray[np.float64]) -> MovieSums:
         if self._local is None:
@@ -142,11 +142,21 @@ class _Sums:
         return self._local.displacement_yx_A(places, which) / self._pixel_A
 
     def _accumulate(
-        self, into: Tensor, spectrum: Tensor, shift_yx_A: tuple[float, float], weight: NDArray[np.float64]
+        self,
+        into: Tensor,
+        spectrum: Tensor,
+        shift_yx_A: tuple[float, float],
+        weight: NDArray[np.float64],
+        *,
+        for_spline: bool = False,
     ) -> None:
         """Add a spectrum, moved back by a shift and weighted by a table over frequency."""
-        phase_y = np.exp(2j * np.pi * self._k_y * shift_yx_A[0]).astype(np.complex64)
-        phase_x = np.exp(2j * np.pi * self._k_x * shift_yx_A[1]).astype(np.complex64)
+        phase_y, phase_x = (
+            np.exp(2j * np.pi * k * shift_A)
+            * (spline_gain(torch.from_numpy(k * self._pixel_A)).numpy() if for_spline else 1)
+            for k, shift_A in zip((self._k_y, self._k_x), shift_yx_A, strict=True)
+        )
+        phase_y, phase_x = phase_y.astype(np.complex64), phase_x.astype(np.complex64)
         if into.device.type == "cpu":
             k_y, k_x = self._k_y.astype(np.float32), self._k_x.astype(np.float32)
             _add_moved(

@@ -36,6 +36,8 @@ class TrackEvidence:
         Frequency (1/Å), power of the image, and that of the noise, in each ring.
     resolution_A
         Finest detail that was worth using.
+    told
+        Information in each ring, 1/Å².
     """
 
     start_yx_A: Array
@@ -45,6 +47,11 @@ class TrackEvidence:
     signal: Array
     noise: Array
     resolution_A: float
+    told: Array
+
+    def resolution_with_A(self, share: float) -> float:
+        """Return the finest detail that a share of the information needs."""
+        return _reached_A(self.ring_k, self.told, share)
 
 
 def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float) -> TrackEvidence:
@@ -98,6 +105,7 @@ def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float)
         signal=powers.signal,
         noise=powers.noise,
         resolution_A=_enough_A(part, powers, n),
+        told=powers.each(part, n),
     )
 
 
@@ -153,11 +161,13 @@ class _Powers:
 
 def _enough_A(part: FrameSpectra, powers: _Powers, n: int) -> float:
     """Return the resolution beyond which next to nothing can be learned."""
-    told = np.cumsum(powers.each(part, n))
-    if not told[-1] > 0:
-        return float(1 / part.ring_k[1])
-    last = int(np.searchsorted(told, (1 - _FREE) * told[-1]))
-    return float(1 / part.ring_k[max(1, min(last, len(told) - 1))])
+    return _reached_A(part.ring_k, powers.each(part, n), 1 - _FREE)
+
+
+def _reached_A(ring_k: Array, each: Array, share: float) -> float:
+    told = np.cumsum(each)
+    last = int(np.searchsorted(told, share * told[-1])) if told[-1] > 0 else 1
+    return float(1 / ring_k[max(1, min(last, len(told) - 1))])
 
 
 def _even_drift(part: FrameSpectra, powers: _Powers, max_shift_A: float) -> Array:

@@ -5,7 +5,7 @@ Each has one interface and two forms, numba on the CPU and torch anywhere else, 
 
 from eucentric.processing.operators.fourier import FilterName, bin_images, ramp_filter
 from eucentric.processing.operators.projector import backproject, project
-from eucentric.processing.operators.resampler import resample, spline_coefficients
+from eucentric.processing.operators.resampler import resample, spline_coefficients, spline_gain
 from eucentric.processing.operators.warper import warp
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "ramp_filter",
     "resample",
     "spline_coefficients",
+    "spline_gain",
     "warp",
 ]

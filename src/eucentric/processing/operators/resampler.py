@@ -13,12 +13,15 @@ def spline_coefficients(images: Tensor) -> Tensor:
     its periodic border is felt only by the outermost few pixels (the pole is -0.268).
     """
     rows, columns = images.shape[-2:]
-    ky = torch.fft.fftfreq(rows, device=images.device, dtype=torch.float32)[:, None]
-    kx = torch.fft.rfftfreq(columns, device=images.device, dtype=torch.float32)[None, :]
-    gain_y = (2 + torch.cos(2 * torch.pi * ky)) / 3
-    gain_x = (2 + torch.cos(2 * torch.pi * kx)) / 3
-    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) / (gain_y * gain_x), s=(rows, columns))
+    gain_y = spline_gain(torch.fft.fftfreq(rows, device=images.device, dtype=torch.float32)[:, None])
+    gain_x = spline_gain(torch.fft.rfftfreq(columns, device=images.device, dtype=torch.float32)[None, :])
+    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * (gain_y * gain_x), s=(rows, columns))
     return result
+
+
+def spline_gain(frequency: Tensor) -> Tensor:
+    """Return what turns pixels into coefficients at a frequency along one axis, in cycles a pixel."""
+    return 3 / (2 + torch.cos(2 * torch.pi * frequency))
 
 
 def resample(
