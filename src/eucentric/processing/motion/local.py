@@ -26,6 +26,7 @@ _BROAD_A = 8.0  # before patches are laid side by side, each may move so far
 _ANYWHERE_A = 30.0  # what all patches share is the track's own, and is left to it
 _AMPLITUDES_A = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0])
 _LENGTHS = (0.35, 0.7, 1.4)  # over which places move alike, in shares of the field
+_DOUBT = 0.2  # chance that nothing moves, above which nothing is moved: a field that is not there would blur
 _ROUNDS = 30
 _STILL_AT_FIRST = 0.5  # share of exposures believed to be without local movement, before any is seen
 _FIELD_POINTS = 9  # along an axis, over which a field's mean is taken
@@ -168,7 +169,7 @@ class LocalPrior:
         logs += np.log(np.maximum(self.shares, 1e-12))
         belief = np.exp(logs - logs.max())
         belief /= belief.sum()
-        if belief[0] > 0.5:
+        if belief[0] > _DOUBT:
             return None
         shape = _control_shape(evidence)
         design, relation = _design(evidence, shape, self.length)

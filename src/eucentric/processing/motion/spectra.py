@@ -83,7 +83,7 @@ class FrameSpectra:
 
     def as_images(self) -> Tensor:
         """Return the frames again, (n, y, x) float32, on a grid just fine enough for what is kept of them."""
-        n, rows, columns = self.values.shape
+        _, rows, columns = self.values.shape
         fast_rows = scipy.fft.next_fast_len(rows, real=True)
         fast_columns = scipy.fft.next_fast_len(2 * columns - 1, real=True)
         below = rows // 2  # negative frequencies, at the end of the rows
