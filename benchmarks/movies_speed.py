@@ -125,7 +125,7 @@ def main() -> None:
         make(folder, options.size, options.tilts, options.frames)
     output = folder / f"processed-{datetime.now():%H%M%S}"
     program = Path(sys.executable).with_name("eucentric")
-    command = [program, "process", mdoc, "--output", output, "--bin", "4", "--json"]
+    command = [str(program), "process", str(mdoc), "--output", str(output), "--bin", "4", "--json"]
     begun = time.perf_counter()
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     print(f"process, from movies to report: {time.perf_counter() - begun:.0f} s")

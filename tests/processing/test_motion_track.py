@@ -136,3 +136,16 @@ def test_lost_frames_keep_their_numbers() -> None:
     assert track is not None
     assert track.frames == kept
     assert error_A(track.shifts_yx_A, CURVED_A[list(kept)]) < 0.6
+
+
+def test_a_pattern_of_the_camera_is_seen() -> None:
+    pattern = torch.from_numpy((1 + 0.2 * stream(0, "gain").standard_normal((192, 192))).astype(np.float32))
+    clean = movie(CURVED_A, electrons=1.0)
+    found = {
+        name: estimate_series([lambda frames=frames: frames], PIXEL_A, WITHOUT_LOCAL)  # type: ignore[misc]
+        for name, frames in (("clean", clean), ("patterned", [frame * pattern for frame in clean]))
+    }
+    assert not found["clean"].gain_is_wrong
+    assert found["patterned"].gain_is_wrong
+    # Noise of relative variance v on 1 e/px has v times the power of the counts, here squared with their mean.
+    assert found["patterned"].fixed_pattern == pytest.approx(0.2**2, rel=0.3)

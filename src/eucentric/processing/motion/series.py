@@ -54,6 +54,7 @@ class MovieEvidence:
         self.frames = tuple(which) if which is not None else tuple(range(spectra.frames))
         self.track: TrackEvidence | None = None
         self.patches: PatchEvidence | None = None
+        self.fixed_pattern = spectra.fixed_pattern() if spectra.frames > 1 else 0.0
         if spectra.frames > 1:
             self.track = weigh_track(spectra, TemporalPrior(), settings.max_shift_A)
             if settings.local:
@@ -136,4 +137,5 @@ def estimate_series(
         pixel_A=pixel_A,
         tracks=tuple(None if one is None else one.resolved(prior, local) for one in weighed),
         reasons=reasons,
+        fixed_pattern=float(np.median([one.fixed_pattern for one in usable])) if usable else None,
     )

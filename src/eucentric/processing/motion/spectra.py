@@ -65,6 +65,20 @@ class FrameSpectra:
         power: Array = summed.cpu().numpy()
         return power
 
+    def fixed_pattern(self) -> float:
+        """Return what frames share where they lie, of the power of their noise, in the finest quarter of frequencies.
+
+        No specimen shows there in a single exposure: what is shared is the camera's, and pulls every shift towards 0.
+        """
+        n = self.frames
+        whole = self.values.sum(dim=0)
+        squared = (whole.real.square() + whole.imag.square()).double()
+        squared[:, 0] *= 0.5
+        power = torch.bincount(self.rings.flatten().long(), squared.flatten(), minlength=len(self.ring_k))
+        fine = _fine(self)
+        shared = float(np.sum(power.cpu().numpy()[fine]) - np.sum(self.power[fine])) / (n * (n - 1))
+        return shared / max(float(np.sum(self.power[fine])) / n, 1e-30)
+
     def cut(self, resolution_A: float) -> "FrameSpectra":
         """Return what is not finer than a resolution: a copy, or these spectra themselves if nothing is."""
         rows = torch.nonzero(self.k_y.abs() <= 1 / resolution_A).flatten()
@@ -166,9 +180,15 @@ def frame_spectra(frames: Iterable[Tensor], pixel_A: float, resolution_A: float)
 
 def _in_units_of_noise(spectra: FrameSpectra) -> FrameSpectra:
     """Scale by the power of the finest quarter of frequencies, where a frame is nearly all noise."""
-    fine = (spectra.ring_k > 0.75 * spectra.ring_k[-1]) & (spectra.counts > 0)
+    fine = _fine(spectra)
     noise = np.sum(spectra.power[fine]) / np.sum(spectra.counts[fine]) / spectra.frames if fine.any() else 0.0
     if not noise > 0:
         raise InputError("The frames hold nothing: all their pixels are alike.", "Leave this exposure out.")
     spectra.values.mul_(float(noise**-0.5))
     return FrameSpectra(spectra.values, spectra.k_y, spectra.k_x, spectra.rings, spectra.ring_k)
+
+
+def _fine(spectra: FrameSpectra) -> NDArray[np.bool_]:
+    """Return which rings are in the finest quarter of frequencies."""
+    fine: NDArray[np.bool_] = (spectra.ring_k > 0.75 * spectra.ring_k[-1]) & (spectra.counts > 0)
+    return fine
