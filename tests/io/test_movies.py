@@ -186,7 +186,7 @@ def test_missing_empty_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="folder"):
         open_movie(tmp_path / "folder.tif")
     with pytest.raises(InputError, match="suffix"):
-        open_movie(tmp_path / "a.eer")
+        open_movie(tmp_path / "a.dm4")
     (tmp_path / "empty.tif").touch()
     with pytest.raises(FormatError, match="empty"):
         open_movie(tmp_path / "empty.tif")

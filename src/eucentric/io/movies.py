@@ -1,25 +1,29 @@
-"""Movies of one exposure: a stack of frames as TIFF or MRC, written whole and read frame by frame.
+"""Movies of one exposure: a stack of frames as TIFF, MRC or EER, read frame by frame; TIFF and MRC are written too.
 
 The rows of our arrays go upward, as those of MRC do; the first row of a TIFF is the top of the picture. Rows are
 therefore turned over in writing TIFF and turned back in reading, as RELION does and, by its source's account, IMOD,
 SerialEM, EMAN2 and MotionCor2. A gain reference in MRC lies as the arrays do. tifffile and ImageJ do not turn rows.
+`eucentric.io.eer` says how EER lies.
 """
 
 import math
-import os
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric.core import EucentricError, FormatError, InputError, whole_or_nothing
-from eucentric.io._text import size_of
-from eucentric.io.mrc import MrcImage, open_mrc
+from eucentric.core import FormatError, InputError, whole_or_nothing
+from eucentric.core.errors import EucentricError
+from eucentric.io._movie_mrc import MrcFrames, open_packed
+from eucentric.io._movie_tiff import A_PER_CM, PIXEL_RANGE_A, THREADS, TiffFrames, check_frame, named, opened_tiff
+from eucentric.io._movie_tiff import page_pixel_A
+from eucentric.io._text import size_of, warn_data
+from eucentric.io.eer import EER_SUFFIXES, open_eer
+from eucentric.io.mrc import open_mrc
 from eucentric.io.mrc_writer import write_mrc
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -30,14 +34,9 @@ _TAGS = {"lzw": ("lzw", {}), "deflate": ("zlib", {"level": 1}), "none": (None, {
 # For counts of mean 0.7, LZW packs 4.1-fold; deflate needs its slowest level, 30 times slower, to match that. Its
 # fastest level packs 3.6-fold in 60 % of the time of LZW: that is what it is for.
 _STRIP_BYTES = 128 << 10  # enough strips to share a frame between two threads, and few enough to pack as well
-_THREADS = 2
 _CLASSIC_BYTES = 4_000_000_000  # offsets of classic TIFF have 32 bits; larger movies become BigTIFF
-_A_PER_CM = 1e8
-_UNIT_A = {2: 2.54 * _A_PER_CM, 3: _A_PER_CM}  # TIFF's resolution units: inch, centimetre
-_PIXEL_RANGE_A = (0.01, 1e4)  # IMOD too takes pixels above 1 µm for the resolution of a printer
 _DTYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float16", "float32")
 _MAX_SIDE = 1 << 20
-_MAX_PACKING = 50_000  # LZW packs at most some 1400-fold, deflate 1032-fold, zstd 33,000-fold: beyond it, a lie
 
 
 def write_movie(path: Path, frames: NDArray[Any], pixel_A: float, *, compression: Compression = "lzw") -> None:
@@ -65,13 +64,17 @@ def write_movie(path: Path, frames: NDArray[Any], pixel_A: float, *, compression
     """
     path = Path(path)
     kind = _kind(path)
+    if kind == "eer":
+        raise InputError(f"{path}: EER is read and not written.", "Write TIFF or MRC.")
+    if kind == "eer":
+        raise InputError(f"{path}: EER files are the camera's own, and are only read.", "Name it .tif or .mrc.")
     if frames.ndim != 3 or 0 in frames.shape:
         raise InputError(f"{path}: a movie needs frames of pixels (f, y, x), not {frames.shape}.")
     if frames.dtype.name not in ("uint8", "uint16"):
         raise InputError(f"{path}: a movie holds counts, uint8 or uint16, not {frames.dtype}.")
-    if not (math.isfinite(pixel_A) and _PIXEL_RANGE_A[0] <= pixel_A <= _PIXEL_RANGE_A[1]):
+    if not (math.isfinite(pixel_A) and pages.PIXEL_RANGE_A[0] <= pixel_A <= pages.PIXEL_RANGE_A[1]):
         raise InputError(
-            f"{path}: {pixel_A} Å is no pixel size.", "Give one from {:g} to {:g}.".format(*_PIXEL_RANGE_A)
+            f"{path}: {pixel_A} Å is no pixel size.", "Give one from {:g} to {:g}.".format(*pages.PIXEL_RANGE_A)
         )
     if compression not in _TAGS:
         raise InputError(f"{path}: there is no compression {compression!r}.", f"Choose one of {', '.join(_TAGS)}.")
@@ -84,12 +87,14 @@ def write_movie(path: Path, frames: NDArray[Any], pixel_A: float, *, compression
         _write_tiff(partial, frames, pixel_A, compression)
 
 
-def _kind(path: Path) -> Literal["tiff", "mrc"]:
+def _kind(path: Path) -> Literal["tiff", "mrc", "eer"]:
     if path.suffix.lower() in TIFF_SUFFIXES:
         return "tiff"
+    if path.suffix.lower() in EER_SUFFIXES:
+        return "eer"
     if path.suffix.lower() in MRC_SUFFIXES:
         return "mrc"
-    known = ", ".join((*TIFF_SUFFIXES, *MRC_SUFFIXES))
+    known = ", ".join((*TIFF_SUFFIXES, *MRC_SUFFIXES, *EER_SUFFIXES))
     raise InputError(f"{path}: {path.suffix or 'no suffix'} is not the suffix of a movie.", f"Use one of {known}.")
 
 
@@ -112,13 +117,21 @@ def _write_tiff(path: Path, frames: NDArray[Any], pixel_A: float, compression: s
                 compression=codec,
                 compressionargs=dict(arguments),
                 rowsperstrip=rows,
-                resolution=(_A_PER_CM / pixel_A, _A_PER_CM / pixel_A),
+                resolution=(pages.A_PER_CM / pixel_A, pages.A_PER_CM / pixel_A),
                 resolutionunit="CENTIMETER",
                 software="Eucentric",
                 metadata=None,  # neither a date nor tifffile's own description
                 contiguous=False,  # every frame has its own page
-                maxworkers=_THREADS,
+                maxworkers=THREADS,
             )
+
+
+class _Frames(Protocol):
+    """Where frames come from."""
+
+    def opened(self) -> AbstractContextManager[Callable[[int], NDArray[Any]]]:
+        """Give what reads a frame by its number."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -135,39 +148,63 @@ class MovieFile:
         Of the frames, in this machine's byte order.
     pixel_A
         None where the file gives none that can be believed.
+    raw_frames
+        Of EER: how many of the camera's own frames the file holds, of which each of ours is a sum; else None.
+    notes
+        What a user may want to know of how it is read.
     """
 
     path: Path
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     pixel_A: float | None
-    _mrc: MrcImage | None = field(default=None, repr=False)
+    raw_frames: int | None = None
+    notes: tuple[str, ...] = ()
+    _source: _Frames = field(repr=False, compare=False, kw_only=True)
 
     def frames(self) -> Iterator[NDArray[Any]]:
-        """Give the frames in turn, shape (y, x), rows upward; one at a time is in memory.
+        """Give the frames in turn, shape (y, x), rows upward, contiguous; one at a time is in memory.
 
         Raises
         ------
+        InputError
+            If the file cannot be opened or read.
         FormatError
             At a frame that cannot be unpacked; its number is in the message.
         """
-        if self._mrc is not None:
-            for section in self._mrc.data:
-                yield np.array(section, dtype=self.dtype)
-            return
-        with _opened_tiff(self.path) as (tiff, _):
-            for i in range(self.shape[0]):
-                with _named(self.path, f"frame {i} is unreadable"):
-                    page = np.asarray(tiff.pages[i].asarray(maxworkers=_THREADS))
-                    if page.shape != self.shape[1:]:
-                        raise ValueError(f"it unpacks to {page.shape}")
-                yield np.ascontiguousarray(page[::-1], dtype=self.dtype)
+        with self._source.opened() as read:
+            for frame in range(self.shape[0]):
+                yield read(frame)
+
+    def frames_or_none(self) -> Iterator[NDArray[Any] | None]:
+        """Give the frames as `frames` does, and None in place of one that cannot be read.
+
+        Raises
+        ------
+        InputError, FormatError
+            If the file cannot be opened, or is no longer what it was.
+
+        Warns
+        -----
+        DataWarning
+            `frame-left-out`, for each such frame.
+        """
+        with self._source.opened() as read:
+            for frame in range(self.shape[0]):
+                try:
+                    pixels: NDArray[Any] | None = read(frame)
+                except EucentricError as error:
+                    warn_data(self.path, "frame-left-out", f"frame {frame} was left out: {error.what}")
+                    pixels = None
+                yield pixels
 
     def read(self) -> NDArray[Any]:
         """Return all frames, shape (f, y, x).
 
         Raises
         ------
+        InputError
+            If the file cannot be opened or read.
         FormatError
             If a frame cannot be unpacked.
         """
@@ -177,13 +214,33 @@ class MovieFile:
         return movie
 
 
-def open_movie(path: Path) -> MovieFile:
-    """Open a movie: TIFF (packed or not, classic or BigTIFF) or an MRC stack, as its suffix says.
+def open_movie(
+    path: Path,
+    *,
+    eer_fractions: int | None = None,
+    superres: Literal[1, 2, 4] = 1,
+    tolerant: bool = False,
+) -> MovieFile:
+    """Open a movie: TIFF (packed or not, classic or BigTIFF), an MRC stack, or EER, as its suffix says.
+
+    Parameters
+    ----------
+    path
+        The file.
+    eer_fractions
+        Into how many frames those of an EER movie are summed; `eucentric.io.eer.fractions_for` finds it from the
+        exposure. By default 8.
+    superres
+        Of EER: how many pixels along each side of one of the camera's; 1 gives the camera's own.
+    tolerant
+        Open a damaged TIFF or EER movie too, if its first frame is there: `frames_or_none` then tells the broken ones.
+        Frames beyond the end of a file that was cut are not counted, as nothing says how many there were.
 
     Raises
     ------
     InputError
-        If there is no such file, it cannot be opened, or its suffix is not that of a movie.
+        If there is no such file, it cannot be opened, its suffix is not that of a movie, or the fractions asked for
+        cannot be made.
     FormatError
         If it is empty or not what its suffix says, cut short, or no movie (colour, frames of unequal sizes).
 
@@ -193,109 +250,38 @@ def open_movie(path: Path) -> MovieFile:
         As `open_mrc` does.
     """
     path = Path(path)
-    if _kind(path) == "mrc":
-        image = open_mrc(path)
-        n, n_y, n_x = image.data.shape
-        return MovieFile(path, (n, n_y, n_x), image.data.dtype.newbyteorder("="), image.pixel_A, image)
+    kind = _kind(path)
+    if kind == "mrc":
+        return _open_mrc(path)
+    if kind == "eer":
+        eer = open_eer(path, fractions=eer_fractions, superres=superres, tolerant=tolerant)
+        return MovieFile(path, eer.shape, eer.dtype, eer.pixel_A, len(eer.places), eer.notes, _source=eer)
+    return _open_tiff(path, tolerant)
+
+
+def _open_mrc(path: Path) -> MovieFile:
+    if (packed := open_packed(path)) is not None:
+        frames, pixel_A = packed
+        n, n_y, _ = frames.data.shape
+        return MovieFile(path, (n, n_y, frames.columns), np.dtype(np.uint8), pixel_A, _source=frames)
+    image = open_mrc(path)
+    n, n_y, n_x = image.data.shape
+    dtype = image.data.dtype.newbyteorder("=")
+    return MovieFile(path, (n, n_y, n_x), dtype, image.pixel_A, _source=MrcFrames(image.data, n_x))
+
+
+def _open_tiff(path: Path, tolerant: bool) -> MovieFile:
     size = size_of(path, "a movie")
-    with _opened_tiff(path) as (tiff, n):
-        with _named(path, "not a readable TIFF file"):
+    with opened_tiff(path, tolerant=tolerant) as (tiff, _, n):
+        with named(path, "not a readable TIFF file"):
             first = tiff.pages[0]
             shape, dtype = tuple(int(side) for side in first.shape), first.dtype
         if len(shape) != 2 or max(shape) > _MAX_SIDE or dtype is None or dtype.name not in _DTYPES:
             raise FormatError(f"{path}: its pages are no frames ({shape}, {dtype}).", "Name a movie in grey values.")
-        for i in range(n):
-            with _named(path, f"frame {i} is unreadable"):
-                _check_frame(tiff.pages[i], shape, dtype, size)
-        with _named(path, "not a readable TIFF file"):
-            pixel_A = _pixel_A(first)
-    return MovieFile(path, (n, shape[0], shape[1]), np.dtype(dtype).newbyteorder("="), pixel_A)
-
-
-@contextmanager
-def _named(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into an error that names the file and the frame."""
-    try:
-        yield
-    except EucentricError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}).", "Check the disk.") from error
-    except Exception as error:  # tifffile and the codecs raise many kinds for damaged files, and promise none
-        raise FormatError(f"{path}: {what} ({error}).", "Copy it again from its source.") from error
-
-
-@contextmanager
-def _opened_tiff(path: Path) -> Iterator[tuple[Any, int]]:
-    """Open a TIFF file and count its pages, having made sure that their chain is whole."""
-    import tifffile
-
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be opened ({error.strerror or error}).", "Check its permissions.") from error
-    with file:
-        n = _count_pages(path, file)
-        with _named(path, "not a readable TIFF file"):
-            tiff = tifffile.TiffFile(file, name=path.name)
-            if len(tiff.pages) != n:
-                raise ValueError(f"{len(tiff.pages)} of {n} pages can be parsed")
-        yield tiff, n
-
-
-def _count_pages(path: Path, file: BinaryIO) -> int:
-    """Follow the chain of pages. A reader that merely stops where it breaks would call a cut movie a short one."""
-    size, head = os.fstat(file.fileno()).st_size, file.read(16)
-    order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
-    version = struct.unpack(f"{order}H", head[2:4])[0] if order and len(head) >= 8 else 0
-    if version not in (42, 43) or (version == 43 and len(head) < 16):
-        raise FormatError(f"{path}: not a TIFF file.", "Name a movie, or give it the suffix of its format.")
-    count_code, entry, offset_code = (f"{order}H", 12, f"{order}I") if version == 42 else (f"{order}Q", 20, f"{order}Q")
-    offset = struct.unpack(offset_code, head[4:8] if version == 42 else head[8:16])[0]
-    seen: set[int] = set()
-    while offset:
-        where = f"{path}: frame {len(seen)} is unreadable"
-        if offset in seen:
-            raise FormatError(f"{where} (its page is that of an earlier frame).", "Copy it again from its source.")
-        raw = b""
-        if offset < size:  # a wild one could not even be sought
-            file.seek(offset)
-            raw = file.read(struct.calcsize(count_code))
-        if len(raw) == struct.calcsize(count_code):
-            file.seek(entry * min(struct.unpack(count_code, raw)[0], 1 << 16), 1)
-            raw = file.read(struct.calcsize(offset_code))
-        if len(raw) < struct.calcsize(offset_code):
-            raise FormatError(f"{where}: the file ends before it.", "Copy it again, or wait until it is written.")
-        seen.add(offset)
-        offset = struct.unpack(offset_code, raw)[0]
-    file.seek(0)
-    if not seen:
-        raise FormatError(f"{path}: there is no frame in it.", "Copy it again from its source.")
-    return len(seen)
-
-
-def _check_frame(page: Any, shape: tuple[int, ...], dtype: np.dtype[Any], size: int) -> None:
-    """Raise ValueError unless a page is a frame like the first, with all its bytes in the file."""
-    if tuple(page.shape) != shape or page.dtype != dtype:
-        raise ValueError(f"it has {page.shape} pixels of {page.dtype}, the first frame {shape} of {dtype}")
-    stored = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-    if not stored or any(offset <= 0 or count <= 0 for offset, count in stored):
-        raise ValueError("some of its strips are missing")
-    if any(offset + count > size for offset, count in stored):
-        raise ValueError("the file ends before it does")
-    if math.prod(shape) * dtype.itemsize > _MAX_PACKING * sum(count for _, count in stored):
-        raise ValueError("it has too few bytes for its size")
-
-
-def _pixel_A(page: Any) -> float | None:
-    """Return the pixel size of a page, or None where its resolution is that of a printer or screen."""
-    tags = [page.tags.get(code) for code in (282, 283, 296)]
-    if tags[0] is None or tags[2] is None or int(tags[2].value) not in _UNIT_A:
-        return None
-    sizes = []
-    for tag in tags[:2]:
-        numerator, denominator = tag.value if tag is not None else tags[0].value
-        sizes.append(_UNIT_A[int(tags[2].value)] * denominator / numerator if numerator else math.inf)
-    x, y = sizes
-    is_size = all(_PIXEL_RANGE_A[0] <= side <= _PIXEL_RANGE_A[1] for side in sizes)
-    return float(x) if is_size and math.isclose(x, y, rel_tol=0.01) else None
+        for i in range(0 if tolerant else n):
+            with named(path, f"frame {i} is unreadable"):
+                check_frame(tiff.pages[i], shape, dtype, size)
+        with named(path, "not a readable TIFF file"):
+            pixel_A = page_pixel_A(first)
+    shape_yx, dtype = (shape[0], shape[1]), np.dtype(dtype).newbyteorder("=")
+    return MovieFile(path, (n, *shape_yx), dtype, pixel_A, _source=TiffFrames(path, shape_yx, dtype, tolerant))
