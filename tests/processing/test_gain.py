@@ -30,7 +30,7 @@ def _counts(gain: Floats, electrons: float = 60.0, seed: int = 0) -> Floats:
 @pytest.mark.parametrize("flipped", [False, True])
 @pytest.mark.parametrize("divides", [False, True])
 def test_all_ways_of_lying_are_found(turns: int, flipped: bool, divides: bool) -> None:
-    truth = GainOrientation(quarter_turns=turns, flipped=flipped, divides=divides)  # type: ignore[arg-type]
+    truth = GainOrientation(quarter_turns=turns, flipped=flipped, divides=divides)
     stored = _gain()
     verdict = find_orientation(_counts(truth.apply(stored)), stored)
     assert verdict.orientation == truth
@@ -67,7 +67,7 @@ def test_a_symmetric_gain_is_told() -> None:
 @given(st.integers(0, 3), st.booleans())
 def test_turning_is_undone_by_turning_back(turns: int, flipped: bool) -> None:
     gain = _gain((6, 4))
-    turned = GainOrientation(quarter_turns=turns, flipped=flipped).apply(gain)  # type: ignore[arg-type]
+    turned = GainOrientation(quarter_turns=turns, flipped=flipped).apply(gain)
     back = np.rot90(turned, -turns)
     np.testing.assert_array_equal(back[::-1] if flipped else back, gain)
 
@@ -127,7 +127,7 @@ def test_a_corrected_frame_is_even_and_as_noisy() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32])
 def test_frames_of_any_type(dtype: type) -> None:
-    frame = np.arange(12).reshape(3, 4).astype(dtype)
+    frame: NDArray[np.uint8] = np.arange(12).reshape(3, 4).astype(dtype)
     gain = np.full((3, 4), 2, np.float32)
     np.testing.assert_array_equal(FrameCorrector(gain, None)(frame), 2 * np.arange(12).reshape(3, 4))
     np.testing.assert_array_equal(FrameCorrector(None, None)(frame), np.arange(12).reshape(3, 4))

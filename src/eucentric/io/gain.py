@@ -11,8 +11,9 @@ from eucentric.io._text import size_of
 from eucentric.io.mrc import open_mrc
 
 MRC_SUFFIXES = (".mrc", ".mrcs")
-TIFF_SUFFIXES = (".tif", ".tiff", ".gain")
-"""Those of TIFF; ``.gain`` is that of Thermo Fisher's cameras."""
+EER_GAIN = ".gain"
+TIFF_SUFFIXES = (".tif", ".tiff", EER_GAIN)
+"""Those of TIFF; the last is that of Thermo Fisher's cameras."""
 
 
 def read_gain(path: Path) -> NDArray[np.float32]:
@@ -51,7 +52,8 @@ def read_gain(path: Path) -> NDArray[np.float32]:
             page = np.asarray(tiff.pages[0].asarray())
             if page.ndim != 2:
                 raise ValueError(f"its page is {page.shape}")
-            gain = np.ascontiguousarray(page[::-1], dtype=np.float32)
+            # That of an EER camera lies as its movies do, whose rows are not turned over: see `io.eer`.
+            gain = np.ascontiguousarray(page if suffix == EER_GAIN else page[::-1], dtype=np.float32)
     else:
         known = ", ".join((*MRC_SUFFIXES, *TIFF_SUFFIXES))
         raise InputError(f"{path}: {suffix or 'no suffix'} is not that of a gain reference.", f"Use one of {known}.")

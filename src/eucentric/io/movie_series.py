@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from eucentric.core import EucentricError, InputError, Tilt, TiltSeries
 from eucentric.io._text import warn_data
 from eucentric.io.mdoc import MdocSection, MdocSeries, read_mdoc
@@ -100,8 +102,11 @@ def load_movie_series(
     notes: list[str] = []
     opened: list[MovieFile | None] = []
     missing: dict[int, str] = {}
+    named = Counter(section.movie for section in facts.sections)
     for index, section in enumerate(facts.sections):
         movie, why = _open(section, folders, exposure_e_A2)
+        if movie is not None and named[section.movie] > 1:  # it is of one of them, and nothing says of which
+            movie, why = None, f"{named[section.movie]} sections share the movie {section.movie}"
         opened.append(movie)
         if movie is None:
             missing[index] = why
@@ -122,25 +127,31 @@ def load_movie_series(
     if gain is None:
         gain = _find_gain(kept[0].path.parent, notes)
     exposures, priors = _exposures(mdoc, facts, exposure_e_A2, notes)
-    series = TiltSeries(
-        name=name or mdoc.name.removesuffix(".mdoc").removesuffix(".mrc").removesuffix(".st"),
-        pixel_A=_pixel_A(mdoc, pixel_A, kept, facts),
-        shape_yx=kept[0].shape[1:],
-        tilts=tuple(
-            Tilt(
-                section=index,
-                tilt_deg=section.tilt_deg,
-                order=section.order,
-                exposure_e_A2=exposures[index],
-                pre_exposure_e_A2=priors[index],
-                movie=section.movie,
-            )
-            for index, section in enumerate(facts.sections)
-        ),
-        order_known=facts.order_known,
-        tilt_axis_deg=facts.tilt_axis_deg,
-        voltage_kV=facts.voltage_kV,
-    )
+    try:
+        series = TiltSeries(
+            name=name or mdoc.name.removesuffix(".mdoc").removesuffix(".mrc").removesuffix(".st"),
+            pixel_A=_pixel_A(mdoc, pixel_A, kept, facts),
+            shape_yx=kept[0].shape[1:],
+            tilts=tuple(
+                Tilt(
+                    section=index,
+                    tilt_deg=section.tilt_deg,
+                    order=section.order,
+                    exposure_e_A2=exposures[index],
+                    pre_exposure_e_A2=priors[index],
+                    movie=section.movie,
+                )
+                for index, section in enumerate(facts.sections)
+            ),
+            order_known=facts.order_known,
+            tilt_axis_deg=facts.tilt_axis_deg,
+            voltage_kV=facts.voltage_kV,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"{mdoc}: {'.'.join(map(str, first['loc']))}: {first['msg']}.", "Mend that setting."
+        ) from error
     return MovieSeries(
         series=series,
         target_defocus_A=tuple(section.target_defocus_A for section in facts.sections),

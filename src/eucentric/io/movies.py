@@ -16,13 +16,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric.core import FormatError, InputError, whole_or_nothing
-from eucentric.core.errors import EucentricError
+from eucentric.core import EucentricError, FormatError, InputError, whole_or_nothing
+from eucentric.io import _tiff_pages as pages
 from eucentric.io._movie_mrc import MrcFrames, open_packed
-from eucentric.io._movie_tiff import A_PER_CM, PIXEL_RANGE_A, THREADS, TiffFrames, check_frame, named, opened_tiff
-from eucentric.io._movie_tiff import page_pixel_A
+from eucentric.io._movie_tiff import THREADS, TiffFrames
 from eucentric.io._text import size_of, warn_data
-from eucentric.io.eer import EER_SUFFIXES, open_eer
+from eucentric.io.eer import EER_SUFFIXES as EER_SUFFIXES
+from eucentric.io.eer import open_eer
 from eucentric.io.mrc import open_mrc
 from eucentric.io.mrc_writer import write_mrc
 
@@ -64,8 +64,6 @@ def write_movie(path: Path, frames: NDArray[Any], pixel_A: float, *, compression
     """
     path = Path(path)
     kind = _kind(path)
-    if kind == "eer":
-        raise InputError(f"{path}: EER is read and not written.", "Write TIFF or MRC.")
     if kind == "eer":
         raise InputError(f"{path}: EER files are the camera's own, and are only read.", "Name it .tif or .mrc.")
     if frames.ndim != 3 or 0 in frames.shape:
@@ -148,18 +146,21 @@ class MovieFile:
         Of the frames, in this machine's byte order.
     pixel_A
         None where the file gives none that can be believed.
-    raw_frames
-        Of EER: how many of the camera's own frames the file holds, of which each of ours is a sum; else None.
+    lost
+        Frames that are counted, but known from the start to be unreadable; only where it was opened as `tolerant`.
     notes
         What a user may want to know of how it is read.
+    raw_frames
+        Of EER: how many of the camera's own frames the file holds, of which each of ours is a sum; else None.
     """
 
     path: Path
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     pixel_A: float | None
-    raw_frames: int | None = None
+    lost: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    raw_frames: int | None = None
     _source: _Frames = field(repr=False, compare=False, kw_only=True)
 
     def frames(self) -> Iterator[NDArray[Any]]:
@@ -215,11 +216,7 @@ class MovieFile:
 
 
 def open_movie(
-    path: Path,
-    *,
-    eer_fractions: int | None = None,
-    superres: Literal[1, 2, 4] = 1,
-    tolerant: bool = False,
+    path: Path, *, fractions: int | None = None, superres: Literal[1, 2, 4] = 1, tolerant: bool = False
 ) -> MovieFile:
     """Open a movie: TIFF (packed or not, classic or BigTIFF), an MRC stack, or EER, as its suffix says.
 
@@ -227,14 +224,14 @@ def open_movie(
     ----------
     path
         The file.
-    eer_fractions
-        Into how many frames those of an EER movie are summed; `eucentric.io.eer.fractions_for` finds it from the
-        exposure. By default 8.
+    fractions
+        Into how many frames those of an EER movie are summed, where it has as many; by default 8.
+        `eucentric.io.eer.fractions_for` finds it from the exposure.
     superres
         Of EER: how many pixels along each side of one of the camera's; 1 gives the camera's own.
     tolerant
-        Open a damaged TIFF or EER movie too, if its first frame is there: `frames_or_none` then tells the broken ones.
-        Frames beyond the end of a file that was cut are not counted, as nothing says how many there were.
+        Open a damaged TIFF or EER movie too, if its first frame can be read: `lost` then names the others. Frames
+        beyond the end of a file that was cut are not counted, as nothing says how many there were.
 
     Raises
     ------
@@ -254,8 +251,10 @@ def open_movie(
     if kind == "mrc":
         return _open_mrc(path)
     if kind == "eer":
-        eer = open_eer(path, fractions=eer_fractions, superres=superres, tolerant=tolerant)
-        return MovieFile(path, eer.shape, eer.dtype, eer.pixel_A, len(eer.places), eer.notes, _source=eer)
+        eer = open_eer(path, fractions=fractions, superres=superres, tolerant=tolerant)
+        return MovieFile(
+            path, eer.shape, eer.dtype, eer.pixel_A, eer.lost, eer.notes, raw_frames=len(eer.places), _source=eer
+        )
     return _open_tiff(path, tolerant)
 
 
@@ -272,16 +271,24 @@ def _open_mrc(path: Path) -> MovieFile:
 
 def _open_tiff(path: Path, tolerant: bool) -> MovieFile:
     size = size_of(path, "a movie")
-    with opened_tiff(path, tolerant=tolerant) as (tiff, _, n):
-        with named(path, "not a readable TIFF file"):
+    lost = []
+    with pages.opened_tiff(path, tolerant=tolerant) as (tiff, n, broken):
+        with pages.named(path, "not a readable TIFF file"):
             first = tiff.pages[0]
             shape, dtype = tuple(int(side) for side in first.shape), first.dtype
         if len(shape) != 2 or max(shape) > _MAX_SIDE or dtype is None or dtype.name not in _DTYPES:
             raise FormatError(f"{path}: its pages are no frames ({shape}, {dtype}).", "Name a movie in grey values.")
-        for i in range(0 if tolerant else n):
-            with named(path, f"frame {i} is unreadable"):
-                check_frame(tiff.pages[i], shape, dtype, size)
-        with named(path, "not a readable TIFF file"):
-            pixel_A = page_pixel_A(first)
+        for frame in range(n):
+            try:
+                with pages.named(path, f"frame {frame} is unreadable"):
+                    pages.check_frame(tiff.pages[frame], shape, dtype, size)
+            except FormatError:
+                if not tolerant or frame == 0:
+                    raise
+                lost.append(frame)
+        with pages.named(path, "not a readable TIFF file"):
+            pixel_A = pages.pixel_A(first)
     shape_yx, dtype = (shape[0], shape[1]), np.dtype(dtype).newbyteorder("=")
-    return MovieFile(path, (n, *shape_yx), dtype, pixel_A, _source=TiffFrames(path, shape_yx, dtype, tolerant))
+    notes = (f"{path.name}: {broken}.",) if broken else ()
+    source = TiffFrames(path, shape_yx, dtype, tolerant)
+    return MovieFile(path, (n, *shape_yx), dtype, pixel_A, tuple(lost), notes, _source=source)

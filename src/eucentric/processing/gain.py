@@ -81,17 +81,16 @@ def find_orientation(mean_counts: Floats, gain: Floats) -> GainVerdict:
     """
     if not mean_counts.any():
         raise InputError("The frames hold nothing: their gain cannot be found.", "Check the movies.")
-    seen = _pattern(mean_counts)
+    seen, expected = _pattern(mean_counts), _pattern(gain)  # the filter is the same whichever way the gain lies
+    scale = float(np.linalg.norm(seen) * np.linalg.norm(expected))
     scores: dict[str, float] = {}
     found: dict[str, GainOrientation] = {}
     for flipped, turns in product((False, True), (0, 1, 2, 3)):
         orientation = GainOrientation(quarter_turns=turns, flipped=flipped)
-        turned = orientation.apply(gain)
+        turned = orientation.apply(expected)
         if turned.shape != mean_counts.shape:
             continue
-        expected = _pattern(turned)
-        scale = float(np.sqrt(np.sum(np.square(seen)) * np.sum(np.square(expected))))
-        alike = float(np.sum(seen * expected)) / scale * np.sqrt(seen.size) if scale > 0 else 0.0
+        alike = float(np.vdot(seen, turned)) / scale * np.sqrt(seen.size) if scale > 0 else 0.0
         name = f"{turns}{'f' if flipped else ''}"
         # Where a pixel counts too much, a gain that multiplies is small.
         scores[name] = abs(alike)
