@@ -48,23 +48,62 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def phantom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WrittenPhantom]:
-    """Give a phantom series that is processed in a second or two; never write to it."""
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: on images this small threads wait for each other more than they work."""
     import numba
     import torch
 
-    from phantoms.series import write_phantom_series
-
-    # On images this small threads wait for each other more than they work, the more so beside other programs.
     before = torch.get_num_threads(), numba.get_num_threads()
     torch.set_num_threads(1)
     numba.set_num_threads(1)
-    tilts_deg = [float(tilt) for tilt in range(-60, 61, 6)]
-    yield write_phantom_series(
-        tmp_path_factory.mktemp("phantom"), tilts_deg=tilts_deg, size=96, pixel_A=53.0, name="ts"
-    )
+    yield
     torch.set_num_threads(before[0])
     numba.set_num_threads(before[1])
+
+
+@pytest.fixture(scope="session")
+def movie_session(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+    """Give a session with the movies of nine tilts of beads, not processed; copy it before changing it."""
+    from eucentric.design import ConstantIncrement, Design, DoseSymmetric, FrameCount, Specimen
+    from eucentric.session import Session
+    from eucentric.workflow.simulate import SimulateSettings, simulate
+
+    scheme = DoseSymmetric(increment=ConstantIncrement(step_deg=15))
+    plan = Design(scheme=scheme, frames=FrameCount(frames=4), specimen=Specimen(thickness_A=1000)).plan()
+    folder = tmp_path_factory.mktemp("movies") / "session"
+    with Session.create_or_open(folder) as session:
+        simulate(session, plan, SimulateSettings(specimen="beads", name="TS_1", size=128, pixel_A=5.0, seed=3))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def processed_movies(movie_session: Path, tmp_path_factory: pytest.TempPathFactory) -> ProcessOutcome:
+    """Give what became of these movies, in a session of its own; copy that before changing it."""
+    from eucentric.core import EucentricWarning
+    from eucentric.io import read_plan
+    from eucentric.io.movie_series import load_movie_series
+    from eucentric.processing.alignment import AlignSettings
+    from eucentric.session import Session
+    from eucentric.workflow.movies import process_movies
+    from eucentric.workflow.records import ProcessSettings
+
+    settings = ProcessSettings(align=AlignSettings(axis_deg=84.3, rounds=1))
+    folder = tmp_path_factory.mktemp("processed-movies") / "session"
+    with warnings.catch_warnings(), Session.create_or_open(folder) as session:
+        warnings.simplefilter("ignore", EucentricWarning)
+        movies = load_movie_series(movie_session / "mdoc" / "TS_1.mrc.mdoc")
+        return process_movies(session, movies, settings, plan=read_plan(movie_session / "plan.yaml"))
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> WrittenPhantom:
+    """Give a phantom series that is processed in a second or two; never write to it."""
+    from phantoms.series import write_phantom_series
+
+    tilts_deg = [float(tilt) for tilt in range(-60, 61, 6)]
+    return write_phantom_series(
+        tmp_path_factory.mktemp("phantom"), tilts_deg=tilts_deg, size=96, pixel_A=53.0, name="ts"
+    )
 
 
 @pytest.fixture(scope="session")

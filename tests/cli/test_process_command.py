@@ -13,6 +13,7 @@ from command_line import Run, partials, stages_run
 from command_line import run as run
 
 import eucentric.workflow.process
+import eucentric.workflow.volumes
 from eucentric.io import load_series, open_mrc, write_angles, write_mrc
 from eucentric.session import RunStatus, read_history
 from eucentric.workflow.records import ProcessOutcome
@@ -191,7 +192,7 @@ def test_ctrl_c_is_told_and_the_same_command_carries_on(
 
     command = ("process", phantom.stack, "--output", session_folder, "--bin", "2", *AS_PROCESSED)
     with monkeypatch.context() as patch:
-        patch.setattr(eucentric.workflow.process, "write_ome_zarr", interrupted)
+        patch.setattr(eucentric.workflow.volumes, "write_ome_zarr", interrupted)
         ran = run(*command)
     assert (ran.status, ran.json) == (1, None)
     assert "Interrupted. Finished stages are kept" in ran.err

@@ -1,11 +1,10 @@
 """`eucentric process`."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from eucentric.cli.app import (
     DONE,
@@ -22,17 +21,24 @@ from eucentric.cli.app import (
     tell_error,
     told_warnings,
 )
+from eucentric.cli.process_inputs import Loading, Ready, failure, load_all, own_session
 from eucentric.cli.reconstruct import RECONSTRUCT_OPTIONS
 from eucentric.cli.wording import describe
-from eucentric.core import EucentricError, InputError
+from eucentric.core import EucentricError
 
 if TYPE_CHECKING:
-    from eucentric.io import LoadedSeries
+    import torch
+
+    from eucentric.session import Session
+    from eucentric.workflow.records import ProcessOutcome, ProcessSettings
 
 
 def _no_name(_: object, name: str | None) -> None:
     if name is not None and (not name or "/" in name or name.startswith(".") or len(os.fsencode(name)) > 200):
         raise ValueError("A name is that of a folder: without /, not beginning with a dot, of up to 200 bytes.")
+
+
+Positive = Annotated[float | None, Parameter(validator=validators.Number(gt=0))]
 
 
 @app.command
@@ -41,11 +47,26 @@ def process(
     /,
     *,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    source: Annotated[Literal["auto", "movies", "stack"], Parameter(name="--from")] = "auto",
+    frames: Path | None = None,
+    gain: Path | None = None,
     angles: Path | None = None,
     tilts: Path | None = None,
     mdoc: Path | None = None,
     pixel: Pixel = None,
     name: Annotated[str | None, Parameter(validator=_no_name)] = None,
+    gain_rotation: Literal[0, 90, 180, 270] | None = None,
+    gain_flip: bool | None = None,
+    exposure: Positive = None,
+    local_motion: bool = True,
+    dose_weighting: bool = True,
+    voltage: float | None = None,
+    cs: float | None = None,
+    amplitude_contrast: float | None = None,
+    min_defocus: float = 3000.0,
+    max_defocus: float = 90_000.0,
+    ctf_correction: Literal["none", "phase-flip"] = "phase-flip",
+    halves: Literal["tilts", "frames"] | None = None,
     axis: float | None = None,
     refine_axis: bool = False,
     depth: float | None = None,
@@ -60,33 +81,68 @@ def process(
     device: Device = "auto",
     json: Json = False,
 ) -> int:
-    """Process tilt series: stacks with their angles to alignments, tomograms and reports.
+    """Process tilt series, from movies or from stacks, to alignments, tomograms and reports.
 
-    Example: `eucentric process ts01.mrc --angles ts01.rawtlt --tilts ts01.csv --output my-session`, or
-    `eucentric process my-session` for every series that was acquired or simulated there.
+    Example: `eucentric process my-session` for every series that was acquired or simulated there, from its movies
+    where they are in `frames/`, else from its stack; `eucentric process ts01.mdoc --frames frames --gain gain.mrc
+    --output my-session` from movies elsewhere; `eucentric process ts01.mrc --angles ts01.rawtlt --tilts ts01.csv
+    --output my-session` from a stack.
 
-    Results go to `my-session/series/NAME/`: `report.html`, `tomogram.mrc`, `tomogram.zarr`, the tomograms of even and
-    odd tilts, `alignment.json`, IMOD's `.xf` and `.tlt`. The same command run again does only what is not yet done;
-    a series that fails does not stop the next one.
+    From movies, the gain is corrected and defects are mended, the movement within each tilt is undone, frames are
+    weighted by their exposure, and the CTF is fitted and corrected: options from --gain-rotation to --halves are of
+    these steps. Results go to `my-session/series/NAME/`: `report.html`, `tomogram.mrc`, `tomogram.zarr`, the tomograms
+    of the halves, `alignment.json`, IMOD's `.xf` and `.tlt`; from movies also the stacks `NAME.mrc` (weighted),
+    `NAME_unweighted.mrc`, `NAME_even.mrc` and `NAME_odd.mrc` (frames), `motion.json`, `ctf.json`. The same command run
+    again does only what is not yet done; a movie that is missing or broken costs its own tilt alone, and a series that
+    fails does not stop the next one.
 
     Parameters
     ----------
     stacks
-        MRC stacks, one section a tilt; they are only read. In place of a stack, a session's folder: all the stacks in
-        its `mdoc/` that have their .mdoc.
+        Sessions' folders, .mdocs of movies, or MRC stacks with one section a tilt; they are only read.
     output
         The session folder; made if it is not there. Where one session is processed, that session.
+    source
+        What sessions are processed from: movies where there are any, or only movies, or only stacks, as they are.
+    frames
+        Folder of the movies; by default where the .mdoc is, or `frames/` beside its folder.
+    gain
+        Gain reference of the movies; by default `gain.mrc` or the like beside them.
     angles
         Tilt angles, one a line in the order of the sections (.rawtlt, .tlt); looked for beside the stack if no file
         is named.
     tilts
         Table (.csv) of acquisition order and exposure.
     mdoc
-        SerialEM's .mdoc of the series.
+        SerialEM's .mdoc of the stack.
     pixel
         Pixel size in Å, in place of what the files say.
     name
         Name of the series, by default that of the stack.
+    gain_rotation
+        How far the gain reference is turned, clockwise as programs show MRC files (rows upward), to lie as the frames
+        do; found from the data if not given.
+    gain_flip
+        Whether its rows are turned over, top to bottom, before that; found from the data if not given.
+    exposure
+        Of each tilt in e/Å², where the .mdoc does not say.
+    local_motion
+        Let places of the field move against each other, where the exposure supports it.
+    dose_weighting
+        Weight frames by what exposure leaves of the signal.
+    voltage
+        Of the microscope in kV, where the .mdoc does not say.
+    cs
+        Spherical aberration in mm; the plan's where the session has one, else 2.7.
+    amplitude_contrast
+        Share of the contrast that is of amplitude; the plan's where the session has one, else 0.1.
+    min_defocus, max_defocus
+        Range that is searched, in Å, underfocus positive.
+    ctf_correction
+        Of each tilt before reconstruction, place by place at its own height; where a CTF could be fitted.
+    halves
+        What the two tomograms are made of that are compared; from movies with two frames or more, of frames, else of
+        tilts.
     axis
         Tilt-axis angle in degrees, IMOD's: from the image's y axis, counter-clockwise; searched for if not given.
     refine_axis
@@ -111,15 +167,15 @@ def process(
         Inelastic mean free path in Å, which turns counts into thickness (published for 300 kV: 2110 to 3950).
     """
     from eucentric.core.devices import resolve_device
-    from eucentric.io import load_series
     from eucentric.processing.alignment import AlignSettings
+    from eucentric.processing.ctf.records import CTFSettings
+    from eucentric.processing.motion.records import MotionSettings
     from eucentric.processing.reconstruction import ReconstructSettings
     from eucentric.session import Session
-    from eucentric.workflow.process import process_series
-    from eucentric.workflow.records import ProcessSettings
+    from eucentric.workflow.records import GainSettings, LensSettings, ProcessSettings
 
     if output is None:
-        output = _own_session(stacks)
+        output = own_session(stacks)
     align = settings_from(
         {
             "axis_deg": axis,
@@ -142,43 +198,53 @@ def process(
         ReconstructSettings,
         RECONSTRUCT_OPTIONS,
     )
+    lens = settings_from(
+        {"voltage_kV": voltage, "cs_mm": cs, "amplitude_contrast": amplitude_contrast},
+        LensSettings,
+        {"voltage_kV": "voltage", "cs_mm": "cs"},
+    )
+    if not min_defocus < max_defocus:
+        raise UsageError(f"--min-defocus {min_defocus:g} must be below --max-defocus {max_defocus:g}.")
+    ctf = settings_from(
+        {"min_defocus_A": min_defocus, "max_defocus_A": max_defocus},
+        CTFSettings,
+        {"min_defocus_A": "min-defocus", "max_defocus_A": "max-defocus"},
+    )
+    turns = None if gain_rotation is None else gain_rotation // 90
     settings = settings_from(
-        {"align": align, "reconstruct": volume, "mean_free_path_A": mean_free_path},
+        {
+            "align": align,
+            "reconstruct": volume,
+            "mean_free_path_A": mean_free_path,
+            "gain": GainSettings(quarter_turns=turns, flipped=gain_flip),
+            "motion": MotionSettings(local=local_motion),
+            "dose_weighting": dose_weighting,
+            "lens": lens,
+            "ctf": ctf,
+            "ctf_correction": ctf_correction,
+            "halves": halves,
+        },
         ProcessSettings,
         {"mean_free_path_A": "mean-free-path"},
     )
     where = resolve_device(device)
     # Inputs are read before the session is made: a wrong path leaves no folder behind.
-    found, failures = _find_stacks(stacks)
-    if max(len(stacks), len(found)) > 1 and any((angles, tilts, mdoc, name)):
-        raise UsageError(
-            f"--angles, --tilts, --mdoc and --name belong to one stack, and {max(len(stacks), len(found))} were given. "
-            "Process them one by one, or keep these files beside each stack under its name."
-        )
-    loaded_series = []
-    for stack in found:
-        try:
-            with told_warnings() as messages:
-                loaded = load_series(stack, angles=angles, tilts=tilts, mdoc=mdoc, pixel_A=pixel, name=name)
-            loaded_series.append((loaded, messages()))
-        except EucentricError as error:
-            tell_error(error)
-            failures.append(_failure(stack, error))
-    _refuse_same_names([loaded for loaded, _ in loaded_series])
+    loading = Loading(source, frames, gain, angles, tilts, mdoc, pixel, name, exposure)
+    all_ready, failures = load_all(stacks, loading)
+    if halves == "frames" and any(not ready.from_movies for ready in all_ready):
+        raise UsageError("--halves frames needs movies: a stack has no frames any more. Use --halves tilts.")
     outcomes = []
-    if loaded_series:
+    if all_ready:
         with Session.create_or_open(output, reporter=reporter()) as session:
-            for loaded, noticed in loaded_series:
-                for note in loaded.notes:
+            for ready in all_ready:
+                for note in ready.loaded.notes:
                     tell(note)
                 try:
                     with told_warnings():
-                        outcome = process_series(
-                            session, loaded, settings, device=where, reporter=reporter(), noticed=noticed
-                        )
+                        outcome = _run(session, ready, settings, where)
                 except EucentricError as error:
                     tell_error(error)
-                    failures.append(_failure(loaded.sources[0], error))
+                    failures.append(failure(ready.path, error))
                     continue
                 outcomes.append(outcome)
                 for line in describe(outcome):
@@ -188,46 +254,16 @@ def process(
     return FAILED if failures else DONE
 
 
-def _own_session(given: Sequence[Path]) -> Path:
-    """Return the session that is to be processed, where nothing else is."""
-    from eucentric.session.journal import JOURNAL
+def _run(session: "Session", ready: Ready, settings: "ProcessSettings", where: "torch.device") -> "ProcessOutcome":
+    """Process a series from what it was loaded from."""
+    from eucentric.io import LoadedSeries
 
-    if len(given) == 1 and (given[0] / JOURNAL).is_file():
-        return given[0]
-    raise UsageError(
-        "Name the session folder that results go to with --output. It can be left out only where one session's folder "
-        f"(it has {JOURNAL}) is given in place of stacks."
-    )
+    loaded, noticed = ready.loaded, ready.noticed
+    if isinstance(loaded, LoadedSeries):
+        from eucentric.workflow.process import process_series
 
+        return process_series(session, loaded, settings, device=where, reporter=reporter(), noticed=noticed)
+    from eucentric.workflow.movies import process_movies
 
-def _find_stacks(given: Sequence[Path]) -> tuple[list[Path], list[dict[str, str]]]:
-    """Return the stacks, with those of a session in its place, and what failed."""
-    from eucentric.workflow.session_series import find_series
-
-    stacks: list[Path] = []
-    failures = []
-    for path in given:
-        try:
-            with told_warnings():
-                stacks += find_series(path) if path.is_dir() else (path,)
-        except EucentricError as error:
-            tell_error(error)
-            failures.append(_failure(path, error))
-    return stacks, failures
-
-
-def _failure(path: Path, error: EucentricError) -> dict[str, str]:
-    return {"stack": str(path), "error": str(error)}
-
-
-def _refuse_same_names(series: "Sequence[LoadedSeries]") -> None:
-    """Refuse two series of one name, whose results would go to one folder."""
-    by_name: dict[str, Path] = {}
-    for loaded in series:
-        stack, name = loaded.sources[0], loaded.series.name
-        if name in by_name:
-            raise InputError(
-                f"{by_name[name]} and {stack} would both be series {name}; nothing was processed.",
-                "Process them one by one, each with its own --name.",
-            )
-        by_name[name] = stack
+    plan = ready.plan
+    return process_movies(session, loaded, settings, plan=plan, device=where, reporter=reporter(), noticed=noticed)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from eucentric.workflow.records import ProcessOutcome
+    from eucentric.workflow.records import MoviesOutcome, ProcessOutcome
 
 
 def describe(outcome: "ProcessOutcome") -> Iterator[str]:
@@ -20,8 +20,11 @@ def describe(outcome: "ProcessOutcome") -> Iterator[str]:
     )
     for section, reason in sorted(outcome.tilts_left_out.items()):
         yield f"  left out: section {section}, {reason}"
+    if outcome.movies:
+        yield from _of_movies(outcome.movies)
+    halves = f"even and odd {outcome.halves}"
     known = [
-        f"even and odd tilts agree to {outcome.resolution_A:.0f} Å (FSC 0.143)" if outcome.resolution_A else "",
+        f"{halves} agree to {outcome.resolution_A:.0f} Å (FSC 0.143)" if outcome.resolution_A else "",
         f"thickness {outcome.thickness_A / 10:.0f} nm from counts" if outcome.thickness_A else "",
     ]
     if any(known):
@@ -29,3 +32,20 @@ def describe(outcome: "ProcessOutcome") -> Iterator[str]:
     ran = [f"{stage.stage} {stage.seconds:.1f} s" for stage in outcome.stages if stage.ran]
     yield f"  {', '.join(ran) if ran else 'nothing had changed: all stages were done before'}"
     yield f"Report: {outcome.report}"
+
+
+def _of_movies(movies: "MoviesOutcome") -> Iterator[str]:
+    """Say what the movies told, which of them are not in the stacks, and why."""
+    if movies.gain:
+        yield f"  gain reference: {movies.gain}"
+    for section, reason in sorted(movies.left_out.items()):
+        yield f"  no sum of the movie of section {section}: {reason}"
+    known = [
+        f"movement {movies.motion_A:.1f} Å a tilt (median)" if movies.motion_A is not None else "",
+        f"defocus {movies.defocus_A / 1e4:.2f} µm (median)" if movies.defocus_A is not None else "",
+        f"no CTF: {movies.ctf_reason}" if movies.ctf_reason else "",
+    ]
+    if movies.hand:
+        sure = "" if movies.hand.sure else ", too small to rely on"
+        known.append(f"defocus hand {movies.hand.hand:+d} (log odds {movies.hand.log_odds:.0f}{sure})")
+    yield f"  {'; '.join(filter(None, known))}"

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from eucentric.report.figures.halves import of_what
 from eucentric.report.inputs import ReportInput, summarise_alignment
 from eucentric.report.words import degrees, seconds
 
@@ -41,6 +44,7 @@ def headline(data: ReportInput) -> tuple[Number, ...]:
             f"mean correlation {alignment.mean_correlation:.2f}",
         ),
         Number("axis", "Tilt axis", axis, "as given" if uncertain is None else "found by search"),
+        *_of_movies(data),
         _thickness(data),
         _sharpness(data),
         Number(
@@ -75,17 +79,50 @@ def notices(data: ReportInput) -> tuple[str, ...]:
 
 
 def _resolution(data: ReportInput) -> Number:
-    label = "Halves agree to"
+    label, halves = "Halves agree to", f"even and odd {of_what(data)}"
+    bound = "a lower bound" if of_what(data) == "tilts" else "of what was recorded"
     if data.fsc is None:
         return Number("fsc", label, "–", "no halves were compared")
     resolution = data.fsc.resolution_A(0.143)
     if resolution is not None:
-        return Number("fsc", label, f"{resolution:.0f} Å", "even and odd tilts, FSC 0.143; a lower bound")
+        return Number("fsc", label, f"{resolution:.0f} Å", f"{halves}, FSC 0.143; {bound}")
     if data.fsc.correlation[0] < 0.143:
-        return Number("fsc", label, "–", "even and odd tilts do not agree at any frequency")
-    return Number(
-        "fsc", label, f"{2 * data.fsc.pixel_A:.0f} Å", "Nyquist: the FSC of even and odd tilts stays above 0.143"
+        return Number("fsc", label, "–", f"{halves} do not agree at any frequency")
+    return Number("fsc", label, f"{2 * data.fsc.pixel_A:.0f} Å", f"Nyquist: the FSC of {halves} stays above 0.143")
+
+
+def _of_movies(data: ReportInput) -> tuple[Number, ...]:
+    """Return movement, defocus and defocus hand, where processing started from movies."""
+    if data.movies is None:
+        return ()
+    total_A = np.array([track.total_A for track in data.movies.tracks])
+    lost = data.movies.tilts - len(total_A)
+    moved = Number(
+        "motion",
+        "Movement in a tilt",
+        f"{float(np.median(total_A)):.1f} Å",
+        f"median way from first to last frame; largest {float(total_A.max()):.1f} Å"
+        + (f"; {lost} of {data.movies.tilts} movies could not be used" if lost else ""),
     )
+    ctf = data.movies.ctf
+    if ctf is None:
+        return moved, Number("defocus", "Defocus", "–", data.movies.ctf_reason or "not fitted")
+    used = [tilt for tilt in ctf.tilts if tilt.used]
+    mean_A = np.array([tilt.mean_A for tilt in used or ctf.tilts])
+    finest = [tilt.fit_resolution_A for tilt in used if tilt.fit_resolution_A is not None]
+    defocus = Number(
+        "defocus",
+        "Defocus",
+        f"{float(np.median(mean_A)) / 1e4:.2f} µm",
+        f"median; {mean_A.min() / 1e4:.2f} to {mean_A.max() / 1e4:.2f} µm over {len(used)} views"
+        + (f"; rings fitted to {min(finest):.1f} Å at best" if finest else ""),
+    )
+    if ctf.hand is None:
+        return moved, defocus, Number("hand", "Defocus hand", "–", "no view is tilted enough to tell")
+    sign = "+1" if ctf.hand.hand == 1 else "−1"
+    sure = "" if ctf.hand.sure else ": too small to rely on"
+    note = f"log odds of {ctf.hand.log_odds:.1f} against the opposite{sure}"
+    return moved, defocus, Number("hand", "Defocus hand", sign if ctf.hand.sure else f"{sign}?", note)
 
 
 def _thickness(data: ReportInput) -> Number:
@@ -94,6 +131,8 @@ def _thickness(data: ReportInput) -> Number:
     if fit is None or fit.thickness_A is None or fit.thickness_range_A is None or fit.pre_tilt_deg is None:
         return Number("thickness", label, "–", f"{'not estimated' if fit is None else fit.reason}; {depth}")
     low, high = fit.thickness_range_A
+    if data.movies and data.movies.ctf and data.movies.ctf.thickness_A:
+        depth = f"{data.movies.ctf.thickness_A / 10:.0f} nm by the node of the rings; {depth}"
     return Number(
         "thickness",
         label,

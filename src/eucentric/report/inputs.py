@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eucentric.assessment import FSC, Sharpness, ThicknessFit
 from eucentric.core import InputError, Record, TiltSeries
 from eucentric.processing.alignment import AlignmentResult
+from eucentric.report.movies import MoviesShown
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class ReportInput:
     `images` (n, y, x) and `mean_counts` (n,) follow the sections of `series`, as `result` does; `tomogram` is
     (z, y, x) with voxels of `pixel_A`. Memory maps do: only what is drawn is read. `settings` holds the settings
     of each stage, `timings` its seconds, `inputs` each input file with its digest (empty where not taken).
-    What is None was not assessed, and the report says so.
+    What is None was not assessed, and the report says so; but for `movies`: without them nothing is said of them.
 
     Raises
     ------
@@ -42,6 +43,7 @@ class ReportInput:
     warnings: tuple[str, ...] = ()
     inputs: tuple[tuple[str, str], ...] = ()
     written: datetime | None = None
+    movies: MoviesShown | None = None
 
     def __post_init__(self) -> None:
         """Refuse parts that do not belong together."""
@@ -52,6 +54,11 @@ class ReportInput:
             "alignment": len(self.result.alignment.tilts),
             "alignment residuals": len(self.result.tilts),
         }
+        if self.movies:
+            lengths["tracks of movies"] = len(self.movies.tracks)
+            lengths["values of defocus asked for"] = len(self.movies.target_defocus_A)
+            if self.movies.ctf:
+                lengths["CTFs"] = len(self.movies.ctf.tilts)
         wrong = ", ".join(f"{name} have {length}" for name, length in lengths.items() if length != n)
         if wrong:
             raise InputError(f"Series {self.series.name} has {n} tilts, but its {wrong}; no report was written.")

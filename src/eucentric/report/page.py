@@ -9,14 +9,21 @@ from typing import Any
 
 from eucentric.core import SILENT, Reporter, write_text
 from eucentric.report.figures import (
+    astigmatism,
     axis_search,
     counts,
+    defocus,
+    fit_resolution,
+    local_motion,
     montage,
+    motion_over_order,
     movie,
     residuals,
     shell_correlation,
     shifts,
     slices,
+    spectra,
+    tracks,
 )
 from eucentric.report.headline import headline, notices
 from eucentric.report.inputs import ReportInput
@@ -33,6 +40,11 @@ _SAFE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-sr
 _MARK = (
     '<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns=%27http://www.w3.org/2000/svg%27 viewBox=%270 0 9 9%27%3E'
     '%3Ccircle cx=%274.5%27 cy=%274.5%27 r=%273%27 fill=%27none%27 stroke=%27%230b6e99%27/%3E%3C/svg%3E">'
+)
+
+_OF_MOVIES = (
+    ("motion", "Movement within exposures", (tracks, motion_over_order, local_motion)),
+    ("ctf", "Contrast transfer", (spectra, defocus, astigmatism, fit_resolution)),
 )
 
 
@@ -59,6 +71,7 @@ def write_report(path: Path, data: ReportInput, reporter: Reporter = SILENT) -> 
     subjects = (
         ("tomogram", "Tomogram", (slices, movie)),
         ("resolution", "Agreement of the halves", (shell_correlation,)),
+        *(_OF_MOVIES if data.movies else ()),
         ("axis", "Tilt axis", (axis_search,)),
         ("alignment", "Alignment, view by view", (shifts, residuals)),
         ("thickness", "Counts and thickness", (counts,)),
@@ -68,9 +81,7 @@ def write_report(path: Path, data: ReportInput, reporter: Reporter = SILENT) -> 
     with styled():
         for key, title, figures in reporter.each(subjects, "Drawing the report"):
             plots = [plot for figure in figures for plot in figure(data)]
-            sections.append(
-                _section(key, title, _plots(plots) if plots else f'<p class="quiet">{_absent(key, data)}</p>')
-            )
+            sections.append(_section(key, title, foreword(key, data) + (_plots(plots) if plots else "")))
     sections.append(_section("settings", "Settings and provenance", _provenance(data)))
     sections.append(_section("timings", "Time taken", _timings(data.timings)))
     named = [(key, title) for key, title, _ in subjects] + [("settings", "Settings"), ("timings", "Time taken")]
@@ -104,11 +115,23 @@ def _plots(plots: Iterable[Plot]) -> str:
     return f'<div class="plots">{"".join(figures)}</div>'
 
 
-def _absent(key: str, data: ReportInput) -> str:
-    """Say why a section has no picture."""
-    if key == "axis":
-        return f"The tilt axis was given ({escape(headline(data)[3].value)}), so it was not searched."
-    return "No halves of the series were reconstructed, so their agreement is not known."
+def foreword(key: str, data: ReportInput) -> str:
+    """Say what stands before the pictures of a section: why there are none, and what was done first."""
+    said = ""
+    if key == "axis" and data.result.axis_search is None:
+        value = next(number.value for number in headline(data) if number.key == "axis")
+        said = f"The tilt axis was given ({value}), so it was not searched."
+    elif key == "resolution" and data.fsc is None:
+        said = "No halves of the series were reconstructed, so their agreement is not known."
+    elif key == "motion" and data.movies:
+        one_each = all(len(track.frames) == 1 for track in data.movies.tracks)
+        gain = data.movies.gain
+        said = "The frames had no gain reference. " if gain is None else f"The gain reference lies {gain}. "
+        said += f"{data.movies.defects} defective pixels of the camera were replaced by their neighbours."
+        said += " Every movie has one frame, so that no movement can be seen." if one_each else ""
+    elif key == "ctf" and data.movies and data.movies.ctf is None:
+        said = f"No CTF was fitted: {data.movies.ctf_reason or 'nobody asked for it'}."
+    return f'<p class="quiet">{escape(said)}</p>' if said else ""
 
 
 def _numbers(numbers: Iterable[Any]) -> str:

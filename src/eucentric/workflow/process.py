@@ -1,24 +1,20 @@
 """`process_series`: a stack with its angles to a tomogram and a report, stage by stage, through the journal."""
 
 import warnings
-from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
 
-import numpy as np
 import torch
-from pydantic import BaseModel
 
-from eucentric.assessment import fourier_shell_correlation, sharpness, thickness_from_counts
-from eucentric.core import SILENT, DataWarning, FormatError, Record, Reporter, write_text
-from eucentric.io import LoadedSeries, open_mrc, write_alignment, write_mrc, write_tlt, write_xf
-from eucentric.io.ome_zarr import write_ome_zarr
+from eucentric.core import SILENT, DataWarning, Reporter, write_text
+from eucentric.io import LoadedSeries, open_mrc, write_alignment, write_tlt, write_xf
 from eucentric.processing.alignment import AlignmentResult, PreparedImages, align_series, prepare_images
+from eucentric.processing.ctf.records import SeriesCTF
 from eucentric.processing.reconstruction import ReconstructSettings, reconstruct
-from eucentric.report import ReportInput, summarise_alignment, write_report
-from eucentric.session import Session, StagePlan, StageRun
-from eucentric.workflow.about import VOLUME_LABELS, about_file
+from eucentric.report import summarise_alignment, write_report
+from eucentric.session import Session, StageRun
+from eucentric.workflow.about import about_file
+from eucentric.workflow.assessing import assess_volumes
+from eucentric.workflow.ctf_stage import fit_ctf
 from eucentric.workflow.records import (
     AlignStage,
     Assessment,
@@ -26,14 +22,16 @@ from eucentric.workflow.records import (
     Evidence,
     ProcessOutcome,
     ProcessSettings,
+    ReconstructStage,
     ReportStage,
-    StageOutcome,
 )
-
-R = TypeVar("R", bound=BaseModel)
+from eucentric.workflow.reporting import report_input
+from eucentric.workflow.stages import Stages, read_record
+from eucentric.workflow.summed_movies import CTFFound, SummedMovies
+from eucentric.workflow.volumes import VOLUMES, reconstruct_sums, voxel_A, write_volumes
 
 # Raised whenever a stage's code gives other results, so that sessions made before are outdated.
-_VERSIONS = {"align": 1, "reconstruct": 1, "assess": 1, "report": 1}
+VERSIONS = {"gain": 1, "motion": 1, "sums": 1, "align": 1, "ctf": 1, "reconstruct": 1, "assess": 1, "report": 2}
 
 
 def process_series(
@@ -54,7 +52,7 @@ def process_series(
     loaded
         The series; its stack is only read.
     settings
-        Settings of all stages.
+        Settings of all stages; those of movies are not used.
     device
         Where to compute; the CPU if absent. It does not outdate results.
     reporter
@@ -74,25 +72,27 @@ def process_series(
     DataWarning
         `mended-pixels`: defective pixels were replaced; also when this had been done before.
     """
-    outcome = _Run(session, loaded, settings, device or torch.device("cpu"), reporter, noticed).all_stages()
+    stages = Stages(session, loaded.series.name, VERSIONS, reporter)
+    outcome = SeriesRun(stages, loaded, settings, device or torch.device("cpu"), reporter, noticed).all_stages()
     for message in outcome.warnings[len(noticed) :]:
         warnings.warn(message, DataWarning, stacklevel=2)
     return outcome
 
 
-class _Run:
-    """One pass over the stages of one series."""
+class SeriesRun:
+    """One pass over the stages from the alignment on, of a stack or of the sums of movies."""
 
     def __init__(
         self,
-        session: Session,
+        stages: Stages,
         loaded: LoadedSeries,
         settings: ProcessSettings,
         device: torch.device,
         reporter: Reporter,
         noticed: tuple[str, ...],
+        movies: SummedMovies | None = None,
     ) -> None:
-        self._session = session
+        self._stages = stages
         self._loaded = loaded
         self._series = loaded.series
         self._stack = loaded.sources[0]
@@ -100,56 +100,60 @@ class _Run:
         self._device = device
         self._reporter = reporter
         self._noticed = noticed
-        self._folder = session.series_folder(self._series.name)
-        self._stages: list[StageOutcome] = []
+        self._movies = movies
+        self._folder = stages.folder
+        self._ready: PreparedImages | None = None
 
     def all_stages(self) -> ProcessOutcome:
+        """Run what is not done, and return what became of the series."""
         evidence_path, alignment_path = self._folder / "evidence.json", self._folder / "alignment.json"
-        volumes = [self._folder / f"tomogram{half}.mrc" for half in ("", "_even", "_odd")]
+        volumes = [self._folder / f"tomogram{half}.mrc" for half in VOLUMES]
         assessment_path = self._folder / "assessment.json"
-        report_path = self._folder / "report.html"
 
         align = AlignStage(series=self._series, align=self._settings.align)
-        self._stage("align", align, (self._stack,), self._align)
-        evidence = _read(evidence_path, Evidence)
-        self._stage(
-            "reconstruct",
-            self._reconstruct_settings(evidence.result),
-            (self._stack, alignment_path),
-            lambda run: self._reconstruct(run, evidence.result),
-        )
+        self._stages.run("align", align, (self._stack,), self._align)
+        evidence = read_record(evidence_path, Evidence)
+        ctf = CTFFound()
+        if self._movies is None:
+            self._stages.run(
+                "reconstruct",
+                self._reconstruct_settings(evidence.result),
+                (self._stack, alignment_path),
+                lambda run: self._reconstruct(run, evidence.result),
+            )
+        else:
+            ctf = fit_ctf(self._stages, self._movies, alignment_path, self._settings.ctf, self._device, self._reporter)
+            self._reconstruct_movies(self._movies, evidence.result, alignment_path, ctf.series)
         assess = AssessStage(mean_free_path_A=self._settings.mean_free_path_A)
-        self._stage("assess", assess, (evidence_path, *volumes), lambda run: self._assess(run, evidence, volumes))
-        assessment = _read(assessment_path, Assessment)
-        self._stage(
+        self._stages.run(
+            "assess",
+            assess,
+            (evidence_path, *volumes),
+            lambda run: assess_volumes(run, assess, evidence, volumes, self._reporter),
+        )
+        assessment = read_record(assessment_path, Assessment)
+        said = self._warnings(evidence, ctf)
+        self._stages.run(
             "report",
-            ReportStage(series=self._series, settings=self._settings),
-            (self._stack, evidence_path, volumes[0], assessment_path),
-            lambda run: self._report(run, evidence, assessment, volumes[0]),
+            ReportStage(
+                series=self._series,
+                settings=self._settings,
+                ctf_reason=ctf.reason,
+                target_defocus_A=self._movies.target_defocus_A if self._movies else (),
+            ),
+            (self._stack, evidence_path, volumes[0], assessment_path, *self._shown_of_movies(ctf.series)),
+            lambda run: self._report(run, evidence, assessment, volumes[0], ctf, said),
         )
-        return self._outcome(evidence, assessment, volumes[0], report_path)
+        return self._outcome(evidence, assessment, volumes[0], ctf, said)
 
-    def _stage(self, name: str, settings: Record, inputs: tuple[Path, ...], work: Callable[[StageRun], None]) -> None:
-        plan = StagePlan(
-            series=self._series.name, stage=name, version=_VERSIONS[name], settings=settings, inputs=inputs
-        )
-        state = self._session.state(plan)
-        if not state.done:
-            again = self._session.last(self._series.name, name) is not None
-            self._reporter.say(f"{self._series.name}: {name}" + (f" again, for {state.reason}" if again else ""))
-            with self._session.run(plan) as run:
-                work(run)
-        last = self._session.last(self._series.name, name)
-        seconds = last.seconds if last is not None and last.seconds is not None else 0.0
-        self._stages.append(StageOutcome(stage=name, ran=not state.done, reason=state.reason, seconds=seconds))
-
-    @cached_property
     def _prepared(self) -> PreparedImages:
-        with about_file(self._stack):
-            return prepare_images(self._loaded.images, self._series.tilts_deg, reporter=self._reporter)
+        if self._ready is None:
+            with about_file(self._stack):
+                self._ready = prepare_images(self._loaded.images, self._series.tilts_deg, reporter=self._reporter)
+        return self._ready
 
     def _align(self, run: StageRun) -> None:
-        prepared = self._prepared
+        prepared = self._prepared()
         with about_file(self._stack):
             result = align_series(
                 prepared,
@@ -185,119 +189,103 @@ class _Run:
         return settings if settings.thickness_A else settings.replace(thickness_A=depth_A)
 
     def _reconstruct(self, run: StageRun, result: AlignmentResult) -> None:
-        settings, images = self._reconstruct_settings(result), self._prepared.images
+        settings, images = self._reconstruct_settings(result), self._prepared().images
         with about_file(self._stack):
             halves = reconstruct(images, result.alignment, settings, device=self._device, reporter=self._reporter)
-        with self._reporter.task("Writing volumes", 4) as step:
-            for half, volume in (("_even", halves.even), ("_odd", halves.odd), ("", halves.full())):
-                path = run.folder / f"tomogram{half}.mrc"
-                full = volume.cpu().numpy()
-                write_mrc(path, full, halves.voxel_A, kind="volume", label=VOLUME_LABELS[half])
-                run.output(path)
-                step()
-            path = run.folder / "tomogram.zarr"
-            write_ome_zarr(path, full, halves.voxel_A, name=self._series.name)
-            run.output(path)
-            step()
-        run.metric("shape_zyx", list(full.shape))
+        write_volumes(run, halves, self._series.name, "tilts", self._reporter)
 
-    def _assess(self, run: StageRun, evidence: Evidence, volumes: list[Path]) -> None:
-        tomogram, even, odd = (open_mrc(path) for path in volumes)
-        alignment = evidence.result.alignment
-        tilts = [view.tilt_deg for view in alignment.used]
-        voxel_A = _voxel_A(volumes[0], tomogram.pixel_A)
-        with about_file(volumes[0]), self._reporter.task("Assessing", 3) as step:
-            fsc = fourier_shell_correlation(even.data, odd.data, voxel_A, tilt_range_deg=(min(tilts), max(tilts)))
-            step()
-            thickness = thickness_from_counts(
-                np.array([view.tilt_deg for view in alignment.tilts]),
-                np.array(evidence.mean_counts),
-                used=np.array([view.used for view in alignment.tilts]),
-                mean_free_path_A=self._settings.mean_free_path_A,
-            )
-            step()
-            sharp = sharpness(tomogram.data, voxel_A)
-            step()
-        path = run.folder / "assessment.json"
-        assessment = Assessment(fsc=fsc, thickness=thickness, sharpness=sharp)
-        write_text(path, assessment.model_dump_json(indent=1))
-        run.output(path)
-        run.metric("resolution_A", fsc.resolution_A())
-        run.metric("thickness_A", thickness.thickness_A)
-
-    def _report(self, run: StageRun, evidence: Evidence, assessment: Assessment, tomogram_path: Path) -> None:
-        tomogram = open_mrc(tomogram_path)
-        aligned = self._session.last(self._series.name, "align")
-        path = run.folder / "report.html"
-        write_report(
-            path,
-            ReportInput(
-                series=self._series,
-                images=self._loaded.images,
-                mean_counts=np.array(evidence.mean_counts),
-                result=evidence.result,
-                tomogram=tomogram.data,
-                pixel_A=_voxel_A(tomogram_path, tomogram.pixel_A),
-                fsc=assessment.fsc,
-                thickness=assessment.thickness,
-                sharpness=assessment.sharpness,
-                settings=self._settings_shown(evidence.result),
-                timings={stage.stage: stage.seconds for stage in self._stages},
-                warnings=self._warnings(evidence),
-                inputs=tuple((i.path, i.sha256) for i in aligned.inputs) if aligned else (),
-            ),
-            self._reporter,
+    def _reconstruct_movies(
+        self, movies: SummedMovies, result: AlignmentResult, alignment_path: Path, ctf: SeriesCTF | None
+    ) -> None:
+        settings = ReconstructStage(
+            reconstruct=self._reconstruct_settings(result),
+            ctf_correction=self._settings.ctf_correction if ctf else "none",
+            halves=movies.halves,
         )
+        stacks = (movies.even, movies.odd) if movies.halves == "frames" else (self._stack,)
+        corrected = (self._folder / "ctf.json",) if settings.ctf_correction != "none" else ()
+
+        def work(run: StageRun) -> None:
+            self._ready = None  # a stack of its own follows, and two need not be in memory
+            halves = reconstruct_sums(
+                stacks, result.alignment, ctf, settings, device=self._device, reporter=self._reporter
+            )
+            write_volumes(run, halves, self._series.name, movies.halves, self._reporter)
+
+        self._stages.run("reconstruct", settings, (*stacks, alignment_path, *corrected), work)
+
+    def _shown_of_movies(self, ctf: SeriesCTF | None) -> tuple[Path, ...]:
+        """Return what the report shows of movies, as files."""
+        if self._movies is None:
+            return ()
+        names = ("gain.json", "motion.json", "sums.json", "spectra.npz", *(("ctf.json",) if ctf else ()))
+        return tuple(self._folder / name for name in names)
+
+    def _report(
+        self,
+        run: StageRun,
+        evidence: Evidence,
+        assessment: Assessment,
+        tomogram: Path,
+        ctf: CTFFound,
+        said: tuple[str, ...],
+    ) -> None:
+        path = run.folder / "report.html"
+        shown = report_input(
+            self._loaded,
+            evidence,
+            assessment,
+            tomogram,
+            settings=self._settings,
+            reconstruct=self._reconstruct_settings(evidence.result),
+            stages=self._stages,
+            warnings=said,
+            movies=self._movies,
+            ctf=ctf,
+        )
+        write_report(path, shown, self._reporter)
         run.output(path)
 
-    def _settings_shown(self, result: AlignmentResult) -> dict[str, dict[str, Any]]:
-        return {
-            "align": self._settings.align.model_dump(mode="json"),
-            "reconstruct": self._reconstruct_settings(result).model_dump(mode="json"),
-            "assess": {"mean_free_path_A": self._settings.mean_free_path_A},
-        }
-
-    def _outcome(self, evidence: Evidence, assessment: Assessment, tomogram: Path, report: Path) -> ProcessOutcome:
+    def _outcome(
+        self,
+        evidence: Evidence,
+        assessment: Assessment,
+        tomogram: Path,
+        ctf: CTFFound,
+        said: tuple[str, ...],
+    ) -> ProcessOutcome:
         result = evidence.result
         summary = summarise_alignment(result)
-        volume = open_mrc(tomogram)
-        depth, rows, columns = volume.data.shape
-        left_out = {tilt.section: tilt.reason for tilt in result.alignment.tilts if not tilt.used}
+        depth, rows, columns = open_mrc(tomogram).data.shape
         return ProcessOutcome(
             series=self._series.name,
             folder=self._folder,
-            report=report,
+            report=self._folder / "report.html",
             tomogram=tomogram,
             shape_zyx=(depth, rows, columns),
-            voxel_A=_voxel_A(tomogram, volume.pixel_A),
+            voxel_A=voxel_A(tomogram),
             tilt_axis_deg=summary.axis_deg,
             tilt_axis_uncertainty_deg=summary.axis_uncertainty_deg,
             tilts_used=summary.used,
-            tilts_left_out=left_out,
+            tilts_left_out={tilt.section: tilt.reason for tilt in result.alignment.tilts if not tilt.used},
             median_residual_A=summary.median_residual_A,
             resolution_A=assessment.fsc.resolution_A(),
             thickness_A=assessment.thickness.thickness_A,
-            stages=tuple(self._stages),
-            warnings=self._warnings(evidence),
+            stages=tuple(self._stages.outcomes),
+            warnings=said,
+            halves=self._movies.halves if self._movies else "tilts",
+            movies=self._movies.outcome(self._stack, ctf) if self._movies else None,
         )
 
-    def _warnings(self, evidence: Evidence) -> tuple[str, ...]:
-        """Return what was noticed before, and what the alignment stage had to mend."""
+    def _warnings(self, evidence: Evidence, ctf: CTFFound) -> tuple[str, ...]:
+        """Return what was noticed before, what the alignment stage had to mend, and what the CTF leaves open."""
+        said = list(self._noticed)
         mended = [n for n in evidence.mended_pixels if n]
-        if not mended:
-            return self._noticed
-        return (
-            *self._noticed,
-            f"{self._stack}: {sum(mended)} defective pixels, in {len(mended)} of {len(evidence.mended_pixels)} views, "
-            "were replaced by the median around them; the file is as it was. [mended-pixels]",
-        )
-
-
-def _voxel_A(path: Path, pixel_A: float | None) -> float:
-    if pixel_A is None:
-        raise FormatError(f"{path}: its header has lost the voxel size.", "Remove the file and run again.")
-    return pixel_A
-
-
-def _read(path: Path, record: type[R]) -> R:
-    return record.model_validate_json(path.read_text(encoding="utf-8"))
+        if mended:
+            said.append(
+                f"{self._stack}: {sum(mended)} defective pixels, in {len(mended)} of {len(evidence.mended_pixels)} "
+                "views, were replaced by the median around them; the file is as it was. [mended-pixels]"
+            )
+        if self._movies:
+            said += self._movies.doubts(ctf)
+        return tuple(said)

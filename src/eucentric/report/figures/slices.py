@@ -1,17 +1,12 @@
 """Central slices of the tomogram, in its own proportions."""
 
-import base64
-import io
-import re
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 
 from eucentric.report.inputs import ReportInput
-from eucentric.report.style import SMOOTHED_A, Plot, data_uri, grey, smoothed, svg
+from eucentric.report.style import SMOOTHED_A, Plot, as_jpeg, grey, smoothed, svg
 
 AVERAGED_A = 100.0
 """Thickness that each slice is averaged over: a bead's, which lifts membranes out of the noise."""
@@ -50,7 +45,7 @@ def slices(data: ReportInput) -> tuple[Plot, ...]:
     yz.set_xlabel("z (nm)")
     yz.tick_params(labelleft=False)
     _scale_bar(xy, x_nm, y_nm)
-    drawn = _as_jpeg(svg(figure, "slices"))
+    drawn = as_jpeg(svg(figure, "slices"))
     return (
         Plot(
             "slices",
@@ -112,14 +107,3 @@ def _scale_bar(axes: Axes, x_nm: tuple[float, float], y_nm: tuple[float, float])
     )
     axes.set_xlim(*x_nm)
     axes.set_ylim(*y_nm)
-
-
-def _as_jpeg(drawing: str) -> str:
-    """Replace the coloured PNGs that matplotlib embeds by grey JPEGs, a fifth of their size."""
-
-    def smaller(match: re.Match[str]) -> str:
-        with Image.open(io.BytesIO(base64.b64decode(match.group(1)))) as picture:
-            return data_uri(np.asarray(picture.convert("L")), quality=85)
-
-    drawing = re.sub(r"data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)", smaller, drawing)
-    return drawing.replace("image-rendering:crisp-edges;image-rendering:pixelated", "")

@@ -1,0 +1,74 @@
+"""The frames of a series' movies, corrected for the camera and read anew whenever they are asked for."""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eucentric.core import DataWarning, InputError
+from eucentric.io.movies import MovieFile
+from eucentric.processing.gain import FrameCorrector
+
+
+class MovieFrames:
+    """Gives the frames of each movie; `readable` says, by section, which of them could be read the last time.
+
+    Parameters
+    ----------
+    movies
+        By section; None where there is none.
+    corrector
+        Makes corrected frames of raw ones; called when the first frame is read.
+    device
+        Where the frames are to be.
+    """
+
+    def __init__(
+        self, movies: Sequence[MovieFile | None], corrector: Callable[[], FrameCorrector], device: torch.device
+    ) -> None:
+        self._movies, self._make, self._device = movies, corrector, device
+        self._corrector: FrameCorrector | None = None
+        self.readable: dict[int, tuple[int, ...]] = {}
+
+    def reader(self, section: int) -> Callable[[], Iterator[Tensor]] | None:
+        """Return what reads the frames of a section, (y, x) float32; None where there is no movie."""
+        if self._movies[section] is None:
+            return None
+        return lambda: self.read(section)
+
+    def read(self, section: int) -> Iterator[Tensor]:
+        """Give the frames that can be read.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        movie = self._movies[section]
+        if movie is None:
+            raise InputError(f"There is no movie of section {section}.")
+        if self._corrector is None:
+            self._corrector = self._make()
+        found: list[int] = []
+        for which, frame in enumerate(readable_frames(movie)):
+            if frame is not None:
+                found.append(which)
+                yield torch.from_numpy(self._corrector(frame)).to(self._device)
+        self.readable[section] = tuple(found)
+        if not found:
+            raise InputError(f"{movie.path}: none of its frames can be read.", "Copy it again from its source.")
+
+
+def readable_frames(movie: MovieFile) -> Iterator[np.ndarray | None]:
+    """Give the frames, None for those that are damaged; what is lost is told once, when all have been seen."""
+    frames = movie.frames_or_none()
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)
+            try:
+                frame = next(frames)
+            except StopIteration:
+                return
+        yield frame

@@ -1,0 +1,106 @@
+"""Tomograms as files, and the reconstruction of summed movies: corrected for the CTF, halves of tilts or of frames."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from eucentric.core import SILENT, Alignment, FormatError, Reporter
+from eucentric.io import open_mrc, write_mrc
+from eucentric.io.ome_zarr import write_ome_zarr
+from eucentric.processing.alignment import prepare_images
+from eucentric.processing.ctf.records import SeriesCTF
+from eucentric.processing.reconstruction import Halves, reconstruct
+from eucentric.session import StageRun
+from eucentric.workflow.about import VOLUME_LABELS, about_file
+from eucentric.workflow.records import HalvesOf, ReconstructStage
+
+VOLUMES = ("", "_even", "_odd")
+"""What the names of the whole tomogram and of the halves end in."""
+
+
+def reconstruct_sums(
+    stacks: Sequence[Path],
+    alignment: Alignment,
+    ctf: SeriesCTF | None,
+    settings: ReconstructStage,
+    *,
+    device: torch.device,
+    reporter: Reporter = SILENT,
+) -> Halves:
+    """Reconstruct one stack, with halves of its tilts, or two stacks of even and odd frames, which are the halves.
+
+    One stack at a time is in memory.
+
+    Raises
+    ------
+    InputError
+        If stacks and alignment do not belong together, or memory cannot hold the volume.
+    """
+    volumes: list[Halves] = []
+    for stack in stacks:
+        with about_file(stack):
+            tilts_deg = [tilt.tilt_deg for tilt in alignment.tilts]
+            images = prepare_images(open_mrc(stack).data, tilts_deg, reporter=reporter).images
+            if ctf is not None and settings.ctf_correction != "none":
+                _correct(images, alignment, ctf, device, reporter)
+            volumes.append(reconstruct(images, alignment, settings.reconstruct, device=device, reporter=reporter))
+            del images
+            if len(stacks) == 2:
+                full = volumes[-1].full()
+                volumes[-1] = Halves(full, full, volumes[-1].voxel_A)
+    if len(volumes) == 1:
+        return volumes[0]
+    return Halves(volumes[0].even, volumes[1].even, volumes[0].voxel_A)
+
+
+def write_volumes(run: StageRun, halves: Halves, name: str, of: HalvesOf, reporter: Reporter = SILENT) -> None:
+    """Write a tomogram and its halves as MRC, and as OME-Zarr, and name them to the run."""
+    with reporter.task("Writing volumes", 4) as step:
+        for half, volume in (("_even", halves.even), ("_odd", halves.odd), ("", halves.full())):
+            path = run.folder / f"tomogram{half}.mrc"
+            full = volume.cpu().numpy()
+            label = VOLUME_LABELS[half].replace("tilts", of)
+            write_mrc(path, full, halves.voxel_A, kind="volume", label=label)
+            run.output(path)
+            step()
+        path = run.folder / "tomogram.zarr"
+        write_ome_zarr(path, full, halves.voxel_A, name=name)
+        run.output(path)
+        step()
+    run.metric("shape_zyx", list(full.shape))
+
+
+def voxel_A(path: Path) -> float:
+    """Return the voxel size of a tomogram that we wrote.
+
+    Raises
+    ------
+    FormatError
+        If its header has none.
+    """
+    pixel_A = open_mrc(path).pixel_A
+    if pixel_A is None:
+        raise FormatError(f"{path}: its header has lost the voxel size.", "Remove the file and run again.")
+    return pixel_A
+
+
+def _correct(images: Tensor, alignment: Alignment, ctf: SeriesCTF, device: torch.device, reporter: Reporter) -> None:
+    """Flip the phases of each view in use, place by place where the defocus hand is known; in place."""
+    from eucentric.processing.ctf.correct import correct_tilt
+
+    # Without a hand, one defocus for the whole view is wrong by less than the ramp of the opposite sign would be.
+    hand = ctf.hand.hand if ctf.hand is not None and ctf.hand.sure else None
+    for view in reporter.each(alignment.used, "Correcting the CTF"):
+        corrected = correct_tilt(
+            images[view.section].to(device),
+            ctf.pixel_A,
+            ctf.tilts[view.section],
+            ctf.axis_deg,
+            hand or 1,
+            ctf.lens,
+            mode="phase-flip",
+            local=hand is not None,
+        )
+        images[view.section] = corrected.cpu()
