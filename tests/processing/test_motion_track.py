@@ -22,20 +22,20 @@ def spectra() -> FrameSpectra:
 
 
 def _weighed(spectra: FrameSpectra, shifts: np.ndarray, by: str = "numba") -> tuple[float, np.ndarray, np.ndarray]:
-    weights = 1 / (1 + np.arange(len(spectra.ring_k)))
+    weights = 1 / (1 + np.arange(len(spectra.grid.ring_k)))
     weights[0] = 0
     form = _by_numba if by == "numba" else _by_torch
-    found = form(spectra.values, spectra.rings, spectra.k_y, spectra.k_x, weights, shifts)
+    found = form(spectra, weights, shifts)
     return found.total, found.gradient, found.power
 
 
 def test_likelihood_is_the_weighted_power_of_the_frames_moved_back(spectra: FrameSpectra) -> None:
     shifts = stream(0, "shifts").normal(size=(4, 2)) * 3
-    k_y, k_x = spectra.k_y.numpy()[:, None], spectra.k_x.numpy()
+    k_y, k_x = spectra.grid.k_y.numpy()[:, None], spectra.grid.k_x.numpy()
     whole = np.zeros(spectra.rings.shape, complex)
     for frame, (y, x) in zip(spectra.values, shifts, strict=True):
         whole += frame.numpy() * np.exp(2j * np.pi * (k_y * y + k_x * x))
-    rings = spectra.rings.numpy()
+    rings = spectra.grid.rings.numpy()
     weights = np.where(rings > 0, 1 / (1 + rings), 0) * np.where(np.arange(rings.shape[1]) == 0, 0.5, 1)
     assert _weighed(spectra, shifts)[0] == pytest.approx(float(np.sum(weights * np.abs(whole) ** 2)), rel=1e-5)
 

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from eucentric.core.jit import compiled, parallel_range
+from eucentric.processing.motion.spectra import FrameSpectra
 
 Array = NDArray[np.float64]
-_MOST_THREADS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,32 +39,32 @@ class Evaluation:
     power: Array
 
 
-def evaluate(
-    frames: Tensor,  # (n, rows, columns) complex64
-    rings: Tensor,  # (rows, columns) int32
-    k_y: Tensor,  # (rows) 1/Å
-    k_x: Tensor,  # (columns) 1/Å, from 0; the first column counts half
-    weights: Array,  # (rings)
-    shifts_yx_A: Array,  # (n, 2)
-) -> Evaluation:
-    """Weigh a track: numba on the CPU, torch elsewhere."""
-    if frames.device.type == "cpu":
-        return _by_numba(frames, rings, k_y, k_x, weights, shifts_yx_A)
-    return _by_torch(frames, rings, k_y, k_x, weights, shifts_yx_A)
+def evaluate(spectra: FrameSpectra, weights: Array, shifts_yx_A: Array) -> Evaluation:
+    """Weigh a track: numba on the CPU, torch elsewhere.
+
+    Parameters
+    ----------
+    spectra
+        Of n frames.
+    weights
+        Of each ring.
+    shifts_yx_A
+        (n, 2).
+    """
+    if spectra.values.device.type == "cpu":
+        return _by_numba(spectra, weights, shifts_yx_A)
+    return _by_torch(spectra, weights, shifts_yx_A)
 
 
-def _by_numba(
-    frames: Tensor, rings: Tensor, k_y: Tensor, k_x: Tensor, weights: Array, shifts_yx_A: Array
-) -> Evaluation:
-    ky, kx = k_y.numpy(), k_x.numpy()
+def _by_numba(spectra: FrameSpectra, weights: Array, shifts_yx_A: Array) -> Evaluation:
+    ky, kx = spectra.grid.k_y.numpy(), spectra.grid.k_x.numpy()
     phase_y = np.exp(2j * np.pi * ky * shifts_yx_A[:, :1]).astype(np.complex64)
     phase_x = np.exp(2j * np.pi * kx * shifts_yx_A[:, 1:]).astype(np.complex64)
-    gradient = np.zeros((len(ky), len(frames), 2))
+    gradient = np.zeros((len(ky), spectra.frames, 2))
     power = np.zeros((len(ky), len(weights)))
-    total = np.zeros(len(ky))
     _weigh(
-        frames.numpy(),
-        rings.numpy(),
+        spectra.values.numpy(),
+        spectra.grid.rings.numpy(),
         ky.astype(np.float32),
         kx.astype(np.float32),
         weights.astype(np.float32),
@@ -73,9 +72,9 @@ def _by_numba(
         phase_x,
         gradient,
         power,
-        total,
     )
-    return Evaluation(float(total.sum()), gradient.sum(axis=0), power.sum(axis=0))
+    of_rings = power.sum(axis=0)
+    return Evaluation(float(of_rings @ weights), gradient.sum(axis=0), of_rings)
 
 
 @compiled(parallel=True)
@@ -89,7 +88,6 @@ def _weigh(
     phase_x: NDArray[np.complex64],
     gradient: Array,
     power: Array,
-    total: Array,
 ) -> None:
     n, rows, columns = frames.shape
     for row in parallel_range(rows):
@@ -108,7 +106,6 @@ def _weigh(
             squared = half * (whole[column].real ** 2 + whole[column].imag ** 2)
             power[row, ring] += squared
             counted[column] = half * weights[ring]
-            total[row] += weights[ring] * squared
         for f in range(n):
             by_y, by_x = np.float32(0.0), np.float32(0.0)
             for column in range(columns):
@@ -121,9 +118,9 @@ def _weigh(
             gradient[row, f, 1] = -4 * np.pi * by_x
 
 
-def _by_torch(
-    frames: Tensor, rings: Tensor, k_y: Tensor, k_x: Tensor, weights: Array, shifts_yx_A: Array
-) -> Evaluation:
+def _by_torch(spectra: FrameSpectra, weights: Array, shifts_yx_A: Array) -> Evaluation:
+    frames, grid = spectra.values, spectra.grid
+    k_y, k_x, rings = grid.k_y, grid.k_x, grid.rings
     shifts = torch.as_tensor(shifts_yx_A, device=frames.device)
     angle = shifts[:, 0, None, None] * k_y[:, None] + shifts[:, 1, None, None] * k_x
     moved = frames * torch.polar(torch.ones_like(angle), 2 * torch.pi * angle).to(frames.dtype)

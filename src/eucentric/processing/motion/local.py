@@ -110,17 +110,19 @@ def _weigh_patch(
         spectra = frame_spectra(patch, pixel_A, 2 * pixel_A)
     except InputError:  # a patch without contents
         return None
-    signal = np.interp(spectra.ring_k, track.ring_k, track.signal, right=0.0)
-    noise = np.interp(spectra.ring_k, track.ring_k, track.noise)
+    signal = np.interp(spectra.grid.ring_k, track.ring_k, track.signal, right=0.0)
+    noise = np.interp(spectra.grid.ring_k, track.ring_k, track.noise)
     weights = signal / (noise * (noise + n * signal))
     weights[0] = 0.0
     # Frames were scaled to their own noise: the scale between patch and whole is that of their powers.
-    whole = float(np.sum((n * (signal + noise) * spectra.counts)[1:]))
+    whole = float(np.sum((n * (signal + noise) * spectra.grid.counts)[1:]))
     own = float(np.sum(spectra.power[1:]))
     if not (own > 0 and whole > 0):
         return None
     weights *= whole / own
-    information = float(np.sum((2 * np.pi * spectra.ring_k) ** 2 * spectra.counts * weights * signal)) * own / whole
+    information = (
+        float(np.sum((2 * np.pi * spectra.grid.ring_k) ** 2 * spectra.grid.counts * weights * signal)) * own / whole
+    )
     stiff = information * n * n
     if not stiff > 0:
         return None
@@ -128,11 +130,11 @@ def _weigh_patch(
     ask = np.zeros_like(amplitude)
     for _ in range(_STEPS):
         shifts = track.start_yx_A + time @ amplitude
-        evaluation = evaluate(spectra.values, spectra.rings, spectra.k_y, spectra.k_x, weights, shifts)
+        evaluation = evaluate(spectra, weights, shifts)
         ask = time.T @ evaluation.gradient / stiff
         amplitude = amplitude + (stiff * ask - amplitude / _BROAD_A**2) / (stiff + _BROAD_A**-2)
     shifts = track.start_yx_A + time @ amplitude
-    evaluation = evaluate(spectra.values, spectra.rings, spectra.k_y, spectra.k_x, weights, shifts)
+    evaluation = evaluate(spectra, weights, shifts)
     return amplitude + time.T @ evaluation.gradient / stiff, stiff
 
 

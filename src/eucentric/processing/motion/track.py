@@ -13,8 +13,8 @@ from eucentric.processing.motion.spectra import FrameSpectra
 Array = NDArray[np.float64]
 
 _LEVELS_A = (60.0, 30.0, 15.0, 8.0)  # from coarse to fine: each finds the way into the next one's maximum
-_STEPS, _LAST_STEPS = 3, 8
-_STILL_A = 0.01  # steps below it change nothing
+_STEPS, _LAST_STEPS = 2, 6
+_STILL_A = 0.02  # steps below it change nothing
 _SMOOTH_PER_A = 0.002  # of spectra, standard deviation: Thon rings stay apart up to where the signal ends
 _COARSE_WAVES = 20  # at most, across the field, in the search for an even drift
 _FREE = 1e-3  # share of the information that the finest level may leave out
@@ -68,19 +68,19 @@ def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float)
     """
     n = spectra.frames
     precision = np.linalg.inv(prior.covariance(n) + 1e-6 * np.eye(n))
-    coarse = spectra.cut(max(_LEVELS_A[0], 1 / spectra.ring_k[-1], _field_A(spectra) / _COARSE_WAVES))
+    coarse = spectra.cut(max(_LEVELS_A[0], 1 / spectra.grid.ring_k[-1], _field_A(spectra) / _COARSE_WAVES))
     powers = _Powers.at_first(coarse)
     shifts = _even_drift(coarse, powers, max_shift_A)
-    finest_A = 1 / spectra.ring_k[-1]
+    finest_A = 1 / spectra.grid.ring_k[-1]
     levels = [level for level in _LEVELS_A if level > 1.2 * finest_A] + [finest_A]
-    information = 0.0
-    evaluation: Evaluation | None = None
-    for level in levels:
-        last = level == levels[-1]
+    part, seen_at = coarse, shifts
+    evaluation, information = evaluate(part, powers.weights(n), shifts), powers.information(part, n)
+    while levels:
+        level, *levels = levels
         part = spectra.cut(level)
-        powers = _Powers.at_first(part) if evaluation is None or len(powers.signal) < 8 else powers.extended(part)
-        for _ in range(_LAST_STEPS if last else _STEPS):
-            evaluation = evaluate(part.values, part.rings, part.k_y, part.k_x, powers.weights(n), shifts)
+        powers = powers.extended(part)
+        for _ in range(_STEPS if levels else _LAST_STEPS):
+            evaluation, seen_at = evaluate(part, powers.weights(n), shifts), shifts
             information = powers.information(part, n)
             stiff = information * (n * np.eye(n) - 1) + precision
             step = np.linalg.solve(stiff, evaluation.gradient - precision @ shifts)
@@ -88,20 +88,15 @@ def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float)
             powers = _Powers.of(part, evaluation)
             if np.abs(step).max() < _STILL_A:
                 break
-        if not last:
-            enough_A = _enough_A(part, powers, n)
-            if enough_A > 1.5 * level:  # the finest level would only be slow
-                levels = [*levels[: levels.index(level) + 1]]
-                break
-    evaluation = evaluate(part.values, part.rings, part.k_y, part.k_x, powers.weights(n), shifts)
-    information = powers.information(part, n)
+        if levels and _enough_A(part, powers, n) > 1.5 * level:  # finer levels would only be slow
+            break
     centred = evaluation.gradient - evaluation.gradient.mean(axis=0)
-    observed = shifts + centred / (n * information) if information > 0 else shifts
+    observed = seen_at + centred / (n * information) if information > 0 else shifts
     return TrackEvidence(
         start_yx_A=shifts - shifts.mean(axis=0),
         observed_yx_A=observed - observed.mean(axis=0),
         information=information,
-        ring_k=part.ring_k,
+        ring_k=part.grid.ring_k,
         signal=powers.signal,
         noise=powers.noise,
         resolution_A=_enough_A(part, powers, n),
@@ -119,14 +114,14 @@ class _Powers:
     @classmethod
     def at_first(cls, part: FrameSpectra) -> "_Powers":
         """Take what a frame has above white noise for signal."""
-        counts = np.maximum(part.counts, 1e-9)
+        counts = np.maximum(part.grid.counts, 1e-9)
         mean = part.power / counts / part.frames
         return cls(np.maximum(_smooth(mean - 1, part), 0.0), np.ones(len(mean)))
 
     @classmethod
     def of(cls, part: FrameSpectra, evaluation: Evaluation) -> "_Powers":
         """Take what frames share, laid on each other, for signal, and in what they differ for noise."""
-        n, counts = part.frames, np.maximum(part.counts, 1e-9)
+        n, counts = part.frames, np.maximum(part.grid.counts, 1e-9)
         shared = _smooth((evaluation.power - part.power) / counts / (n * (n - 1)), part)
         noise = _smooth((part.power - evaluation.power / n) / counts / (n - 1), part)
         noise = np.maximum(noise, 0.05)
@@ -151,7 +146,7 @@ class _Powers:
 
     def each(self, part: FrameSpectra, n: int) -> Array:
         """Return how much each ring tells of a shift along one axis, 1/Å²."""
-        each: Array = (2 * np.pi * part.ring_k) ** 2 * part.counts * self.weights(n) * self.signal
+        each: Array = (2 * np.pi * part.grid.ring_k) ** 2 * part.grid.counts * self.weights(n) * self.signal
         return each
 
     def information(self, part: FrameSpectra, n: int) -> float:
@@ -161,7 +156,7 @@ class _Powers:
 
 def _enough_A(part: FrameSpectra, powers: _Powers, n: int) -> float:
     """Return the resolution beyond which next to nothing can be learned."""
-    return _reached_A(part.ring_k, powers.each(part, n), 1 - _FREE)
+    return _reached_A(part.grid.ring_k, powers.each(part, n), 1 - _FREE)
 
 
 def _reached_A(ring_k: Array, each: Array, share: float) -> float:
@@ -174,11 +169,11 @@ def _even_drift(part: FrameSpectra, powers: _Powers, max_shift_A: float) -> Arra
     """Return the track of the likeliest even drift, from a search over all up to the largest."""
     n = part.frames
     at = np.arange(n) - (n - 1) / 2
-    step = 0.2 / float(part.ring_k[-1]) / max(n - 1, 1)
+    step = 0.2 / float(part.grid.ring_k[-1]) / max(n - 1, 1)
     reach = max(1, min(12, int(np.ceil(max_shift_A / max(n - 1, 1) / step))))
     speeds = np.arange(-reach, reach + 1) * step
-    k_y, k_x = part.k_y.cpu().numpy(), part.k_x.cpu().numpy()
-    table = powers.weights(n)[part.rings.cpu().numpy()].astype(np.float32)
+    k_y, k_x = part.grid.k_y.cpu().numpy(), part.grid.k_x.cpu().numpy()
+    table = powers.weights(n)[part.grid.rings.cpu().numpy()].astype(np.float32)
     frames = part.values.cpu().numpy() * np.sqrt(table)
     along_x = np.exp(2j * np.pi * speeds[:, None, None] * at[:, None] * k_x).astype(np.complex64)  # (speed, n, column)
     best, track = -np.inf, np.zeros((n, 2))
@@ -195,20 +190,20 @@ def _even_drift(part: FrameSpectra, powers: _Powers, max_shift_A: float) -> Arra
 
 def _field_A(spectra: FrameSpectra) -> float:
     """Return the longer side of the field."""
-    return float(1 / spectra.ring_k[1])
+    return float(1 / spectra.grid.ring_k[1])
 
 
 def _pooled(part: FrameSpectra) -> Array:
     """Return over how many coefficients a smoothed ring is a mean."""
-    width = _SMOOTH_PER_A / part.ring_k[1]
-    pooled: Array = part.counts * max(1.0, 2 * np.sqrt(np.pi) * width)
+    width = _SMOOTH_PER_A / part.grid.ring_k[1]
+    pooled: Array = part.grid.counts * max(1.0, 2 * np.sqrt(np.pi) * width)
     return pooled
 
 
 def _smooth(values: Array, part: FrameSpectra) -> Array:
     """Smooth over frequency, each ring counting by its coefficients."""
-    width = max(0.7, _SMOOTH_PER_A / part.ring_k[1])
-    counts = part.counts.copy()
+    width = max(0.7, _SMOOTH_PER_A / part.grid.ring_k[1])
+    counts = part.grid.counts.copy()
     counts[0] = 0.0
     weighted = gaussian_filter1d(values * counts, width, mode="constant")
     smoothed: Array = weighted / np.maximum(gaussian_filter1d(counts, width, mode="constant"), 1e-9)
