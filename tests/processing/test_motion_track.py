@@ -32,7 +32,7 @@ def _weighed(spectra: FrameSpectra, shifts: np.ndarray, by: str = "numba") -> tu
 def test_likelihood_is_the_weighted_power_of_the_frames_moved_back(spectra: FrameSpectra) -> None:
     shifts = stream(0, "shifts").normal(size=(4, 2)) * 3
     k_y, k_x = spectra.grid.k_y.numpy()[:, None], spectra.grid.k_x.numpy()
-    whole = np.zeros(spectra.rings.shape, complex)
+    whole = np.zeros(tuple(spectra.grid.rings.shape), dtype=np.complex128)
     for frame, (y, x) in zip(spectra.values, shifts, strict=True):
         whole += frame.numpy() * np.exp(2j * np.pi * (k_y * y + k_x * x))
     rings = spectra.grid.rings.numpy()
