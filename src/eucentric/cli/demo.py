@@ -36,12 +36,13 @@ def demo(
     """
     from eucentric.core import make_folder  # heavy imports wait until a verb runs
     from eucentric.core.devices import resolve_device
-    from eucentric.io import load_series
+    from eucentric.io import read_plan
+    from eucentric.io.movie_series import load_movie_series
     from eucentric.report.comparison import comparison_figure
     from eucentric.report.designs import write_figure
     from eucentric.session import Session
     from eucentric.workflow.comparison import compare
-    from eucentric.workflow.process import process_series
+    from eucentric.workflow.movies import process_movies
     from eucentric.workflow.records import ProcessSettings
     from eucentric.workflow.simulate import SimulateSettings, simulate
 
@@ -50,8 +51,9 @@ def demo(
     with told_warnings(), Session.create_or_open(make_folder(output), reporter=reporter()) as session:
         again = session.last(settings.name, "simulate") is not None
         simulated = simulate(session, _plan(), settings, resume=again, reporter=reporter())
-        loaded = load_series(simulated.stack)
-        processed = process_series(session, loaded, ProcessSettings(), device=where, reporter=reporter())
+        loaded = load_movie_series(simulated.mdoc)
+        plan = read_plan(simulated.folder / "plan.yaml")
+        processed = process_movies(session, loaded, ProcessSettings(), plan=plan, device=where, reporter=reporter())
         comparison = compare(simulated, processed)
     figure = output / "comparison.png"
     write_figure(

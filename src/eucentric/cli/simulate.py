@@ -131,7 +131,7 @@ def _tell_outcome(outcome: "SimulateOutcome") -> None:
         f"{outcome.virtual_s / 60:.0f} minutes on the microscope's clock."
     )
     tell(f"Movies in {outcome.gain.parent}, stack {outcome.stack}, truth in {outcome.truth}.")
-    tell(f"To a tomogram: eucentric process {outcome.stack} --output {outcome.folder}")
+    tell(f"To a tomogram: eucentric process {outcome.folder}")
 
 
 def _list(*, as_json: bool) -> int:
