@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from motion_cases import PIXEL_A, blobs, shifted
 from numpy.typing import NDArray
 
 from eucentric.core import stream
@@ -14,7 +15,6 @@ from eucentric.processing.motion import MotionSettings, estimate_series
 from eucentric.processing.motion.local import LocalPrior, PatchEvidence, _times
 from eucentric.processing.motion.splines import control_places_yx_A, spline_weights
 from eucentric.processing.operators import spline_coefficients, warp
-from processing.motion_cases import PIXEL_A, blobs, shifted
 
 Array = NDArray[np.float64]
 FIELD = (2000.0, 1600.0)

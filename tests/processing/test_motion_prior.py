@@ -1,11 +1,11 @@
 """What a series teaches of its own movement."""
 
 import numpy as np
+from motion_cases import error_A
 from numpy.typing import NDArray
 
 from eucentric.core import stream
 from eucentric.processing.motion.prior import TemporalPrior
-from processing.motion_cases import error_A
 
 Array = NDArray[np.float64]
 FRAMES = 8

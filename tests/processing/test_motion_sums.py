@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from motion_cases import PIXEL_A, blobs, shifted
 
 from eucentric.core import InputError
 from eucentric.processing.dose_weighting import accumulated_e_A2, dose_weights
 from eucentric.processing.motion import LocalField, MotionTrack, sum_movie
-from processing.motion_cases import PIXEL_A, blobs, shifted
 
 SHIFTS_A = ((0.0, 0.0), (3.1, -1.7), (5.0, 2.4))
 EXPOSURES = accumulated_e_A2(60.0, 3.0, 3)

@@ -5,12 +5,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from motion_cases import PIXEL_A, error_A, movie
 
 from eucentric.core import InputError, stream
 from eucentric.processing.motion import MotionSettings, estimate_movie, estimate_series
 from eucentric.processing.motion.likelihood import _by_numba, _by_torch
 from eucentric.processing.motion.spectra import FrameSpectra, frame_spectra
-from processing.motion_cases import PIXEL_A, error_A, movie
 
 CURVED_A = np.stack([8 * (1 - np.exp(-np.arange(8) / 2.5)), -3 + 0.8 * np.arange(8)], axis=1)
 WITHOUT_LOCAL = MotionSettings(local=False)

@@ -24,7 +24,8 @@ class CTFSettings(Record):
     phase_plate
         Whether the phase shift is looked for too.
     tile_px
-        Side of the tiles whose spectra are taken; chosen from the pixel size where absent.
+        Side of the tiles whose spectra are taken. Where absent, an image is taken whole, up to 4096 pixels a side,
+        which keeps apart rings that tiles would blur.
     """
 
     low_resolution_A: Positive = 30.0
@@ -53,6 +54,8 @@ class CTFFit(Record):
         Correlation of the rings with the model over what was used, -1 to 1.
     sigma_A
         Standard deviation of the mean defocus.
+    evidence
+        How much likelier the spectrum is with these rings than without any, in nats.
     """
 
     defocus_u_A: Angstrom
@@ -62,6 +65,7 @@ class CTFFit(Record):
     fit_resolution_A: Positive | None = None
     score: float
     sigma_A: Annotated[Angstrom, Field(ge=0)] | None = None
+    evidence: float | None = None
 
     @model_validator(mode="after")
     def _u_is_the_larger(self) -> Self:

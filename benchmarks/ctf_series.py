@@ -1,0 +1,391 @@
+"""CTF of tilt series of the twin against their truth: fit, hand, thickness, correction by place, and time.
+
+python benchmarks/ctf_series.py SETS --make 8 [--pixel 2.7] [--specimens cell,ribosomes]: series that are not there yet
+python benchmarks/ctf_series.py SETS --fit [--pixel 2.7] [--peer]: errors, hand, thickness; torch-ctf-estimation's too
+python benchmarks/ctf_series.py SETS --calibrate: how often verdicts on the hand from few tilts are right
+python benchmarks/ctf_series.py SETS --correct: correlation with the CTF-free projection, by place or with one CTF
+python benchmarks/ctf_series.py SETS --time [--size 4096]: time of 41 tilts
+python benchmarks/ctf_series.py SETS --values ctffind.txt gctf.star: what the prior makes of two programs' values
+
+A series: 41 tilts, dose-symmetric to 60 degrees, 3 e/Å² each, fields of 1382 Å; defocus 2 to 5 µm with 500 Å rms from
+tilt to tilt, astigmatism to 800 Å, 1000 to 2200 Å thick, either hand, four directions of the axis.
+"""
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eucentric.design import ConstantExposure, Design, DoseSymmetric
+from eucentric.microscope import ExposureRequest
+from eucentric.optics import Lens
+from eucentric.processing.ctf.correct import correct_tilt
+from eucentric.processing.ctf.hand import judge_hand
+from eucentric.processing.ctf.records import SeriesCTF, TiltCTF
+from eucentric.processing.ctf.series import fit_series
+from eucentric.processing.ctf.series_evidence import SeriesEvidence, TiltEvidence, tilt_evidence
+from eucentric.processing.ctf.series_fit import SeriesFit
+from eucentric.processing.ctf.series_prior import DefocusPrior
+from eucentric.processing.ctf.tilted import RingGrid, field_rings
+from eucentric.specimen.samples import build
+from eucentric.twin import Effects, Exposed, Twin, TwinSettings
+from eucentric.twin.field import Field
+from eucentric.twin.formation import Forming
+from eucentric.twin.scene import Scene, View
+
+SPECIMENS = ("cell", "ribosomes", "lamella", "apoferritin")
+EFFECTS = "no-drift,no-burst,no-local-motion,no-gain,no-defects"
+FIELD_A = 512 * 2.7
+WAVELENGTH_A = 0.019687
+Array = NDArray[np.float64]
+
+
+def twin_of(specimen: str, seed: int, pixel_A: float, more: str = "") -> tuple[Twin, dict[str, Any]]:
+    """Return a twin, and what was chosen for it."""
+    kind = SPECIMENS.index(specimen)
+    rng = np.random.default_rng([seed, kind])
+    hand = 1 if (seed + kind) % 2 else -1
+    chosen = {
+        "nominal": float(rng.uniform(2e4, 5e4)),
+        "thick": float(rng.uniform(1000, 2200)),
+        "axis": float(rng.choice([84.3, -5.7, 175.0, 40.0])),
+        "ast": float(rng.uniform(0, 800)),
+        "astdeg": float(rng.uniform(-90, 90)),
+        "hand": hand,
+        "pixel": pixel_A,
+    }
+    size = round(FIELD_A / pixel_A)
+    sample = build(
+        specimen, seed=seed, field_A=size * pixel_A, thickness_A=chosen["thick"], max_tilt_deg=60, pre_tilt_deg=0
+    )
+    settings = TwinSettings(
+        hand=1 if hand == 1 else -1,
+        axis_deg=chosen["axis"],
+        astigmatism_A=chosen["ast"],
+        astigmatism_deg=chosen["astdeg"],
+    )
+    effects = Effects.parse(EFFECTS + more)
+    return Twin(sample, pixel_A=pixel_A, shape_yx=(size, size), settings=settings, effects=effects, seed=seed), chosen
+
+
+def exposed_at(twin: Twin, tilt_deg: float, defocus_A: float, order: int) -> Exposed:
+    """Expose at a tilt, on target and with the defocus asked for."""
+    twin.tilt_to(tilt_deg)
+    twin.wait(5)
+    (y, x), height = twin.true_offset_A()
+    twin.set_image_shift_A((y, x))
+    twin.set_beam_shift_A((y, x))
+    twin.set_defocus_A(float(defocus_A - twin.settings.hand * height))
+    return twin.expose_and_tell(ExposureRequest(exposure_e_A2=3.0, frames=1, purpose="record", order=order))
+
+
+def make(folder: Path, specimen: str, seed: int, pixel_A: float) -> None:
+    """Make one series, unless it is there."""
+    out = folder / f"{specimen}_{seed}_{pixel_A}"
+    if (out / "truth.json").exists():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    twin, chosen = twin_of(specimen, seed, pixel_A)
+    rng = np.random.default_rng(seed)
+    found = []
+    plan = Design(scheme=DoseSymmetric(min_deg=-60, max_deg=60), exposure=ConstantExposure(total_e_A2=123)).plan()
+    for exposure in plan:
+        one = exposed_at(twin, exposure.tilt_deg, chosen["nominal"] + rng.normal(0, 500.0), exposure.order)
+        image = np.asarray(one.movie.frames).sum(0).astype(np.int16)
+        truth = {"tilt": exposure.tilt_deg, "order": exposure.order, "truth": one.truth.model_dump(mode="json")}
+        found.append((exposure.tilt_deg, image, truth))
+    found.sort(key=lambda one: one[0])
+    np.save(out / "stack.npy", np.stack([one[1] for one in found]))
+    (out / "truth.json").write_text(json.dumps(chosen | {"seed": seed, "tilts": [one[2] for one in found]}))
+    print("made", out.name, flush=True)
+
+
+def opened(folder: Path) -> tuple[NDArray[np.int16], dict[str, Any]]:
+    """Return the images and the truth of a series."""
+    return np.load(folder / "stack.npy", mmap_mode="r"), json.loads((folder / "truth.json").read_text())
+
+
+def scores(found: SeriesCTF, truth: dict[str, Any]) -> dict[str, float]:
+    """Return errors of a fitted series."""
+    tilts = np.array([tilt.tilt_deg for tilt in found.tilts])
+    apart = np.array([tilt.mean_A for tilt in found.tilts]) - [one["truth"]["defocus_A"] for one in truth["tilts"]]
+    low = np.abs(tilts) <= 30.5
+    middle = found.tilts[len(tilts) // 2]
+    vector = middle.astigmatism_A * np.exp(2j * math.radians(middle.azimuth_deg))
+    sigma = np.array([tilt.sigma_A for tilt in found.tilts], dtype=float)
+    return {
+        "low": math.sqrt((apart[low] ** 2).mean()),
+        "all": math.sqrt((apart**2).mean()),
+        "mean": float(apart[low].mean()),
+        "astigmatism": abs(vector - truth["ast"] * np.exp(2j * math.radians(truth["astdeg"]))),
+        "sigmas": math.sqrt(((apart / sigma) ** 2).mean()),
+        "hand": 0.0 if found.hand is None else float(found.hand.hand * truth["hand"]),
+        "odds": 0.0 if found.hand is None else found.hand.log_odds,
+        "thickness": (found.thickness_A or math.nan) / truth["thick"],
+        "used": float(sum(tilt.used for tilt in found.tilts)),
+    }
+
+
+def peer_errors(stack: NDArray[np.int16], truth: dict[str, Any]) -> dict[str, float] | None:
+    """Return the errors of torch-ctf-estimation, tilt by tilt, with its own search about the nominal defocus."""
+    try:
+        from torch_ctf_estimation import estimate_ctf  # type: ignore[import-not-found]
+    except (ImportError, RuntimeError) as error:
+        print(f"torch-ctf-estimation cannot be imported: {error}")
+        return None
+    errors = []
+    began = time.process_time()
+    for section, one in enumerate(truth["tilts"]):
+        image = torch.from_numpy(np.asarray(stack[section], dtype=np.float32))[None]
+        field, *_ = estimate_ctf(
+            image=image,
+            pixel_spacing_angstroms=truth["pixel"],
+            defocus_grid_resolution=(1, 1, 1),
+            frequency_fit_range_angstroms=(30, max(5.0, 2.1 * truth["pixel"])),
+            defocus_range_microns=(0.5, 9.0),
+            voltage_kev=300,
+            spherical_aberration_mm=2.7,
+            amplitude_contrast_fraction=0.1,
+        )
+        errors.append(float(field.data.mean()) * 1e4 - one["truth"]["defocus_A"])
+    apart = np.array(errors)
+    low = np.abs([one["tilt"] for one in truth["tilts"]]) <= 30.5
+    return {
+        "low": math.sqrt((apart[low] ** 2).mean()),
+        "all": math.sqrt((apart**2).mean()),
+        "median": float(np.median(np.abs(apart))),
+        "seconds": time.process_time() - began,
+    }
+
+
+def fit_all(folders: list[Path], *, nominal: bool, peer: bool) -> None:
+    """Fit every series and print its errors, then what they come to."""
+    rows = []
+    for folder in folders:
+        stack, truth = opened(folder)
+        began = time.process_time()
+        found = fit_series(
+            lambda section, stack=stack: torch.from_numpy(np.asarray(stack[section], dtype=np.float32)),  # type: ignore[misc]
+            truth["pixel"],
+            [one["tilt"] for one in truth["tilts"]],
+            truth["axis"],
+            Lens(),
+            nominal_defocus_A=[truth["nominal"]] * len(stack) if nominal else None,
+        )
+        row = scores(found, truth) | {"seconds": time.process_time() - began}
+        rows.append(row)
+        print(f"{folder.name:20s} " + " ".join(f"{name} {value:.3g}" for name, value in row.items()), flush=True)
+        theirs = peer_errors(stack, truth) if peer else None
+        if theirs:
+            print(
+                " " * 12 + "peer     " + " ".join(f"{name} {value:.4g}" for name, value in theirs.items()), flush=True
+            )
+    print(f"{len(rows)} series; hand right in {sum(row['hand'] > 0 for row in rows)}")
+    for name in rows[0]:
+        values = np.array([row[name] for row in rows])
+        print(f"{name:12s} median {np.nanmedian(values):.4g} rms {math.sqrt(np.nanmean(values**2)):.4g} "
+              f"from {np.nanmin(values):.4g} to {np.nanmax(values):.4g}")  # fmt: skip
+
+
+def calibrate(folders: list[Path], few: int = 3, times: int = 12) -> None:
+    """Judge the hand from few tilts at a time; print how often verdicts of each confidence are right."""
+    rng = np.random.default_rng(0)
+    verdicts = []
+    for folder in folders:
+        stack, truth = opened(folder)
+        pixel_A = truth["pixel"]
+        grid = RingGrid.spanning(30.0, max(4.0, 2 * pixel_A / 0.95), 90_000.0, WAVELENGTH_A)
+        tilts = np.array([one["tilt"] for one in truth["tilts"]])
+        evidence: dict[int, TiltEvidence] = {}
+        for _ in range(times):
+            some = np.sort(rng.choice(len(tilts), few, replace=False))
+            for at in some.tolist():
+                if at not in evidence:
+                    image = torch.from_numpy(np.asarray(stack[at], dtype=np.float32))
+                    evidence[at] = tilt_evidence(
+                        field_rings(image, pixel_A, tilts[at], truth["axis"], 300.0, grid), grid
+                    )
+            together = SeriesEvidence([evidence[at] for at in some.tolist()], grid, Lens())
+            nominal = np.full(few, truth["nominal"])
+            fit = SeriesFit(together, tilts[some], None, nominal, np.arange(3000.0, 90_000.0, 200.0))
+            prior = DefocusPrior(nominal)
+            verdict = judge_hand(fit, fit.solve(1, prior, 0.0), fit.solve(-1, prior, 0.0))
+            verdicts.append((verdict.log_odds, verdict.hand * truth["hand"] > 0))
+    for low, high in ((0, 0.25), (0.25, 0.5), (0.5, 1), (1, 2), (2, 3), (3, 5), (5, 1000)):
+        inside = [right for odds, right in verdicts if low <= odds < high]
+        if inside:
+            said = np.mean([1 / (1 + math.exp(-odds)) for odds, _ in verdicts if low <= odds < high])
+            print(f"log odds {low} to {high}: {np.mean(inside):.3f} of {len(inside)} are right; they say {said:.3f}")
+
+
+def projection(twin: Twin, exposed: Exposed) -> Array:
+    """Return the undamaged projection that a tilt sees: no CTF, no noise."""
+    field = Field(twin.shape_yx, twin.pixel_A, twin._margin_A())
+    view = View.of(exposed.truth.view, exposed.truth.height_A)
+    forming = Forming(Scene.of(twin.sample, twin.pixel_A), view, field, twin.lens, twin._aberrations(), 3.0)
+    total = np.zeros(field.padded_yx, np.float32)
+    for index in range(forming.count):
+        total += forming.potential(index, solvent=False, seed=0, names=())
+    image = total[field.crop]
+    # Where the only frame saw the specimen, against the exposure's view.
+    y, x = (one / twin.pixel_A for one in exposed.truth.frames[0].shift_yx_A)
+    phase = np.fft.fftfreq(image.shape[0])[:, None] * y + np.fft.rfftfreq(image.shape[1])[None] * x
+    return np.asarray(np.fft.irfft2(np.fft.rfft2(image) * np.exp(-2j * np.pi * phase), s=image.shape))
+
+
+BANDS_A = ((30, 20), (20, 15), (15, 12), (12, 10), (10, 8), (8, 7), (7, 6))
+
+
+def correlations(image: Array, reference: Array, pixel_A: float) -> list[float]:
+    """Return the correlation with a reference in each band; contrast is dark, so its sign is turned."""
+    window = np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1]))
+    one, other = (np.fft.rfft2((values - values.mean()) * window) for values in (image, reference))
+    k = np.hypot(np.fft.fftfreq(image.shape[0], pixel_A)[:, None], np.fft.rfftfreq(image.shape[1], pixel_A)[None])
+    found = []
+    for low, high in BANDS_A:
+        band = (k >= 1 / low) & (k < 1 / high)
+        norm = math.sqrt(float((np.abs(one[band]) ** 2).sum() * (np.abs(other[band]) ** 2).sum()))
+        found.append(-float((one[band] * other[band].conj()).real.sum()) / norm)
+    return found
+
+
+def correct_all(pixel_A: float, specimens: list[str], seed: int = 1) -> None:
+    """Print the correlation with the CTF-free projection, corrected by place and with one CTF for the tilt."""
+    print("specimen tilt  what       " + " ".join(f"{low}-{high} Å".rjust(7) for low, high in BANDS_A))
+    worst = math.inf
+    for specimen in specimens:
+        # Places that move by themselves would lie elsewhere than in the projection.
+        twin, chosen = twin_of(specimen, seed, pixel_A, ",no-doming,no-ice-motion")
+        for order, tilt in enumerate((0.0, 30.0, -45.0, 60.0)):
+            exposed = exposed_at(twin, tilt, chosen["nominal"], order)
+            truth = exposed.truth
+            ctf = TiltCTF(
+                defocus_u_A=truth.defocus_A + truth.astigmatism_A / 2,
+                defocus_v_A=truth.defocus_A - truth.astigmatism_A / 2,
+                azimuth_deg=truth.astigmatism_deg,
+                score=1.0,
+                section=order,
+                tilt_deg=truth.view.tilt_deg,
+            )
+            reference = projection(twin, exposed)
+            counted = np.asarray(exposed.movie.frames).sum(0)
+            for what, image in (("expected", exposed.expected_e_px), ("counted", counted)):
+                rows = {}
+                for local in (False, True):
+                    began = time.process_time()
+                    corrected = correct_tilt(
+                        torch.from_numpy(np.asarray(image, dtype=np.float32)),
+                        pixel_A,
+                        ctf,
+                        chosen["axis"],
+                        1 if chosen["hand"] == 1 else -1,
+                        Lens(),
+                        local=local,
+                    )
+                    seconds = time.process_time() - began
+                    rows[local] = correlations(corrected.numpy(), reference, pixel_A)
+                    name = f"{specimen[:8]:8s} {tilt:+4.0f}  {what[:8]} {'place' if local else 'one  '}"
+                    print(name + " ".join(f"{value:7.3f}" for value in rows[local]) + f"  {seconds:.2f} s", flush=True)
+                if what == "expected":
+                    worst = min(worst, float(np.min(np.subtract(rows[True], rows[False]))))
+    print(f"smallest gain by place in any band of any noise-free tilt: {worst:+.4f}")
+
+
+def timed(size: int, pixel_A: float) -> None:
+    """Print the time of 41 tilts of noise."""
+    image = torch.randn(size, size, generator=torch.Generator().manual_seed(0))
+    tilts = np.arange(-60.0, 61.0, 3.0)
+    for tilt in (0.0, 30.0, 60.0):
+        began, cpu = time.perf_counter(), time.process_time()
+        grid = RingGrid.spanning(30.0, max(4.0, 2 * pixel_A / 0.95), 90_000.0, WAVELENGTH_A)
+        field_rings(image, pixel_A, tilt, 84.3, 300.0, grid)
+        print(f"spectra at {tilt:.0f}: {time.perf_counter() - began:.2f} s, {time.process_time() - cpu:.2f} s of CPU")
+        ctf = TiltCTF(defocus_u_A=3e4, defocus_v_A=3e4, azimuth_deg=0, score=1, section=0, tilt_deg=tilt)
+        began = time.perf_counter()
+        correct_tilt(image, pixel_A, ctf, 84.3, 1, Lens())
+        print(f"correction at {tilt:.0f}: {time.perf_counter() - began:.2f} s")
+    began, cpu = time.perf_counter(), time.process_time()
+    fit_series(lambda section: image.roll(section * 7, 0), pixel_A, list(tilts), 84.3, Lens())
+    wall, spent = time.perf_counter() - began, time.process_time() - cpu
+    print(f"41 tilts of {size}² at {pixel_A} Å: {wall:.1f} s, {spent:.1f} s of CPU")
+
+
+def values_of(ctffind: Path, gctf: Path) -> None:
+    """Print how two programs' values scatter, and what the prior makes of those of the first."""
+    first = np.loadtxt(ctffind)
+    rows = [
+        line.split() for line in gctf.read_text().splitlines() if line.split() and line.split()[0].startswith("split")
+    ]
+    second = np.array([[float(row[2]), float(row[3])] for row in rows]).mean(1)
+    mean = first[:, 1:3].mean(1)
+    n = min(len(mean), len(second))
+    mean, second = mean[:n], second[:n]
+    along = np.linspace(-1, 1, n)
+    terms = np.column_stack([along, along**2 - np.mean(along**2)])
+    for name, values in (("CTFFIND", mean), ("Gctf", second)):
+        prior = DefocusPrior(np.full(n, np.median(values)))
+        for _ in range(8):
+            prior = prior.learned(values, np.full(n, 100.0), terms, np.zeros(n))
+        away = values - prior.centre_A
+        robust = 1.4826 * float(np.median(np.abs(away)))
+        spans = [float((np.abs(away) < factor * prior.width_A).mean()) for factor in (1, 2, 3)]
+        shown = " ".join(f"{span:.2f}" for span in spans)
+        print(f"{name}: median {np.median(values):.0f} Å; about its trend rms {away.std():.0f}, robust {robust:.0f}; "
+              f"width learned {prior.width_A:.0f}; within 1, 2, 3 widths {shown}")  # fmt: skip
+    apart = mean - second
+    print(f"{n} views: difference median {np.median(apart):.0f}, robust spread "
+          f"{1.4826 * np.median(np.abs(apart - np.median(apart))):.0f}, rms {apart.std():.0f} Å")  # fmt: skip
+    prior = DefocusPrior(np.full(n, np.median(mean)))
+    for _ in range(8):
+        prior = prior.learned(mean, np.full(n, 100.0), terms, np.zeros(n))
+    for sigma in (100.0, 200.0, 400.0, 800.0):
+        share = prior.width_A**2 / (prior.width_A**2 + sigma**2)
+        near = np.exp(-0.5 * (mean - prior.centre_A) ** 2 / (prior.width_A**2 + sigma**2)) / np.hypot(
+            prior.width_A, sigma
+        )
+        stray = 0.003 / 6000 * (1 + ((mean - prior.centre_A) / 3000) ** 2) ** -1.5 * math.sqrt(2 * math.pi)
+        trust = share * near / (near + stray) + stray / (near + stray)
+        drawn = prior.centre_A + trust * (mean - prior.centre_A) - second
+        print(f"sigma {sigma:.0f}: difference from Gctf after the prior: rms {drawn.std():.0f} Å "
+              f"robust {1.4826 * np.median(np.abs(drawn - np.median(drawn))):.0f}")  # fmt: skip
+
+
+def main() -> None:
+    """Run as the module says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", type=Path)
+    parser.add_argument("--make", type=int, default=0, metavar="SEEDS")
+    parser.add_argument("--pixel", type=float, default=2.7)
+    parser.add_argument("--specimens", default=",".join(SPECIMENS))
+    parser.add_argument("--nominal", action="store_true", help="tell the fit what the microscope was asked for")
+    for name in ("fit", "peer", "calibrate", "correct", "time"):
+        parser.add_argument(f"--{name}", action="store_true")
+    parser.add_argument("--size", type=int, default=4096)
+    parser.add_argument("--values", type=Path, nargs=2)
+    options = parser.parse_args()
+    specimens = options.specimens.split(",")
+    for seed in range(1, options.make + 1):
+        for specimen in specimens:
+            make(options.sets, specimen, seed, options.pixel)
+    folders = sorted(one.parent for one in options.sets.glob(f"*_{options.pixel}/truth.json"))
+    folders = [one for one in folders if one.name.split("_")[0] in specimens]
+    if options.fit:
+        fit_all(folders, nominal=options.nominal, peer=options.peer)
+    if options.calibrate:
+        calibrate(folders)
+    if options.correct:
+        correct_all(options.pixel, specimens)
+    if options.time:
+        timed(options.size, options.pixel)
+    if options.values:
+        values_of(*options.values)
+
+
+if __name__ == "__main__":
+    main()
