@@ -1,7 +1,7 @@
 """CTF of tilt series of the twin against their truth: fit, hand, thickness, correction by place, and time.
 
 python benchmarks/ctf_series.py SETS --make 8 [--pixel 2.7] [--specimens cell,ribosomes]: series that are not there yet
-python benchmarks/ctf_series.py SETS --fit [--pixel 2.7] [--peer]: errors, hand, thickness; torch-ctf-estimation's too
+python benchmarks/ctf_series.py SETS --fit [--pixel 2.7] [--peer VENV]: errors, hand, thickness; torch-ctf-estimation's too
 python benchmarks/ctf_series.py SETS --calibrate: how often verdicts on the hand from few tilts are right
 python benchmarks/ctf_series.py SETS --correct: correlation with the CTF-free projection, by place or with one CTF
 python benchmarks/ctf_series.py SETS --time [--size 4096]: time of 41 tilts
@@ -14,6 +14,8 @@ tilt to tilt, astigmatism to 800 Å, 1000 to 2200 Å thick, either hand, four di
 import argparse
 import json
 import math
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -132,39 +134,25 @@ def scores(found: SeriesCTF, truth: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def peer_errors(stack: NDArray[np.int16], truth: dict[str, Any]) -> dict[str, float] | None:
-    """Return the errors of torch-ctf-estimation, tilt by tilt, with its own search about the nominal defocus."""
-    try:
-        from torch_ctf_estimation import estimate_ctf  # type: ignore[import-not-found]
-    except (ImportError, RuntimeError) as error:
-        print(f"torch-ctf-estimation cannot be imported: {error}")
-        return None
-    errors = []
-    began = time.process_time()
-    for section, one in enumerate(truth["tilts"]):
-        image = torch.from_numpy(np.asarray(stack[section], dtype=np.float32))[None]
-        field, *_ = estimate_ctf(
-            image=image,
-            pixel_spacing_angstroms=truth["pixel"],
-            defocus_grid_resolution=(1, 1, 1),
-            frequency_fit_range_angstroms=(30, max(5.0, 2.1 * truth["pixel"])),
-            defocus_range_microns=(0.5, 9.0),
-            voltage_kev=300,
-            spherical_aberration_mm=2.7,
-            amplitude_contrast_fraction=0.1,
-        )
-        errors.append(float(field.data.mean()) * 1e4 - one["truth"]["defocus_A"])
-    apart = np.array(errors)
+def peer_errors(folder: Path, truth: dict[str, Any], venv: Path) -> dict[str, float]:
+    """Return the errors of torch-ctf-estimation, tilt by tilt."""
+    script = Path(__file__).with_name("peer_ctf_series.py")
+    run = subprocess.run([venv / "bin/python", script, folder], capture_output=True, text=True, check=False)
+    if run.returncode:
+        sys.exit(f"The peer stopped: {run.stderr[-500:]}")
+    answer = json.loads(run.stdout.splitlines()[-1])
+    apart = np.array(answer["defocus_A"]) - [one["truth"]["defocus_A"] for one in truth["tilts"]]
     low = np.abs([one["tilt"] for one in truth["tilts"]]) <= 30.5
     return {
         "low": math.sqrt((apart[low] ** 2).mean()),
         "all": math.sqrt((apart**2).mean()),
+        "median_low": float(np.median(np.abs(apart[low]))),
         "median": float(np.median(np.abs(apart))),
-        "seconds": time.process_time() - began,
+        "seconds": answer["seconds"]["cpu"],
     }
 
 
-def fit_all(folders: list[Path], *, nominal: bool, peer: bool) -> None:
+def fit_all(folders: list[Path], *, nominal: bool, peer: Path | None) -> None:
     """Fit every series and print its errors, then what they come to."""
     rows = []
     for folder in folders:
@@ -181,7 +169,7 @@ def fit_all(folders: list[Path], *, nominal: bool, peer: bool) -> None:
         row = scores(found, truth) | {"seconds": time.process_time() - began}
         rows.append(row)
         print(f"{folder.name:20s} " + " ".join(f"{name} {value:.3g}" for name, value in row.items()), flush=True)
-        theirs = peer_errors(stack, truth) if peer else None
+        theirs = peer_errors(folder, truth, peer) if peer else None
         if theirs:
             print(
                 " " * 12 + "peer     " + " ".join(f"{name} {value:.4g}" for name, value in theirs.items()), flush=True
@@ -364,8 +352,9 @@ def main() -> None:
     parser.add_argument("--pixel", type=float, default=2.7)
     parser.add_argument("--specimens", default=",".join(SPECIMENS))
     parser.add_argument("--nominal", action="store_true", help="tell the fit what the microscope was asked for")
-    for name in ("fit", "peer", "calibrate", "correct", "time"):
+    for name in ("fit", "calibrate", "correct", "time"):
         parser.add_argument(f"--{name}", action="store_true")
+    parser.add_argument("--peer", type=Path, metavar="VENV", help="where torch-ctf-estimation is installed")
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--values", type=Path, nargs=2)
     options = parser.parse_args()

@@ -57,9 +57,7 @@ class PatchEvidence:
     variance_A2: Array
 
 
-def weigh_patches(
-    spectra: FrameSpectra, track: TrackEvidence, shape_yx: tuple[int, int], pixel_A: float
-) -> PatchEvidence | None:
+def weigh_patches(spectra: FrameSpectra, track: TrackEvidence, pixel_A: float) -> PatchEvidence | None:
     """Ask patches how they move against the whole; None where the field or the frames are too few.
 
     Parameters
@@ -68,10 +66,10 @@ def weigh_patches(
         Of the whole frames.
     track
         Of the whole.
-    shape_yx, pixel_A
+    pixel_A
         Of the frames.
     """
-    n = spectra.frames
+    n, shape_yx = spectra.frames, spectra.shape_yx
     field = (shape_yx[0] * pixel_A, shape_yx[1] * pixel_A)
     along = tuple(int(np.clip(round(2 * side / _PATCH_A) - 1, 1, _MOST)) for side in field)
     if n < 4 or max(along) < _FEWEST or not track.information > 0:

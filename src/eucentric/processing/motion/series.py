@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from eucentric.core import SILENT, EucentricError, Reporter
+from eucentric.core.threads import threads_for
 from eucentric.processing.motion.local import LocalPrior, PatchEvidence, weigh_patches
 from eucentric.processing.motion.prior import TemporalPrior
 from eucentric.processing.motion.records import MotionSettings, MotionTrack, SeriesMotion
@@ -43,22 +44,19 @@ class MovieEvidence:
         settings: MotionSettings,
         which: Sequence[int] | None = None,
     ) -> None:
-        shape: list[tuple[int, int]] = []
-
-        def seen() -> Iterable[Tensor]:
-            for frame in frames:
-                shape.append((int(frame.shape[0]), int(frame.shape[1])))
-                yield frame
-
-        spectra = frame_spectra(seen(), pixel_A, max(settings.resolution_A, 2 * pixel_A))
+        spectra = frame_spectra(frames, pixel_A, max(settings.resolution_A, 2 * pixel_A))
         self.frames = tuple(which) if which is not None else tuple(range(spectra.frames))
         self.track: TrackEvidence | None = None
         self.patches: PatchEvidence | None = None
-        self.fixed_pattern = spectra.fixed_pattern() if spectra.frames > 1 else 0.0
-        if spectra.frames > 1:
+        self.fixed_pattern = 0.0
+        if spectra.frames < 2:
+            return
+        with threads_for(spectra.grid.rings.numel()):
+            self.fixed_pattern = spectra.fixed_pattern()
             self.track = weigh_track(spectra, TemporalPrior(), settings.max_shift_A)
-            if settings.local:
-                self.patches = weigh_patches(spectra, self.track, shape[0], pixel_A)
+        if settings.local:
+            with threads_for(0):  # patches are small
+                self.patches = weigh_patches(spectra, self.track, pixel_A)
 
     def resolved(self, prior: TemporalPrior, local: LocalPrior | None) -> MotionTrack:
         """Return the track, in the light of what the series says."""

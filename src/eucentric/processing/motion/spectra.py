@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eucentric.core import InputError
+from eucentric.core.threads import workers
 
 Array = NDArray[np.float64]
-_THREADS = 2
 _LOWEST = 3  # waves across the field: what is coarser is the beam's own shape, which stays where it is
 
 
@@ -108,11 +108,14 @@ class FrameSpectra:
         Their frequencies.
     power
         ``sum_f |F_f|²``, summed over each ring.
+    shape_yx
+        Of the frames that were transformed.
     """
 
     values: Tensor
-    grid: "FrequencyGrid"
+    grid: FrequencyGrid
     power: Array
+    shape_yx: tuple[int, int]
 
     @property
     def frames(self) -> int:
@@ -139,7 +142,7 @@ class FrameSpectra:
         below = len(rows) // 2  # negative frequencies, at the end of the rows
         values[:, : len(rows) - below] = self.values[:, : len(rows) - below, :columns]
         values[:, len(rows) - below :] = self.values[:, self.values.shape[1] - below :, :columns]
-        return FrameSpectra(values, grid, self.power[: len(grid.ring_k)])
+        return FrameSpectra(values, grid, self.power[: len(grid.ring_k)], self.shape_yx)
 
     def as_images(self) -> Tensor:
         """Return the frames again, (n, y, x) float32, on a grid just fine enough for what is kept of them."""
@@ -161,7 +164,7 @@ def transform(image: Tensor) -> Tensor:
     if image.device.type != "cpu":
         on_device: Tensor = torch.fft.rfft2(image)
         return on_device
-    return torch.from_numpy(scipy.fft.rfft2(image.numpy(), workers=_THREADS))
+    return torch.from_numpy(scipy.fft.rfft2(image.numpy(), workers=workers(image.numel())))
 
 
 def inverse_transform(spectrum: Tensor, shape_yx: tuple[int, int]) -> Tensor:
@@ -169,7 +172,9 @@ def inverse_transform(spectrum: Tensor, shape_yx: tuple[int, int]) -> Tensor:
     if spectrum.device.type != "cpu":
         on_device: Tensor = torch.fft.irfft2(spectrum, s=shape_yx)
         return on_device
-    return torch.from_numpy(scipy.fft.irfft2(spectrum.numpy(), s=shape_yx, workers=_THREADS, overwrite_x=True))
+    return torch.from_numpy(
+        scipy.fft.irfft2(spectrum.numpy(), s=shape_yx, workers=workers(shape_yx[0] * shape_yx[1]), overwrite_x=True)
+    )
 
 
 def frame_spectra(frames: Iterable[Tensor], pixel_A: float, resolution_A: float) -> FrameSpectra:
@@ -212,4 +217,4 @@ def frame_spectra(frames: Iterable[Tensor], pixel_A: float, resolution_A: float)
         raise InputError("The frames hold nothing: all their pixels are alike.", "Leave this exposure out.")
     values = torch.stack(kept)
     values.mul_(float(noise**-0.5))
-    return FrameSpectra(values, grid, power / noise)
+    return FrameSpectra(values, grid, power / noise, shape)
