@@ -1,7 +1,7 @@
 """CTF of tilt series of the twin against their truth: fit, hand, thickness, correction by place, and time.
 
 python benchmarks/ctf_series.py SETS --make 8 [--pixel 2.7] [--specimens cell,ribosomes]: series that are not there yet
-python benchmarks/ctf_series.py SETS --fit [--pixel 2.7] [--peer VENV]: errors, hand, thickness; torch-ctf-estimation's too
+python benchmarks/ctf_series.py SETS --fit [--pixel 2.7] [--peer VENV]: errors, hand, thickness; with a peer
 python benchmarks/ctf_series.py SETS --calibrate: how often verdicts on the hand from few tilts are right
 python benchmarks/ctf_series.py SETS --correct: correlation with the CTF-free projection, by place or with one CTF
 python benchmarks/ctf_series.py SETS --time [--size 4096]: time of 41 tilts
