@@ -36,6 +36,7 @@ def tilted_image(
     azimuth_deg: float = 0.0,
     signal: float = 1.0,
     thickness_A: float = 0.0,
+    phase_deg: float = 0.0,
     seed: int = 0,
 ) -> torch.Tensor:
     """Return a tilted plane or slab, (size, size) float32: a white specimen of power `signal`² in noise of power 1."""
@@ -49,7 +50,7 @@ def tilted_image(
     depths = (np.arange(sheets) + 0.5) / sheets * path - path / 2
     steps = max(2, math.ceil(float(np.ptp(z)) / 150.0) + 1) if tilt_deg else 1
     ladder = np.linspace(z.min(), z.max(), steps) if steps > 1 else np.zeros(1)
-    phase = chi(shape, pixel_A, defocus_A, astigmatism_A, azimuth_deg)
+    phase = chi(shape, pixel_A, defocus_A, astigmatism_A, azimuth_deg) + math.radians(phase_deg)
     per_A = chi(shape, pixel_A, 1.0, 0.0, 0.0) - chi(shape, pixel_A, 0.0, 0.0, 0.0)
     spectra = [np.fft.rfft2(rng.normal(0, signal / math.sqrt(sheets), shape)) for _ in depths]
     image = np.zeros(shape)

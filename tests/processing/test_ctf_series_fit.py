@@ -106,6 +106,20 @@ def test_without_a_tilt_there_is_no_verdict(plus: list[Tensor]) -> None:
     assert found.tilts[0].mean_A == pytest.approx(TRUTH[3], abs=200)
 
 
+def test_the_shift_of_a_phase_plate_is_found_with_the_defocus() -> None:
+    plate = LENS.replace(phase_shift_deg=60.0)
+    series = [
+        tilted_image(320, PIXEL_A, tilt, defocus, signal=0.6, phase_deg=60.0, seed=index)
+        for index, (tilt, defocus) in enumerate(zip(TILTS, TRUTH, strict=True))
+    ]
+    searched = fit_series(series, PIXEL_A, TILTS, AXIS_DEG, LENS, SETTINGS.replace(phase_plate=True))
+    given = fit_series(series, PIXEL_A, TILTS, AXIS_DEG, plate, SETTINGS)
+    assert searched.tilts[0].phase_shift_deg == pytest.approx(60, abs=12)
+    assert given.tilts[0].phase_shift_deg == 60
+    assert np.abs(errors(searched)).max() < 500
+    assert np.abs(errors(given)).max() < 300
+
+
 def test_what_cannot_be_fitted_is_refused(plus: list[Tensor]) -> None:
     with pytest.raises(InputError, match="no rings"):
         fit_series(plus, 14.0, TILTS, AXIS_DEG, LENS)

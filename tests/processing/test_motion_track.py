@@ -5,7 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from motion_cases import PIXEL_A, error_A, movie
+from motion_cases import PIXEL_A, blobs, error_A, movie, shifted
+from scipy.ndimage import gaussian_filter
 
 from eucentric.core import InputError, stream
 from eucentric.processing.motion import MotionSettings, estimate_movie, estimate_series
@@ -149,3 +150,15 @@ def test_a_pattern_of_the_camera_is_seen() -> None:
     assert found["patterned"].gain_is_wrong
     # Noise of relative variance v on 1 e/px has v times the power of the counts, here squared with their mean.
     assert found["patterned"].fixed_pattern == pytest.approx(0.2**2, rel=0.3)
+
+
+def test_a_drift_is_not_read_from_noise() -> None:
+    """Detail coarser than 30 Å shows nothing here, as in fields that are large against it: the search begins blind."""
+    fine = gaussian_filter(blobs(448), 1.0) - gaussian_filter(blobs(448), 3.0)
+    fine /= fine.std()
+    noise = stream(5, "fine")
+    frames = []
+    for shift in CURVED_A:
+        seen = shifted(fine, shift / PIXEL_A)[24:-24, 24:-24]
+        frames.append(torch.from_numpy(noise.poisson(np.maximum(1 + 0.15 * seen, 0)).astype(np.float32)))
+    assert error_A(estimate_movie(frames, PIXEL_A, WITHOUT_LOCAL).shifts_yx_A, CURVED_A) < 0.6

@@ -53,7 +53,8 @@ class CTFFit(Record):
     score
         Correlation of the rings with the model over what was used, -1 to 1.
     sigma_A
-        Standard deviation of the mean defocus.
+        Standard deviation of the mean defocus, as the likelihood has it; errors are about twice that where rings are
+        weak.
     evidence
         How much likelier the spectrum is with these rings than without any, in nats.
     """

@@ -25,6 +25,7 @@ _GRID_STEPS = 0.9  # radians of 2 chi at the finest detail, from one value of de
 _RINGS_SEEN = 3.0  # standard deviations by which a tilt's rings stand out of its noise, if it is to count as used
 _AGREEMENT = 3.0  # the same of a band of frequencies, if rings are said to reach so far
 _BANDS = 24
+_UNDERSTATED = 1.3  # errors of twin series over what the likelihood makes of them: bins are not independent
 
 Image = Callable[[int], Tensor] | Sequence[Tensor]
 """Gives the image (y, x) of a section; read one by one."""
@@ -117,18 +118,19 @@ def fit_series(
             score, resolution, reason = 0.0, None, reasons[section]
         else:
             at = int(np.searchsorted(used, section))
-            mean, sigma = float(state.mean_A[at]), float(state.sigma_A[at])
+            mean, sigma = float(state.mean_A[at]), _UNDERSTATED * float(state.sigma_A[at])
             score, resolution = quality.score(at), quality.resolution_A(at)
             reason = quality.reason(at)
             if reason:
                 mean, sigma = state.near_trend(at)
+                sigma *= _UNDERSTATED
         u, v, azimuth = _principal(mean, state.astigmatism_A, settings.max_astigmatism_A)
         records.append(
             TiltCTF(
                 defocus_u_A=u,
                 defocus_v_A=v,
                 azimuth_deg=azimuth,
-                phase_shift_deg=(lens.phase_shift_deg + math.degrees(state.phase_rad)) % 180.0,
+                phase_shift_deg=(lens.phase_shift_deg + math.degrees(state.shift_rad)) % 180.0,
                 fit_resolution_A=resolution,
                 score=score,
                 sigma_A=sigma,

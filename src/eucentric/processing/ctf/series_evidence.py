@@ -21,6 +21,7 @@ _LEAST_VARIANCE = 1e-4  # of a channel against the other: below, rounding is all
 _LEAST_COUNT = 2.0
 _IMPOSSIBLE_A = (130_000.0, 190_000.0)
 _NOISE_BANDS = 4
+_COARSE_A = 10.0  # what of gold and thick ice is not weak-phase contrast is no finer
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +118,9 @@ class SeriesEvidence:
         """What one Å of defocus adds to ``2 chi``, (bins,)."""
         constant = 2 * (math.radians(lens.phase_shift_deg) + math.asin(lens.amplitude_contrast))
         self.rest = np.exp(-1j * (constant - math.pi * lens.cs_mm * 1e7 * wavelength**3 * k2**2))
+        finest, coarsest = 1 / _COARSE_A, float(np.sqrt(k2[0]))
+        self.coarse = np.clip((finest - np.sqrt(k2)) / max(finest - coarsest, 1e-9), 0, 1)
+        """Share of a phase that only coarse detail has, (bins,)."""
         angle = grid.angle_rad
         self.directions = np.stack([np.cos(2 * angle), np.sin(2 * angle)]) / 2
         self._calibrate()
@@ -139,7 +143,7 @@ class SeriesEvidence:
                 values[:, first:last] /= excess[:, None, None]
                 weight[:, first:last] /= excess[:, None]
 
-    def collapsed(self, astigmatism_A: Array, hand: int, phase_rad: float = 0.0) -> Complex:
+    def collapsed(self, astigmatism_A: Array, hand: int, phase_rad: Array | float = 0.0) -> Complex:
         """Return rings summed over directions along the ellipse, defocus left to be turned out, (tilts, bins)."""
         angle = self.per_A[:, None] * (astigmatism_A @ self.directions)
         turn = np.stack([np.cos(angle), -np.sin(angle)], axis=-1)

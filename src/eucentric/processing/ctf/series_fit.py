@@ -23,6 +23,7 @@ _COARSE_BANDS = 4
 _OFFSET_A = 3000.0  # how far a microscope's defocus may be off what it says
 _ROUGH = 0.25  # of the rings' depth, how much the specimen's structure adds or takes away,
 _ROUGH_PER_A = 0.007  # over so much of frequency: structures of some 150 Å
+_COARSE_RAD = 0.3  # how far coarse detail's phase is expected to be off: .2 to .3 with gold beads in 2000 Å of ice
 _PHASES = np.arange(0, 180, 7.5)
 
 
@@ -38,8 +39,11 @@ class SeriesState:
         Defocus of each tilt, its posterior's mean and standard deviation.
     astigmatism_A
         Difference of the principal values times cos and sin of twice their direction, (2,).
+    shift_rad, coarse_rad
+        Of a phase plate, beyond the lens's own; and that of coarse detail alone: gold and thick ice are no weak phase
+        objects, and would displace the defocus by hundreds of Å.
     phase_rad
-        Of a phase plate, beyond the lens's own.
+        Both, at each bin.
     depth
         Of the rings, (tilts, bins).
     prior
@@ -54,7 +58,9 @@ class SeriesState:
     mean_A: Array
     sigma_A: Array
     astigmatism_A: Array
-    phase_rad: float
+    shift_rad: float
+    coarse_rad: float
+    phase_rad: Array
     depth: Array
     prior: DefocusPrior
     log_evidence: float
@@ -161,7 +167,7 @@ class SeriesFit:
         self,
         hand: int,
         prior: DefocusPrior,
-        phase_rad: float,
+        shift_rad: float,
         *,
         fit_phase: bool = False,
         like: SeriesState | None = None,
@@ -169,18 +175,22 @@ class SeriesFit:
         """Return the likeliest state for one hand; with `like`, the depth of the rings is taken from it and kept."""
         astigmatism = np.zeros(2) if like is None else like.astigmatism_A
         depth = self.depth_start() if like is None else like.depth
-        state = self._given(hand, prior, astigmatism, phase_rad, depth)
+        phases = (shift_rad, 0.0 if like is None else like.coarse_rad)
+        state = self._given(hand, prior, astigmatism, phases, depth)
         for turn in range(_ROUNDS if like is None else _MORE_ROUNDS):
             turns = self._expected_turns(state)
             if like is None:
                 depth = self._depths(state, turns)
             if turn:
-                astigmatism, phase_rad = self._shared(state, turns * depth * self._trust(depth, hand), fit_phase)
+                astigmatism, phases = self._shared(state, turns * depth * self._trust(depth, hand), fit_phase)
             learned = state.prior.learned(state.mean_A, state.sigma_A, self._regressors, self._nominal)
-            state = self._given(hand, learned, astigmatism, phase_rad, depth)
+            state = self._given(hand, learned, astigmatism, phases, depth)
         return state
 
-    def _given(self, hand: int, prior: DefocusPrior, astigmatism: Array, phase_rad: float, depth: Array) -> SeriesState:
+    def _given(
+        self, hand: int, prior: DefocusPrior, astigmatism: Array, phases: tuple[float, float], depth: Array
+    ) -> SeriesState:
+        phase_rad = phases[0] + phases[1] * self.evidence.coarse
         rings = self.evidence.collapsed(astigmatism, hand, phase_rad)
         trust = self._trust(depth, hand)
         gain = -0.5 * ((trust * depth * rings) @ self._turning).real
@@ -190,9 +200,19 @@ class SeriesFit:
         posterior = np.exp(log - total[:, None])
         mean = posterior @ self.grid_A
         variance = np.maximum(posterior @ self.grid_A**2 - mean**2, (self.grid_A[1] - self.grid_A[0]) ** 2 / 12)
-        evidence = float(total.sum() - 0.5 * (astigmatism @ astigmatism) / _ASTIGMATISM_A**2)
+        evidence = float(total.sum()) - _unlikely(astigmatism, phases[1])
         return SeriesState(
-            hand, mean, np.sqrt(variance), astigmatism, phase_rad, depth, prior, evidence, self.grid_A, posterior
+            hand,
+            mean,
+            np.sqrt(variance),
+            astigmatism,
+            *phases,
+            phase_rad,
+            depth,
+            prior,
+            evidence,
+            self.grid_A,
+            posterior,
         )
 
     def _trust(self, depth: Array, hand: int) -> Array:
@@ -215,19 +235,23 @@ class SeriesFit:
         sure = np.maximum(0, 1 - 1 / np.maximum(signal**2 / np.maximum(weight, 1e-9), 1e-9))
         return np.asarray((depth * sure) @ self._hats.T)
 
-    def _shared(self, state: SeriesState, turns: NDArray[np.complex128], fit_phase: bool) -> tuple[Array, float]:
-        """Return the astigmatism, and the phase shift, that suit all tilts at their defocus."""
+    def _shared(
+        self, state: SeriesState, turns: NDArray[np.complex128], fit_phase: bool
+    ) -> tuple[Array, tuple[float, float]]:
+        """Return astigmatism, and both phases, that suit all tilts at their defocus."""
         evidence = self.evidence
         rings = evidence.demodulated(turns, state.hand)
 
         def cost(parameters: Array) -> float:
             astigmatism = parameters[:2] * 100.0
             turn = np.exp(-1j * (evidence.per_A[:, None] * (astigmatism @ evidence.directions)))
-            phase = np.exp(-2j * parameters[2]) if fit_phase else 1.0
-            gain = -0.5 * float((rings * turn * phase).real.sum())
-            return -gain + 0.5 * float(astigmatism @ astigmatism) / _ASTIGMATISM_A**2
+            coarse_rad = float(parameters[2])
+            shift = float(parameters[3]) if fit_phase else 0.0
+            phase = np.exp(-2j * (shift + (coarse_rad - state.coarse_rad) * evidence.coarse))
+            gain = -0.5 * float(((rings * turn).sum(1) * phase).real.sum())
+            return _unlikely(astigmatism, coarse_rad) - gain
 
-        start = np.append(state.astigmatism_A / 100.0, [0.0] if fit_phase else [])
+        start = np.append(state.astigmatism_A / 100.0, [state.coarse_rad, 0.0] if fit_phase else [state.coarse_rad])
         starts = [start]
         if not np.any(state.astigmatism_A):
             ring = np.linspace(0, 2 * np.pi, 8, endpoint=False)
@@ -235,15 +259,21 @@ class SeriesFit:
             starts += [np.append([r * np.cos(a), r * np.sin(a)], start[2:]) for r in size for a in ring]
         best = min(starts, key=cost)
         # The simplex starts some 100 Å, and a tenth of a radian, wide.
-        simplex = np.vstack([best, best + np.diag([1.0, 1.0, 0.1][: len(best)])])
+        simplex = np.vstack([best, best + np.diag([1.0, 1.0, 0.1, 0.1][: len(best)])])
         found = minimize(
             cost,
             np.asarray(best, dtype=np.float64),
             method="Nelder-Mead",
             options={"xatol": 0.05, "fatol": 1e-3, "maxiter": 120, "initial_simplex": simplex},
         ).x
-        return np.asarray(found[:2] * 100.0), state.phase_rad + (float(found[2]) if fit_phase else 0.0)
+        shift_rad = state.shift_rad + (float(found[3]) if fit_phase else 0.0)
+        return np.asarray(found[:2] * 100.0), (shift_rad, float(found[2]))
 
     def with_hand(self, state: SeriesState, hand: int) -> SeriesState:
         """Return the state for the other hand, with all else that the two do not differ in."""
-        return self.solve(hand, state.prior, state.phase_rad, like=replace(state, hand=hand))
+        return self.solve(hand, state.prior, state.shift_rad, like=replace(state, hand=hand))
+
+
+def _unlikely(astigmatism_A: Array, coarse_rad: float) -> float:
+    """Return what the prior takes from the log-likelihood."""
+    return 0.5 * float(astigmatism_A @ astigmatism_A) / _ASTIGMATISM_A**2 + 0.5 * (coarse_rad / _COARSE_RAD) ** 2

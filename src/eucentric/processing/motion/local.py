@@ -21,6 +21,7 @@ _PATCH_A = 700.0  # side of a patch, about: smaller ones hold too little signal 
 _FEWEST, _MOST = 2, 6  # patches along an axis
 _TIMES = 2  # movement in time: even, and settling
 _STEPS = 4
+_LEAST_PX = 16  # of a patch, on the coarse grid
 _TOLD = 0.9  # share of the information that patches use: the rest is fine detail, and slow
 _BROAD_A = 8.0  # before patches are laid side by side, each may move so far
 _ANYWHERE_A = 30.0  # what all patches share is the track's own, and is left to it
@@ -80,6 +81,8 @@ def weigh_patches(spectra: FrameSpectra, track: TrackEvidence, pixel_A: float) -
     small = (field[0] / rows, field[1] / columns)  # pixels of the coarse frames
     time = _times(n)
     size = tuple(prev_fast_len(int(2 * m / (g + 1)), real=True) for m, g in zip((rows, columns), along, strict=True))
+    if min(size) < _LEAST_PX:  # what the frames show is coarser than patches
+        return None
     places, observed, variance = [], [], []
     for i in range(along[0]):
         for j in range(along[1]):

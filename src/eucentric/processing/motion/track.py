@@ -16,7 +16,7 @@ _LEVELS_A = (60.0, 30.0, 15.0, 8.0)  # from coarse to fine: each finds the way i
 _STEPS, _LAST_STEPS = 2, 6
 _STILL_A = 0.02  # steps below it change nothing
 _SMOOTH_PER_A = 0.002  # of spectra, standard deviation: Thon rings stay apart up to where the signal ends
-_COARSE_WAVES = 20  # at most, across the field, in the search for an even drift
+_COARSE_WAVES = 60  # at most, across the field, in the search for an even drift
 _FREE = 1e-3  # share of the information that the finest level may leave out
 
 
@@ -70,7 +70,7 @@ def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float)
     precision = np.linalg.inv(prior.covariance(n) + 1e-6 * np.eye(n))
     coarse = spectra.cut(max(_LEVELS_A[0], 1 / spectra.grid.ring_k[-1], _field_A(spectra) / _COARSE_WAVES))
     powers = _Powers.at_first(coarse)
-    shifts = _even_drift(coarse, powers, max_shift_A)
+    shifts = _even_drift(coarse, powers, prior.linear_A, max_shift_A)
     finest_A = 1 / spectra.grid.ring_k[-1]
     levels = [level for level in _LEVELS_A if level > 1.2 * finest_A] + [finest_A]
     part, seen_at = coarse, shifts
@@ -165,8 +165,11 @@ def _reached_A(ring_k: Array, each: Array, share: float) -> float:
     return float(1 / ring_k[max(1, min(last, len(told) - 1))])
 
 
-def _even_drift(part: FrameSpectra, powers: _Powers, max_shift_A: float) -> Array:
-    """Return the track of the likeliest even drift, from a search over all up to the largest."""
+def _even_drift(part: FrameSpectra, powers: _Powers, usual_A: float, max_shift_A: float) -> Array:
+    """Return the track of the likeliest even drift, from a search over all up to the largest.
+
+    Among hundreds, some fit noise better than none does: those that are unusual must fit better by as much.
+    """
     n = part.frames
     at = np.arange(n) - (n - 1) / 2
     step = 0.2 / float(part.grid.ring_k[-1]) / max(n - 1, 1)
@@ -181,6 +184,7 @@ def _even_drift(part: FrameSpectra, powers: _Powers, max_shift_A: float) -> Arra
         moved = frames * np.exp(2j * np.pi * speed_y * at[:, None] * k_y).astype(np.complex64)[:, :, None]
         whole = np.einsum("fyx,sfx->syx", moved, along_x, optimize=True)
         totals = np.sum(np.square(np.abs(whole)), axis=(1, 2))
+        totals = totals - 0.5 * (speed_y**2 + np.square(speeds)) / usual_A**2
         chosen = int(totals.argmax())
         if totals[chosen] > best:
             best = float(totals[chosen])
