@@ -5,13 +5,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from motion_cases import PIXEL_A, blobs, error_A, movie, shifted
-from scipy.ndimage import gaussian_filter
+from motion_cases import PIXEL_A, error_A, movie
 
 from eucentric.core import InputError, stream
 from eucentric.processing.motion import MotionSettings, estimate_movie, estimate_series
 from eucentric.processing.motion.likelihood import _by_numba, _by_torch
+from eucentric.processing.motion.prior import TemporalPrior
 from eucentric.processing.motion.spectra import FrameSpectra, frame_spectra
+from eucentric.processing.motion.track import _even_drift, _Powers
 
 CURVED_A = np.stack([8 * (1 - np.exp(-np.arange(8) / 2.5)), -3 + 0.8 * np.arange(8)], axis=1)
 WITHOUT_LOCAL = MotionSettings(local=False)
@@ -152,13 +153,12 @@ def test_a_pattern_of_the_camera_is_seen() -> None:
     assert found["patterned"].fixed_pattern == pytest.approx(0.2**2, rel=0.3)
 
 
-def test_a_drift_is_not_read_from_noise() -> None:
-    """Detail coarser than 30 Å shows nothing here, as in fields that are large against it: the search begins blind."""
-    fine = gaussian_filter(blobs(448), 1.0) - gaussian_filter(blobs(448), 3.0)
-    fine /= fine.std()
-    noise = stream(5, "fine")
-    frames = []
-    for shift in CURVED_A:
-        seen = shifted(fine, shift / PIXEL_A)[24:-24, 24:-24]
-        frames.append(torch.from_numpy(noise.poisson(np.maximum(1 + 0.15 * seen, 0)).astype(np.float32)))
-    assert error_A(estimate_movie(frames, PIXEL_A, WITHOUT_LOCAL).shifts_yx_A, CURVED_A) < 0.6
+@pytest.mark.parametrize("seed", range(4))
+def test_a_drift_is_not_read_from_noise(seed: int) -> None:
+    """Among hundreds of drifts some fit noise better than none does; large fields show no more at coarse detail."""
+    noise = stream(seed, "noise")
+    frames = [torch.from_numpy(noise.poisson(1.0, (256, 256)).astype(np.float32)) for _ in range(8)]
+    coarse = frame_spectra(frames, PIXEL_A, 4.0).cut(30.0)
+    usual_A = TemporalPrior().linear_A
+    track = _even_drift(coarse, _Powers.at_first(coarse), usual_A, 120.0)
+    assert np.linalg.norm(np.diff(track, axis=0), axis=1).max() < 3 * usual_A
