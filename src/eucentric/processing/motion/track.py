@@ -17,6 +17,7 @@ _STEPS, _LAST_STEPS = 2, 6
 _STILL_A = 0.02  # steps below it change nothing
 _SMOOTH_PER_A = 0.002  # of spectra, standard deviation: Thon rings stay apart up to where the signal ends
 _COARSE_WAVES = 60  # at most, across the field, in the search for an even drift
+_BY_CHANCE = 4.0  # standard deviations of a score that the best of hundreds reaches in noise alone
 _FREE = 1e-3  # share of the information that the finest level may leave out
 
 
@@ -179,7 +180,10 @@ def _even_drift(part: FrameSpectra, powers: _Powers, usual_A: float, max_shift_A
     table = powers.weights(n)[part.grid.rings.cpu().numpy()].astype(np.float32)
     frames = part.values.cpu().numpy() * np.sqrt(table)
     along_x = np.exp(2j * np.pi * speeds[:, None, None] * at[:, None] * k_x).astype(np.complex64)  # (speed, n, column)
-    best, track = -np.inf, np.zeros((n, 2))
+    # No drift at all is what others must beat, by more than the best of so many does by chance.
+    still = float(np.sum(np.square(np.abs(frames.sum(axis=0)))))
+    chance = n * float(np.sqrt(np.sum(part.grid.counts * np.square(powers.weights(n)))))
+    best, track = still + _BY_CHANCE * chance, np.zeros((n, 2))
     for speed_y in speeds:
         moved = frames * np.exp(2j * np.pi * speed_y * at[:, None] * k_y).astype(np.complex64)[:, :, None]
         whole = np.einsum("fyx,sfx->syx", moved, along_x, optimize=True)
