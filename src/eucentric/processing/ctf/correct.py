@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
-import numpy as np
 import scipy.fft
 import torch
 from torch import Tensor
@@ -81,31 +80,64 @@ def correct_tilt(
     values = image.float()
     corrector = _Corrector(pixel_A, tilt_ctf, lens, mode, ssnr)
     height, width = (int(n) for n in image.shape)
-    across = _heights_of(height, width, pixel_A, tilt_ctf.tilt_deg, axis_deg, image.device) if local else None
-    if across is None or float(across.abs().max()) < 1e-3:
+    axis, slope = math.radians(axis_deg), -math.tan(math.radians(tilt_ctf.tilt_deg)) * pixel_A if local else 0.0
+    across = _Slope((height, width), slope * math.sin(axis), slope * math.cos(axis), image.device)
+    low, high = across.range_A
+    if high - low < 1e-3:
         return corrector.whole(values)(0.0)
     finest = finest_A or max(_FINEST_A, 2 * pixel_A)
     step = _PHASE_STEP * finest**2 / (math.pi * wavelength_A(lens.voltage_kV))
-    low, high = float(across.min()), float(across.max())
     steps = max(1, math.ceil((high - low) / step))
-    ladder = np.linspace(low, high, steps + 1)
     step = (high - low) / steps
     result = torch.zeros_like(values)
     whole: _Filtered | None = None
     margin = corrector.margin_px(finest, max(abs(low), abs(high)))
-    for z in ladder:
-        weight = (1 - (across - float(z)).abs() / step).clamp(min=0)
-        box = _box(weight)
-        cut = tuple((max(0, a - margin), min(n, b + margin)) for (a, b), n in zip(box, (height, width), strict=True))
-        area = math.prod(b - a for a, b in cut) / (height * width)
-        if area < _WORTH_CUTTING:
-            (top, bottom), (left, right) = cut
-            part = corrector.whole(values[top:bottom, left:right])(hand * float(z))
-            result[top:bottom, left:right] += weight[top:bottom, left:right] * part
+    for z in (low + step * i for i in range(steps + 1)):
+        top, bottom, left, right = across.box(z - step, z + step)
+        if top >= bottom or left >= right:
+            continue
+        cut = (max(0, top - margin), min(height, bottom + margin), max(0, left - margin), min(width, right + margin))
+        if (cut[1] - cut[0]) * (cut[3] - cut[2]) < _WORTH_CUTTING * height * width:
+            part = corrector.whole(values[cut[0] : cut[1], cut[2] : cut[3]])(hand * z)
+            part = part[top - cut[0] : bottom - cut[0], left - cut[2] : right - cut[2]]
         else:
             whole = whole or corrector.whole(values)
-            result += weight * whole(hand * float(z))
+            part = whole(hand * z)[top:bottom, left:right]
+        weight = across.heights(top, bottom, left, right).sub_(z).abs_().div_(-step).add_(1).clamp_(min=0)
+        result[top:bottom, left:right].addcmul_(weight, part)
     return result
+
+
+class _Slope:
+    """Heights of the pixels of a tilted plane: z = per_row * row + per_column * column, from the middle."""
+
+    def __init__(self, shape: tuple[int, int], per_row: float, per_column: float, device: torch.device) -> None:
+        self._per, self._shape = (per_row, per_column), shape
+        self._along = [
+            (torch.arange(n, device=device, dtype=torch.float32) - n // 2) * per
+            for n, per in zip(shape, self._per, strict=True)
+        ]
+        self._ends = [
+            sorted((-(n // 2) * per, (n - 1 - n // 2) * per)) for n, per in zip(shape, self._per, strict=True)
+        ]
+        self.range_A = (sum(end[0] for end in self._ends), sum(end[1] for end in self._ends))
+
+    def heights(self, top: int, bottom: int, left: int, right: int) -> Tensor:
+        """Return z of the pixels of a box, (y, x)."""
+        return self._along[0][top:bottom, None] + self._along[1][None, left:right]
+
+    def box(self, low: float, high: float) -> tuple[int, int, int, int]:
+        """Return rows and columns, first and past the last, outside of which no pixel's z lies between two values."""
+        bounds: list[int] = []
+        for axis in (0, 1):
+            other = self._ends[1 - axis]
+            n, per = self._shape[axis], self._per[axis]
+            if abs(per) < 1e-12:
+                bounds += [0, n]
+                continue
+            ends = sorted(((low - other[1]) / per, (high - other[0]) / per))
+            bounds += [max(0, math.floor(ends[0]) + n // 2), min(n, math.ceil(ends[1]) + n // 2 + 1)]
+        return bounds[0], bounds[1], bounds[2], bounds[3]
 
 
 class _Corrector:
@@ -163,25 +195,6 @@ class _Filtered:
         transfer = torch.sin(self._chi + self._per_A * deviation_A)
         corrected = _backward(self._spectrum * self._corrector.filter(transfer, self._k), self._size)
         return corrected[: self._shape[0], : self._shape[1]] + self._mean
-
-
-def _heights_of(
-    height: int, width: int, pixel_A: float, tilt_deg: float, axis_deg: float, device: torch.device
-) -> Tensor:
-    """Return z of each pixel, (y, x): `tilted.heights_A` on a grid."""
-    axis, slope = math.radians(axis_deg), -math.tan(math.radians(tilt_deg)) * pixel_A
-    y = (torch.arange(height, device=device) - height // 2) * (slope * math.sin(axis))
-    x = (torch.arange(width, device=device) - width // 2) * (slope * math.cos(axis))
-    return y[:, None] + x[None]
-
-
-def _box(weight: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return rows and columns, first and past the last, in which any weight is not 0."""
-    bounds = []
-    for axis in (1, 0):
-        there = torch.nonzero((weight > 0).any(dim=axis)).flatten()
-        bounds.append((int(there[0]), int(there[-1]) + 1) if len(there) else (0, 1))
-    return bounds[0], bounds[1]
 
 
 def _fast(n: int) -> int:

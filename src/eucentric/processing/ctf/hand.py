@@ -32,7 +32,8 @@ def judge_hand(fit: SeriesFit, first: SeriesState, second: SeriesState) -> HandV
     The depth of rings is learned under one hand and would favour it: so both hands are tried with the depths of both,
     and the evidence is the mean of the two comparisons. What is left of it is divided by four: neighbouring
     frequencies and tilts share the specimen's own structure and are not independent witnesses. With that factor,
-    verdicts from three tilts of twin series are right at least as often as they say (`benchmarks/ctf_series.py --calibrate`).
+    verdicts from three tilts of twin series are right at least as often as they say
+    (`benchmarks/ctf_series.py --calibrate`).
     """
     gains = []
     for state in (first, second):

@@ -54,4 +54,6 @@ def thickness_A(evidence: SeriesEvidence, state: SeriesState, tilts_deg: Array) 
     likely = np.exp(gains - gains[at])
     mean = float((likely * candidates).sum() / likely.sum())
     spread = float(np.sqrt((likely * (candidates - mean) ** 2).sum() / likely.sum()))
-    return mean if spread < _SHARPEST * mean else None
+    # Of half of the tilts, the node must lie within the detail that was looked at.
+    within = wavelength * float(k2[-1]) * mean * float(np.median(path)) > 1
+    return mean if within and spread < _SHARPEST * mean else None
