@@ -30,7 +30,7 @@ def test_it_says_what_it_wrote_and_what_to_do_next(run: Run, plan: Path, tmp_pat
     ran = run("simulate", plan, "--output", tmp_path / "s", *QUICK, "--json")
     assert ran.status == 0
     assert (ran.json["tilts"], ran.json["made_now"]) == (3, 3)
-    assert f"eucentric process {ran.json['stack']}" in ran.err
+    assert f"eucentric process {ran.json['folder']}" in ran.err
     assert len(read_mdoc(Path(ran.json["mdoc"])).sections) == 3
     assert len(list((tmp_path / "s" / "frames").glob("*.tif"))) == 3
 
