@@ -15,7 +15,7 @@ from eucentric.core import DataWarning, InputError
 from eucentric.io import LoadedSeries, load_series
 from eucentric.microscope import Readback, StagePosition
 from eucentric.session import Session, read_history
-from eucentric.workflow.session_series import find_series
+from eucentric.workflow.session_series import Acquired, find_acquired
 from phantoms.series import WrittenPhantom
 
 QUICK = ("--axis", "84.3", "--rounds", "1", "--json")
@@ -209,10 +209,11 @@ def test_series_are_found_by_name_and_half_written_files_are_none(tmp_path: Path
     ):
         (mdoc / name).touch()
     (mdoc / "folder.mrc").mkdir()
-    assert find_series(tmp_path) == (mdoc / "a.1.mrc", mdoc / "b.mrc")
+    whole = tuple(Acquired(mdoc / name, from_movies=False) for name in ("a.1.mrc", "b.mrc"))
+    assert find_acquired(tmp_path, "stack") == whole
     (mdoc / "c.mrc").touch()
     with pytest.warns(DataWarning, match=r"c\.mrc.*\[no-mdoc\]"):
-        assert len(find_series(tmp_path)) == 2
+        assert len(find_acquired(tmp_path, "stack")) == 2
 
 
 def test_the_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -454,3 +455,29 @@ def test_what_a_stage_left_is_refused_when_it_is_something_else(tmp_path: Path) 
         read_record(tmp_path / "sums.json", Sums)
     with pytest.raises(FormatError, match="run again"):
         read_spectra(tmp_path / "sums.json", 2.0)
+
+
+def test_a_pattern_of_the_camera_is_told(processed_movies: ProcessOutcome) -> None:
+    from eucentric.processing.motion import SeriesMotion
+    from eucentric.workflow.records import GainFound, Sums
+    from eucentric.workflow.stages import read_record
+    from eucentric.workflow.summed_movies import CTFFound, SummedMovies
+
+    folder, movies = processed_movies.folder, processed_movies.movies
+    assert movies is not None
+    found = SummedMovies(
+        tilts=9,
+        missing=frozenset(),
+        sums=read_record(folder / "sums.json", Sums),
+        gain=read_record(folder / "gain.json", GainFound),
+        motion=read_record(folder / "motion.json", SeriesMotion),
+        unweighted=movies.unweighted,
+        even=movies.even,
+        odd=movies.odd,
+        halves="frames",
+        target_defocus_A=(None,) * 9,
+        lens=None,
+    )
+    patterned = replace(found, motion=found.motion.replace(fixed_pattern=0.05))
+    assert not any("[camera-pattern]" in said for said in found.doubts(CTFFound()))
+    assert any("5.0 %" in said and "[camera-pattern]" in said for said in patterned.doubts(CTFFound()))

@@ -126,10 +126,11 @@ class EerFrames:
         return image
 
 
-def fractions_for(exposure_e_A2: float, per_frame_e_A2: float, raw_frames: int) -> int:
+def fractions_for(exposure_e_A2: float, per_frame_e_A2: float, raw_frames: int | None = None) -> int:
     """Return into how many frames a movie is best divided, so that each has about `per_frame_e_A2`.
 
-    At least two, for halves of even and odd frames, unless there is but one; at most as many as the camera's own.
+    At least two, for halves of even and odd frames, unless there is but one; at most as many as the camera's own,
+    where it is known how many these are: `open_eer` makes no more.
 
     Raises
     ------
@@ -138,7 +139,8 @@ def fractions_for(exposure_e_A2: float, per_frame_e_A2: float, raw_frames: int) 
     """
     if not (exposure_e_A2 > 0 and per_frame_e_A2 > 0 and math.isfinite(exposure_e_A2 / per_frame_e_A2)):
         raise InputError(f"a movie of {exposure_e_A2} e/Å² cannot be divided into frames of {per_frame_e_A2} e/Å².")
-    return min(raw_frames, max(2, round(exposure_e_A2 / per_frame_e_A2)))
+    wanted = max(2, round(exposure_e_A2 / per_frame_e_A2))
+    return wanted if raw_frames is None else min(raw_frames, wanted)
 
 
 def open_eer(

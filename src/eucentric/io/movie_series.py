@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from eucentric.core import EucentricError, InputError, Tilt, TiltSeries
 from eucentric.io._text import warn_data
+from eucentric.io.eer import EER_SUFFIXES, fractions_for
 from eucentric.io.mdoc import MdocSection, MdocSeries, read_mdoc
-from eucentric.io.movies import EER_SUFFIXES, MovieFile, open_movie
+from eucentric.io.movies import MovieFile, open_movie
 
 GAIN_NAMES = ("gain.mrc", "gain.tif", "gain.tiff", "gain.gain", "CountRef.mrc", "gainref.mrc")
 """Where a gain reference is looked for, in the folder of the movies."""
@@ -184,7 +185,7 @@ def _open(section: MdocSection, folders: Iterable[Path], exposure_e_A2: float | 
         fractions = None
         exposure = section.exposure_e_A2 or exposure_e_A2
         if path.suffix.lower() in EER_SUFFIXES and exposure:
-            fractions = max(2, round(exposure / _FRACTION_e_A2))
+            fractions = fractions_for(exposure, _FRACTION_e_A2)
         try:
             return open_movie(path, tolerant=True, fractions=fractions), ""
         except EucentricError as error:

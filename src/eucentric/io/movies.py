@@ -21,8 +21,7 @@ from eucentric.io import _tiff_pages as pages
 from eucentric.io._movie_mrc import MrcFrames, open_packed
 from eucentric.io._movie_tiff import THREADS, TiffFrames
 from eucentric.io._text import size_of, warn_data
-from eucentric.io.eer import EER_SUFFIXES as EER_SUFFIXES
-from eucentric.io.eer import open_eer
+from eucentric.io.eer import EER_SUFFIXES, open_eer
 from eucentric.io.mrc import open_mrc
 from eucentric.io.mrc_writer import write_mrc
 
@@ -177,7 +176,7 @@ class MovieFile:
             for frame in range(self.shape[0]):
                 yield read(frame)
 
-    def frames_or_none(self) -> Iterator[NDArray[Any] | None]:
+    def frames_or_none(self, *, tell: bool = True) -> Iterator[NDArray[Any] | None]:
         """Give the frames as `frames` does, and None in place of one that cannot be read.
 
         Raises
@@ -188,14 +187,15 @@ class MovieFile:
         Warns
         -----
         DataWarning
-            `frame-left-out`, for each such frame.
+            `frame-left-out`, for each such frame; unless it is not to `tell`.
         """
         with self._source.opened() as read:
             for frame in range(self.shape[0]):
                 try:
                     pixels: NDArray[Any] | None = read(frame)
                 except EucentricError as error:
-                    warn_data(self.path, "frame-left-out", f"frame {frame} was left out: {error.what}")
+                    if tell:
+                        warn_data(self.path, "frame-left-out", f"frame {frame} was left out: {error.what}")
                     pixels = None
                 yield pixels
 

@@ -178,10 +178,9 @@ class FrameCorrector:
         if gain is not None and defects is not None and gain.shape != defects.shape:
             raise InputError(f"The gain reference has {gain.shape} pixels, the map of defects {defects.shape}.")
         self._gain = None if gain is None else np.ascontiguousarray(gain, dtype=np.float32)
-        bad = defects if defects is not None else np.zeros((0, 0), bool)
-        if self._gain is not None:
-            bad = (self._gain <= 0) | bad if defects is not None else self._gain <= 0
-        self._shape = None if gain is None and defects is None else (bad.shape[0], bad.shape[1])
+        masks = [mask for mask in (None if self._gain is None else self._gain <= 0, defects) if mask is not None]
+        bad: Mask = np.logical_or.reduce(masks) if masks else np.zeros((0, 0), bool)
+        self._shape = bad.shape if masks else None
         self._bad, self._good = _replacements(bad)
 
     def __call__(self, frame: NDArray[np.generic]) -> Floats:

@@ -1,25 +1,23 @@
 """The picture of a CTF fit: half spectrum and half model, and the rings beside the model over frequency."""
 
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from eucentric.core import whole_or_nothing
 from eucentric.optics import Aberrations, even_phase_rad
 from eucentric.processing.ctf.agreement import AGREES
 from eucentric.processing.ctf.fit import ImageCTF
 from eucentric.processing.ctf.records import CTFFit
-from eucentric.report.style import grey, styled
+from eucentric.report.designs import write_figure
+from eucentric.report.designs.palette import COLOURS, INK, MUTED, standing_alone
+from eucentric.report.style import grey
 
-_INK, _MUTED, _GRID, _ACCENT, _ALARM = "#1b2430", "#667280", "#e7eaee", "#0b6e99", "#a8480b"  # of the page, in light
-_PAPER = "#ffffff"
-_SIZE_IN, _DPI = (10.0, 4.6), 130
+_IMAGE, _ICE = COLOURS[0], COLOURS[1]
+_SIZE_IN = (10.0, 4.6)
 _SIDE_PX = 512  # of the spectrum as drawn: more would be noise to the eye
 _SMOOTHED_PX = 1.6
 _BEYOND = 1.3  # how far beyond the last ring seen the picture goes
@@ -29,7 +27,7 @@ Array = NDArray[np.float64]
 
 
 def write_ctf_picture(path: Path, result: ImageCTF, title: str = "") -> None:
-    """Write the picture of a fit as PNG, whole or not at all.
+    """Write the picture of a fit as a file, whole or not at all.
 
     On the left, rings over their background: the model in the left half, the image in the right. On the right, the
     mean along lines of one phase with the model, and how far the two agree.
@@ -39,14 +37,12 @@ def write_ctf_picture(path: Path, result: ImageCTF, title: str = "") -> None:
     OutputError
         If it cannot be written.
     """
-    with styled(), mpl.rc_context(_plain()):
-        figure = draw_ctf(result, title)
-        with whole_or_nothing(path) as partial:
-            figure.savefig(partial, format="png", dpi=_DPI, metadata={"Software": None})
+    with standing_alone():
+        figure = _drawn(result, title)
+    write_figure(path, figure)
 
 
-def draw_ctf(result: ImageCTF, title: str = "") -> Figure:
-    """Return the picture of a fit as a figure."""
+def _drawn(result: ImageCTF, title: str) -> Figure:
     last = _last_frequency(result)
     figure = Figure(figsize=_SIZE_IN, layout="constrained")
     parts = figure.add_gridspec(2, 2, width_ratios=(1.0, 1.25), height_ratios=(1.7, 1.0))
@@ -66,14 +62,6 @@ def describe_fit(fit: CTFFit) -> str:
     reach = "nowhere" if fit.fit_resolution_A is None else f"to {fit.fit_resolution_A:.1f} Å"
     defocus = f"defocus {fit.defocus_u_A:.0f} / {fit.defocus_v_A:.0f} Å at {fit.azimuth_deg:.0f}°{phase}"
     return f"{defocus}; rings and model agree {reach}".replace("-", "−")
-
-
-def _plain() -> dict[Any, Any]:  # Any: matplotlib types these keys in some versions only
-    """Return the page's own colours, in light: a PNG cannot take those of the page that it stands on."""
-    return {
-        "text.color": _INK, "axes.labelcolor": _INK, "xtick.color": _MUTED, "ytick.color": _MUTED,
-        "axes.edgecolor": _MUTED, "grid.color": _GRID, "figure.facecolor": _PAPER, "savefig.facecolor": _PAPER,
-    }  # fmt: skip
 
 
 def _last_frequency(result: ImageCTF) -> float:
@@ -117,12 +105,12 @@ def _draw_plane(axes: Axes, result: ImageCTF, last: float) -> None:
     halves = np.where(k_x < 0, grey(model, (-1.3, 1.3)), grey(evened, (-2.0, 2.0)))
     halves = np.where(k < last, halves, 255)
     axes.imshow(halves, cmap="gray", vmin=0, vmax=255, origin="lower", extent=(-last, last, -last, last))
-    axes.axvline(0, color=_ACCENT, lw=0.7)
+    axes.axvline(0, color=_IMAGE, lw=0.7)
     reached = result.fit.fit_resolution_A
     if reached is not None:
         turn = np.linspace(0, 2 * np.pi, 361)
-        axes.plot(np.cos(turn) / reached, np.sin(turn) / reached, color=_ACCENT, lw=0.8, ls=(0, (4, 3)))
-    axes.set_title("model | image", fontsize=9, color=_MUTED)
+        axes.plot(np.cos(turn) / reached, np.sin(turn) / reached, color=_IMAGE, lw=0.8, ls=(0, (4, 3)))
+    axes.set_title("model | image", fontsize=9, color=MUTED)
     axes.set_xlim(-last, last)
     axes.set_ylim(-last, last)
     axes.set_axis_off()
@@ -136,8 +124,8 @@ def _draw_rings(axes: Axes, result: ImageCTF, last: float) -> None:
     smooth = ndimage.gaussian_filter1d(rings, sigma, mode="nearest")
     depth = curves.depth[shown]
     depth = np.where(np.isfinite(depth), depth, depth[np.isfinite(depth)][-1])
-    axes.plot(k, smooth, color=_ACCENT, lw=1.2, label="image")
-    axes.plot(k, curves.model[shown] * depth, color=_INK, lw=0.9, ls=(0, (3, 2)), label="model")
+    axes.plot(k, smooth, color=_IMAGE, lw=1.2, label="image")
+    axes.plot(k, curves.model[shown] * depth, color=INK, lw=0.9, ls=(0, (3, 2)), label="model")
     reach = 1.15 * float(np.percentile(np.abs(smooth), 96))
     axes.set_ylim(-max(reach, 1e-3), 1.2 * max(reach, 1e-3))
     axes.set_ylabel("power over background")
@@ -147,8 +135,8 @@ def _draw_rings(axes: Axes, result: ImageCTF, last: float) -> None:
 
 def _draw_agreement(axes: Axes, result: ImageCTF, last: float) -> None:
     shown = result.curves.k <= last
-    axes.plot(result.curves.k[shown], result.curves.agreement[shown], color=_INK)
-    axes.axhline(AGREES, color=_MUTED, lw=0.8, ls=(0, (4, 3)))
+    axes.plot(result.curves.k[shown], result.curves.agreement[shown], color=INK)
+    axes.axhline(AGREES, color=MUTED, lw=0.8, ls=(0, (4, 3)))
     axes.set_ylim(-0.4, 1.05)
     axes.set_xlim(0, last)
     axes.set_xlabel("spatial frequency (1/Å)")
@@ -158,9 +146,6 @@ def _draw_agreement(axes: Axes, result: ImageCTF, last: float) -> None:
 
 def _mark(axes: Axes, result: ImageCTF) -> None:
     if result.ice_k is not None:
-        axes.axvspan(*result.ice_k, color=_ALARM, alpha=0.12, lw=0)
+        axes.axvspan(*result.ice_k, color=_ICE, alpha=0.12, lw=0)
     if result.fit.fit_resolution_A is not None:
-        axes.axvline(1 / result.fit.fit_resolution_A, color=_ACCENT, lw=0.8, ls=(0, (4, 3)))
-
-
-__all__ = ["describe_fit", "draw_ctf", "write_ctf_picture"]
+        axes.axvline(1 / result.fit.fit_resolution_A, color=_IMAGE, lw=0.8, ls=(0, (4, 3)))

@@ -1,13 +1,11 @@
 """The frames of a series' movies, corrected for the camera and read anew whenever they are asked for."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from eucentric.core import DataWarning, InputError
+from eucentric.core import InputError
 from eucentric.io.movies import MovieFile
 from eucentric.processing.gain import FrameCorrector
 
@@ -52,23 +50,11 @@ class MovieFrames:
         if self._corrector is None:
             self._corrector = self._make()
         found: list[int] = []
-        for which, frame in enumerate(readable_frames(movie)):
+        # What is lost is told once, when all has been seen: movies are read more than once.
+        for which, frame in enumerate(movie.frames_or_none(tell=False)):
             if frame is not None:
                 found.append(which)
                 yield torch.from_numpy(self._corrector(frame)).to(self._device)
         self.readable[section] = tuple(found)
         if not found:
             raise InputError(f"{movie.path}: none of its frames can be read.", "Copy it again from its source.")
-
-
-def readable_frames(movie: MovieFile) -> Iterator[np.ndarray | None]:
-    """Give the frames, None for those that are damaged; what is lost is told once, when all have been seen."""
-    frames = movie.frames_or_none()
-    while True:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataWarning)
-            try:
-                frame = next(frames)
-            except StopIteration:
-                return
-        yield frame

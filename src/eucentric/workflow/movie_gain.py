@@ -13,7 +13,6 @@ from eucentric.io.movie_series import MovieSeries
 from eucentric.processing.gain import FrameCorrector, GainOrientation, find_defects, find_orientation
 from eucentric.session import StageRun
 from eucentric.workflow.about import about_file
-from eucentric.workflow.movie_frames import readable_frames
 from eucentric.workflow.records import GainFound, GainSettings, GainStage
 from eucentric.workflow.stages import Stages, read_record
 
@@ -86,7 +85,7 @@ def _raw_sum(movies: MovieSeries, sections: list[int], reporter: Reporter) -> tu
         if movie is None:
             continue
         before = frames
-        for frame in readable_frames(movie):
+        for frame in movie.frames_or_none(tell=False):
             if frame is not None:
                 total += frame
                 frames += 1

@@ -66,7 +66,8 @@ def process_movies(
     -----
     DataWarning
         `movie-left-out`, `frame-left-out`: what could not be read. `gain-unsure`: it cannot be told how the gain
-        reference lies. `exposure-plan`, `exposure-missing`: exposures that are not those of the plan, or not there.
+        reference lies. `camera-pattern`: frames share what no gain took away. `exposure-plan`, `exposure-missing`:
+        exposures that are not those of the plan, or not there.
         `no-ctf`, `hand-unsure`: what the images did not tell. `mended-pixels`: defective pixels were replaced.
     """
     outcome = _MoviesRun(session, movies, settings, plan, device or torch.device("cpu"), reporter, noticed).all_stages()

@@ -78,7 +78,7 @@ class MoviesOutcome(Record):
         How the gain reference lies, in words; absent where there is none.
     motion_A
         Median over tilts of the way that the specimen went within an exposure.
-    defocus_A, defocus_sigma_A
+    defocus_A
         Median over tilts, where the CTF was fitted; `ctf_reason` says why not.
     hand
         Of the defocus, where it was tested.

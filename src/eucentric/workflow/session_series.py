@@ -33,27 +33,6 @@ class _Listed:
     halves: dict[str, tuple[str, str]]
 
 
-def find_series(folder: Path) -> tuple[Path, ...]:
-    """Return the stacks of a session's series, by name; none of them is opened.
-
-    Parameters
-    ----------
-    folder
-        A session, or any folder that holds ``mdoc/NAME.mrc`` with ``NAME.mrc.mdoc`` or ``NAME.mdoc``.
-
-    Raises
-    ------
-    InputError
-        If there is none; it says what is missing.
-
-    Warns
-    -----
-    DataWarning
-        `no-mdoc`, `no-stack`: half of a series was found beside whole ones, and left out.
-    """
-    return tuple(one.path for one in find_acquired(folder, "stack"))
-
-
 def find_acquired(folder: Path, source: Source = "auto", frames: Path | None = None) -> tuple[Acquired, ...]:
     """Return a session's series, by name, with what each is to start from; nothing but .mdocs is opened.
 

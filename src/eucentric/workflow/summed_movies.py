@@ -78,6 +78,12 @@ class SummedMovies:
         name, said = self.sums.series.name, []
         if self.gain.unsure:
             said.append(f"{name}: {self.gain.unsure} [gain-unsure]")
+        if self.motion.gain_is_wrong:
+            share = 100 * (self.motion.fixed_pattern or 0)
+            said.append(
+                f"{name}: frames share a pattern of the camera's own ({share:.1f} % of their noise), which pulls "
+                "shifts towards 0: gain reference or defects are not right. [camera-pattern]"
+            )
         said += [
             f"{name}: the tilt of section {section} was left out of the stacks: {reason}. [movie-left-out]"
             for section, reason in sorted(self.sums.left_out.items())

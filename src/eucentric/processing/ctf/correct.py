@@ -20,6 +20,7 @@ from torch import Tensor
 from eucentric.core import InputError
 from eucentric.optics import Lens, wavelength_A
 from eucentric.processing.ctf.records import CTFFit, TiltCTF
+from eucentric.processing.operators import inverse_transform, transform
 
 Mode = Literal["phase-flip", "wiener"]
 SSNR = float | Callable[[Tensor], Tensor]
@@ -193,7 +194,7 @@ class _Filtered:
     def __call__(self, deviation_A: float) -> Tensor:
         """Return the piece corrected for a defocus that is so much larger than the centre's."""
         transfer = torch.sin(self._chi + self._per_A * deviation_A)
-        corrected = _backward(self._spectrum * self._corrector.filter(transfer, self._k), self._size)
+        corrected = inverse_transform(self._spectrum * self._corrector.filter(transfer, self._k), self._size)
         return corrected[: self._shape[0], : self._shape[1]] + self._mean
 
 
@@ -205,14 +206,4 @@ def _forward(values: Tensor, size: tuple[int, int]) -> Tensor:
     below, beside = size[0] - values.shape[0], size[1] - values.shape[1]
     if below or beside:
         values = torch.nn.functional.pad(values[None, None], (0, beside, 0, below), mode="circular")[0, 0]
-    if values.device.type == "cpu":
-        return torch.from_numpy(scipy.fft.rfft2(values.numpy(), workers=2))
-    spectrum: Tensor = torch.fft.rfft2(values)
-    return spectrum
-
-
-def _backward(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
-    if spectrum.device.type == "cpu":
-        return torch.from_numpy(scipy.fft.irfft2(spectrum.numpy(), s=size, workers=2))
-    values: Tensor = torch.fft.irfft2(spectrum, s=size)
-    return values
+    return transform(values)

@@ -8,6 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eucentric.core.threads import workers
+from eucentric.processing.operators import inverse_transform, transform
+
 Array = NDArray[np.float64]
 
 _TILE_A = 1500.0  # three times the 500 Å over which 5 µm of defocus spreads detail of 4 Å
@@ -16,7 +19,6 @@ _BACKGROUND_TERMS = 7  # a polynomial that falls with the specimen's power but c
 _FEWEST_PX = 64
 _OVERSAMPLED = 0.9  # Nyquist of an image without fine detail lies so much beyond it
 _WORTH_CROPPING = 0.8
-_THREADS = 2
 _FINER = 8  # steps of the table of correlations, to a step of the padded transform
 
 
@@ -29,11 +31,9 @@ def without_fine_detail(image: Tensor, pixel_A: float, finest_A: float) -> tuple
     long = 0 if image.shape[0] >= image.shape[1] else 1
     coarse_A = pixel_A * image.shape[long] / coarse[long]
     coarse[1 - long] = round(image.shape[1 - long] * pixel_A / coarse_A)
-    spectrum = scipy.fft.rfft2(image.cpu().float().numpy(), workers=_THREADS)
     rows = np.fft.fftfreq(coarse[0], 1 / coarse[0]).astype(int)
-    few = spectrum[rows, : coarse[1] // 2 + 1]
-    values = scipy.fft.irfft2(few, s=tuple(coarse), workers=_THREADS)
-    return torch.from_numpy(values).to(image.device), coarse_A
+    few = transform(image.float())[rows, : coarse[1] // 2 + 1]
+    return inverse_transform(few, (coarse[0], coarse[1])), coarse_A
 
 
 class FieldTiles:
@@ -71,7 +71,9 @@ class FieldTiles:
         spread = tile.std()
         tile = ((tile - tile.mean()) / spread.clamp(min=1e-20)).clamp(-8, 8) * weight
         if tile.device.type == "cpu":  # by the faster library
-            return torch.from_numpy(scipy.fft.fft2(tile.numpy(), s=self.padded, workers=_THREADS))
+            return torch.from_numpy(
+                scipy.fft.fft2(tile.numpy(), s=self.padded, workers=workers(math.prod(self.padded)))
+            )
         spectrum: Tensor = torch.fft.fft2(tile, s=self.padded)
         return spectrum
 

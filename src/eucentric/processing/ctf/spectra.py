@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from eucentric.core import InputError
-
-_THREADS = 2
+from eucentric.processing.operators import transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +83,7 @@ def field_spectrum(image: Tensor, taper_share: float) -> Tensor:
     tapers = [_edges(size, taper_share, image.device) for size in (height, width)]
     whole = _Planes(height, width, image.device).without(image.float()[None])[0]
     whole.mul_(tapers[0][:, None]).mul_(tapers[1][None])
-    if image.device.type == "cpu":
-        spectrum = torch.from_numpy(scipy.fft.rfft2(whole.numpy(), workers=_THREADS, overwrite_x=True))
-    else:
-        spectrum = torch.fft.rfft2(whole)
+    spectrum = transform(whole)
     scale = float(1 / (tapers[0].double().square().sum() * tapers[1].double().square().sum()))
     return spectrum.real.square().add_(spectrum.imag.square()).mul_(scale)
 
@@ -135,9 +130,6 @@ class _Planes:
 
 
 def _power(tiles: Tensor, side: int) -> Tensor:
-    """Return |F|² of tiles (n, y, x) filled up to `side` with zeros; on the CPU, by the faster library."""
-    if tiles.device.type == "cpu":
-        spectra = torch.from_numpy(scipy.fft.rfft2(tiles.numpy(), s=(side, side), workers=_THREADS))
-    else:
-        spectra = torch.fft.rfft2(tiles, s=(side, side))
+    """Return |F|² of tiles (n, y, x) filled up to `side` with zeros."""
+    spectra = transform(tiles, (side, side))
     return spectra.real.square().add_(spectra.imag.square())

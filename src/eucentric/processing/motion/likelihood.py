@@ -26,15 +26,12 @@ class Evaluation:
 
     Attributes
     ----------
-    total
-        The logarithm of its likelihood, but for a constant.
     gradient
-        Of it, by each frame's shift, (n, 2), 1/Å.
+        Of the likelihood's logarithm, by each frame's shift, (n, 2), 1/Å.
     power
-        ``|T|²`` summed over the coefficients of each ring.
+        ``|T|²`` summed over the coefficients of each ring: with the weights, that logarithm but for a constant.
     """
 
-    total: float
     gradient: Array
     power: Array
 
@@ -73,8 +70,7 @@ def _by_numba(spectra: FrameSpectra, weights: Array, shifts_yx_A: Array) -> Eval
         gradient,
         power,
     )
-    of_rings = power.sum(axis=0)
-    return Evaluation(float(of_rings @ weights), gradient.sum(axis=0), of_rings)
+    return Evaluation(gradient.sum(axis=0), power.sum(axis=0))
 
 
 @compiled(parallel=True)
@@ -133,4 +129,4 @@ def _by_torch(spectra: FrameSpectra, weights: Array, shifts_yx_A: Array) -> Eval
     power.index_add_(0, rings.flatten().long(), squared.flatten())
     turned = (whole.conj() * moved).imag.double() * (half * table[rings.long()])
     gradient = torch.stack([(turned * k_y[:, None]).sum(dim=(1, 2)), (turned * k_x).sum(dim=(1, 2))], dim=1)
-    return Evaluation(float((power * table).sum()), (-4 * torch.pi * gradient).cpu().numpy(), power.cpu().numpy())
+    return Evaluation((-4 * torch.pi * gradient).cpu().numpy(), power.cpu().numpy())

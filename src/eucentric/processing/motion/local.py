@@ -13,7 +13,7 @@ from eucentric.processing.motion.likelihood import evaluate
 from eucentric.processing.motion.records import LocalField
 from eucentric.processing.motion.spectra import FrameSpectra, frame_spectra
 from eucentric.processing.motion.splines import control_places_yx_A, spline_weights
-from eucentric.processing.motion.track import TrackEvidence
+from eucentric.processing.motion.track import Powers, TrackEvidence
 
 Array = NDArray[np.float64]
 
@@ -111,20 +111,15 @@ def _weigh_patch(
         spectra = frame_spectra(patch, pixel_A, 2 * pixel_A)
     except InputError:  # a patch without contents
         return None
-    signal = np.interp(spectra.grid.ring_k, track.ring_k, track.signal, right=0.0)
-    noise = np.interp(spectra.grid.ring_k, track.ring_k, track.noise)
-    weights = signal / (noise * (noise + n * signal))
-    weights[0] = 0.0
+    signal = np.interp(spectra.grid.ring_k, track.ring_k, track.powers.signal, right=0.0)
+    noise = np.interp(spectra.grid.ring_k, track.ring_k, track.powers.noise)
     # Frames were scaled to their own noise: the scale between patch and whole is that of their powers.
     whole = float(np.sum((n * (signal + noise) * spectra.grid.counts)[1:]))
     own = float(np.sum(spectra.power[1:]))
     if not (own > 0 and whole > 0):
         return None
-    weights *= whole / own
-    information = (
-        float(np.sum((2 * np.pi * spectra.grid.ring_k) ** 2 * spectra.grid.counts * weights * signal)) * own / whole
-    )
-    stiff = information * n * n
+    powers = Powers(signal * own / whole, noise * own / whole)
+    weights, stiff = powers.weights(n), powers.information(spectra.grid, n) * n * n
     if not stiff > 0:
         return None
     amplitude = np.zeros((time.shape[1], 2))
@@ -161,15 +156,14 @@ class LocalPrior:
         self.length, self.shares = _LENGTHS[1], shares
         best = -np.inf
         for length in _LENGTHS:
-            logs = np.array([[_log_likelihood(one, length, a) for a in _AMPLITUDES_A] for one in evidence])
+            logs = np.array([_log_likelihoods(one, length) for one in evidence])
             learned, total = _mixture(logs, shares)
             if total > best:
                 best, self.length, self.shares = total, length, learned
 
     def field(self, evidence: PatchEvidence) -> LocalField | None:
         """Return the field that the patches of an exposure support, or None if none."""
-        logs = np.array([_log_likelihood(evidence, self.length, amplitude) for amplitude in _AMPLITUDES_A])
-        logs += np.log(np.maximum(self.shares, 1e-12))
+        logs = _log_likelihoods(evidence, self.length) + np.log(np.maximum(self.shares, 1e-12))
         belief = np.exp(logs - logs.max())
         belief /= belief.sum()
         if belief[0] > _DOUBT:
@@ -223,11 +217,15 @@ def _design(evidence: PatchEvidence, shape: tuple[int, int], length: float) -> t
     return design, np.exp(-0.5 * apart2 / reach**2)
 
 
-def _log_likelihood(evidence: PatchEvidence, length: float, amplitude_A: float) -> float:
+def _log_likelihoods(evidence: PatchEvidence, length: float) -> Array:
+    """Return the logarithm of how likely the patches' movement is at each of the amplitudes."""
     design, relation = _design(evidence, _control_shape(evidence), length)
-    covariance = amplitude_A**2 * design @ relation @ design.T + _ANYWHERE_A**2 + np.diag(evidence.variance_A2)
-    lower = np.linalg.cholesky(covariance)
-    observed = np.moveaxis(evidence.observed_yx_A, 0, 1)  # (times, patches, 2)
-    white = np.linalg.solve(lower, observed.transpose(1, 0, 2).reshape(len(lower), -1))
-    columns = white.shape[1]
-    return float(-columns * np.log(np.diag(lower)).sum() - 0.5 * np.sum(np.square(white)))
+    related = design @ relation @ design.T
+    unrelated = _ANYWHERE_A**2 + np.diag(evidence.variance_A2)
+    observed = evidence.observed_yx_A.reshape(len(related), -1)  # (patches, times and axes)
+    logs = []
+    for amplitude_A in _AMPLITUDES_A:
+        lower = np.linalg.cholesky(amplitude_A**2 * related + unrelated)
+        white = np.linalg.solve(lower, observed)
+        logs.append(-white.shape[1] * np.log(np.diag(lower)).sum() - 0.5 * np.sum(np.square(white)))
+    return np.array(logs)

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
 from eucentric.core import Angstrom, Record
+from eucentric.processing.motion.splines import spline_weights
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Pair = tuple[Angstrom, Angstrom]
@@ -59,8 +60,6 @@ class LocalField(Record):
 
     def displacement_yx_A(self, places_yx_A: ArrayLike, frame: int) -> NDArray[np.float64]:
         """Return how far places (..., 2) are displaced in a frame, beyond the frame's own shift, (..., 2)."""
-        from eucentric.processing.motion.splines import spline_weights
-
         places = np.asarray(places_yx_A, dtype=float)
         control = np.einsum("t,tcd->cd", np.array(self.time[frame]), np.array(self.control_yx_A))
         weights = spline_weights(places.reshape(-1, 2), self.shape_yx, self.field_yx_A)
@@ -119,7 +118,8 @@ class SeriesMotion(Record):
         Why not, by section.
     fixed_pattern
         What frames share where they lie, of their noise's power, at the finest details: of gain and defects that were
-        not corrected. From `PATTERN` on it pulls shifts towards 0, and should be seen to.
+        not corrected. From `PATTERN` on it pulls shifts towards 0, and should be seen to. Absent where pixels are too
+        coarse to tell it from the specimen.
     """
 
     pixel_A: Positive

@@ -48,11 +48,10 @@ class MovieEvidence:
         self.frames = tuple(which) if which is not None else tuple(range(spectra.frames))
         self.track: TrackEvidence | None = None
         self.patches: PatchEvidence | None = None
-        self.fixed_pattern = 0.0
+        self.fixed_pattern = spectra.fixed_pattern()
         if spectra.frames < 2:
             return
         with threads_for(spectra.grid.rings.numel()):
-            self.fixed_pattern = spectra.fixed_pattern()
             self.track = weigh_track(spectra, TemporalPrior(), settings.max_shift_A)
         if settings.local:
             with threads_for(0):  # patches are small
@@ -129,11 +128,12 @@ def estimate_series(
             step()
     usable = [one for one in weighed if one is not None]
     tracks = [one.track for one in usable if one.track is not None]
+    patterns = [one.fixed_pattern for one in usable if one.fixed_pattern is not None]
     prior = TemporalPrior.learned([(np.asarray(track.observed_yx_A), track.information) for track in tracks])
     local = LocalPrior([one.patches for one in usable if one.patches is not None]) if settings.local else None
     return SeriesMotion(
         pixel_A=pixel_A,
         tracks=tuple(None if one is None else one.resolved(prior, local) for one in weighed),
         reasons=reasons,
-        fixed_pattern=float(np.median([one.fixed_pattern for one in usable])) if usable else None,
+        fixed_pattern=float(np.median(patterns)) if patterns else None,
     )

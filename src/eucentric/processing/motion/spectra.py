@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eucentric.core import InputError
-from eucentric.core.threads import workers
+from eucentric.processing.operators import inverse_transform, transform
 
 Array = NDArray[np.float64]
+_NO_SPECIMEN_A = 6.0
 _LOWEST = 3  # waves across the field: what is coarser is the beam's own shape, which stays where it is
 
 
@@ -122,11 +123,14 @@ class FrameSpectra:
         """How many frames there are."""
         return len(self.values)
 
-    def fixed_pattern(self) -> float:
+    def fixed_pattern(self) -> float | None:
         """Return what frames share where they lie, of the power of their noise, in the finest quarter of frequencies.
 
-        No specimen shows there in a single exposure: what is shared is the camera's, and pulls every shift towards 0.
+        Finer than some 6 Å no specimen shows in a single exposure: what is shared is the camera's, and pulls every
+        shift towards 0. None for coarser pixels, which cannot tell the two apart, and for a single frame.
         """
+        if self.frames < 2 or self.grid.ring_k[-1] < 1 / _NO_SPECIMEN_A:
+            return None
         n, fine = self.frames, self.grid.fine
         whole = self.values.sum(dim=0)
         power = self.grid.summed(whole.real.square() + whole.imag.square())
@@ -157,24 +161,6 @@ class FrameSpectra:
             spectrum[fast_rows - below :, :columns] = frame[rows - below :]
             images.append(inverse_transform(spectrum, (fast_rows, fast_columns)))
         return torch.stack(images)
-
-
-def transform(image: Tensor) -> Tensor:
-    """Return the transform of a real image (y, x), complex64 (y, x // 2 + 1); on the CPU, by the faster library."""
-    if image.device.type != "cpu":
-        on_device: Tensor = torch.fft.rfft2(image)
-        return on_device
-    return torch.from_numpy(scipy.fft.rfft2(image.numpy(), workers=workers(image.numel())))
-
-
-def inverse_transform(spectrum: Tensor, shape_yx: tuple[int, int]) -> Tensor:
-    """Return the real image (y, x) of a transform; the CPU's is overwritten."""
-    if spectrum.device.type != "cpu":
-        on_device: Tensor = torch.fft.irfft2(spectrum, s=shape_yx)
-        return on_device
-    return torch.from_numpy(
-        scipy.fft.irfft2(spectrum.numpy(), s=shape_yx, workers=workers(shape_yx[0] * shape_yx[1]), overwrite_x=True)
-    )
 
 
 def frame_spectra(frames: Iterable[Tensor], pixel_A: float, resolution_A: float) -> FrameSpectra:

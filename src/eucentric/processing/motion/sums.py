@@ -12,8 +12,7 @@ from eucentric.core import InputError
 from eucentric.core.jit import compiled, parallel_range
 from eucentric.processing.dose_weighting import dose_weights
 from eucentric.processing.motion.records import LocalField, MotionTrack
-from eucentric.processing.motion.spectra import inverse_transform, transform
-from eucentric.processing.operators import spline_gain, warp
+from eucentric.processing.operators import inverse_transform, spline_gain, transform, warp
 
 _TABLE = 2048  # entries of a weight over frequency; linear in between it is right to 1e-6
 _STEP_PX = 32  # of the grid at which a displacement is worked out: it is smooth over the field

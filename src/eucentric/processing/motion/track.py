@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from eucentric.processing.motion.likelihood import Evaluation, evaluate
 from eucentric.processing.motion.prior import TemporalPrior
-from eucentric.processing.motion.spectra import FrameSpectra
+from eucentric.processing.motion.spectra import FrameSpectra, FrequencyGrid
 
 Array = NDArray[np.float64]
 
@@ -33,8 +33,8 @@ class TrackEvidence:
         (n, 2), the track that the frames alone ask for; free up to a constant.
     information
         1/Å²; the precision matrix of one axis is ``information (n I - 1 1')``.
-    ring_k, signal, noise
-        Frequency (1/Å), power of the image, and that of the noise, in each ring.
+    ring_k, powers
+        Frequency (1/Å) of each ring; power of signal and noise in it.
     resolution_A
         Finest detail that was worth using.
     told
@@ -45,8 +45,7 @@ class TrackEvidence:
     observed_yx_A: Array
     information: float
     ring_k: Array
-    signal: Array
-    noise: Array
+    powers: "Powers"
     resolution_A: float
     told: Array
 
@@ -70,23 +69,23 @@ def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float)
     n = spectra.frames
     precision = np.linalg.inv(prior.covariance(n) + 1e-6 * np.eye(n))
     coarse = spectra.cut(max(_LEVELS_A[0], 1 / spectra.grid.ring_k[-1], _field_A(spectra) / _COARSE_WAVES))
-    powers = _Powers.at_first(coarse)
+    powers = Powers.at_first(coarse)
     shifts = _even_drift(coarse, powers, prior.linear_A, max_shift_A)
     finest_A = 1 / spectra.grid.ring_k[-1]
     levels = [level for level in _LEVELS_A if level > 1.2 * finest_A] + [finest_A]
     part, seen_at = coarse, shifts
-    evaluation, information = evaluate(part, powers.weights(n), shifts), powers.information(part, n)
+    evaluation, information = evaluate(part, powers.weights(n), shifts), powers.information(part.grid, n)
     while levels:
         level, *levels = levels
         part = spectra.cut(level)
         powers = powers.extended(part)
         for _ in range(_STEPS if levels else _LAST_STEPS):
             evaluation, seen_at = evaluate(part, powers.weights(n), shifts), shifts
-            information = powers.information(part, n)
+            information = powers.information(part.grid, n)
             stiff = information * (n * np.eye(n) - 1) + precision
             step = np.linalg.solve(stiff, evaluation.gradient - precision @ shifts)
             shifts = shifts + step
-            powers = _Powers.of(part, evaluation)
+            powers = Powers.of(part, evaluation)
             if np.abs(step).max() < _STILL_A:
                 break
         if levels and _enough_A(part, powers, n) > 1.5 * level:  # finer levels would only be slow
@@ -98,29 +97,28 @@ def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float)
         observed_yx_A=observed - observed.mean(axis=0),
         information=information,
         ring_k=part.grid.ring_k,
-        signal=powers.signal,
-        noise=powers.noise,
+        powers=powers,
         resolution_A=_enough_A(part, powers, n),
-        told=powers.each(part, n),
+        told=powers.each(part.grid, n),
     )
 
 
 @dataclass(frozen=True, eq=False)
-class _Powers:
+class Powers:
     """Power of signal and noise in each ring."""
 
     signal: Array
     noise: Array
 
     @classmethod
-    def at_first(cls, part: FrameSpectra) -> "_Powers":
+    def at_first(cls, part: FrameSpectra) -> "Powers":
         """Take what a frame has above white noise for signal."""
         counts = np.maximum(part.grid.counts, 1e-9)
         mean = part.power / counts / part.frames
         return cls(np.maximum(_smooth(mean - 1, part), 0.0), np.ones(len(mean)))
 
     @classmethod
-    def of(cls, part: FrameSpectra, evaluation: Evaluation) -> "_Powers":
+    def of(cls, part: FrameSpectra, evaluation: Evaluation) -> "Powers":
         """Take what frames share, laid on each other, for signal, and in what they differ for noise."""
         n, counts = part.frames, np.maximum(part.grid.counts, 1e-9)
         shared = _smooth((evaluation.power - part.power) / counts / (n * (n - 1)), part)
@@ -131,13 +129,13 @@ class _Powers:
         kept = np.clip(1 - np.square(2 * chance / np.maximum(shared, 1e-12)), 0.0, 1.0)
         return cls(np.where(shared > 0, shared * kept, 0.0), noise)
 
-    def extended(self, part: FrameSpectra) -> "_Powers":
+    def extended(self, part: FrameSpectra) -> "Powers":
         """Return powers for a finer level, the finer rings being as in `at_first`."""
-        first = _Powers.at_first(part)
+        first = Powers.at_first(part)
         known = min(len(self.signal), len(first.signal))
         signal, noise = first.signal.copy(), first.noise.copy()
         signal[:known], noise[:known] = self.signal[:known], self.noise[:known]
-        return _Powers(signal, noise)
+        return Powers(signal, noise)
 
     def weights(self, n: int) -> Array:
         """Return the weight of each ring; nothing for ring 0."""
@@ -145,19 +143,19 @@ class _Powers:
         weights[0] = 0.0
         return weights
 
-    def each(self, part: FrameSpectra, n: int) -> Array:
+    def each(self, grid: FrequencyGrid, n: int) -> Array:
         """Return how much each ring tells of a shift along one axis, 1/Å²."""
-        each: Array = (2 * np.pi * part.grid.ring_k) ** 2 * part.grid.counts * self.weights(n) * self.signal
+        each: Array = (2 * np.pi * grid.ring_k) ** 2 * grid.counts * self.weights(n) * self.signal
         return each
 
-    def information(self, part: FrameSpectra, n: int) -> float:
+    def information(self, grid: FrequencyGrid, n: int) -> float:
         """Return how much all rings tell."""
-        return float(np.sum(self.each(part, n)))
+        return float(np.sum(self.each(grid, n)))
 
 
-def _enough_A(part: FrameSpectra, powers: _Powers, n: int) -> float:
+def _enough_A(part: FrameSpectra, powers: Powers, n: int) -> float:
     """Return the resolution beyond which next to nothing can be learned."""
-    return _reached_A(part.grid.ring_k, powers.each(part, n), 1 - _FREE)
+    return _reached_A(part.grid.ring_k, powers.each(part.grid, n), 1 - _FREE)
 
 
 def _reached_A(ring_k: Array, each: Array, share: float) -> float:
@@ -166,7 +164,7 @@ def _reached_A(ring_k: Array, each: Array, share: float) -> float:
     return float(1 / ring_k[max(1, min(last, len(told) - 1))])
 
 
-def _even_drift(part: FrameSpectra, powers: _Powers, usual_A: float, max_shift_A: float) -> Array:
+def _even_drift(part: FrameSpectra, powers: Powers, usual_A: float, max_shift_A: float) -> Array:
     """Return the track of the likeliest even drift, from a search over all up to the largest.
 
     Among hundreds, some fit noise better than none does: those that are unusual must fit better by as much.

@@ -6,16 +6,19 @@ Each has one interface and two forms, numba on the CPU and torch anywhere else, 
 from eucentric.processing.operators.fourier import FilterName, bin_images, ramp_filter
 from eucentric.processing.operators.projector import backproject, project
 from eucentric.processing.operators.resampler import resample, spline_coefficients, spline_gain
+from eucentric.processing.operators.transforms import inverse_transform, transform
 from eucentric.processing.operators.warper import warp
 
 __all__ = [
     "FilterName",
     "backproject",
     "bin_images",
+    "inverse_transform",
     "project",
     "ramp_filter",
     "resample",
     "spline_coefficients",
     "spline_gain",
+    "transform",
     "warp",
 ]
