@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from eucentric.acquisition.correlation import Displacement, displacement, sight
+from eucentric.processing.correlation import Displacement, displacement, sight
 from eucentric.acquisition.eyes import ImageEyes
 from eucentric.acquisition.model import Side
 from eucentric.microscope import Movie, Readback, StagePosition

@@ -11,10 +11,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric.acquisition.correlation import Sight, displacement, sight
 from eucentric.acquisition.model import Side
 from eucentric.core import OutputError, whole_or_nothing
 from eucentric.microscope import Movie
+from eucentric.processing.correlation import Sight, displacement, sight
 
 _CERTAIN = 6.0  # standard deviations over the background: of 512² pixels of noise the highest has 4.8, seldom 5.3
 _FARTHEST_DEG = 45.0  # images further apart are not alike

@@ -100,11 +100,22 @@ def pacetomo_settings(plan: Plan) -> PacetomoSettings:
     return settings.replace(zeroExpTime=_zero_time_s(plan))
 
 
-def write_pacetomo(path: Path, plan: Plan, targets: Sequence[PacetomoTarget] = ()) -> PacetomoSettings:
+def write_pacetomo(
+    path: Path, plan: Plan, targets: Sequence[PacetomoTarget] = (), *, images: str = ""
+) -> PacetomoSettings:
     """Write the head of PACEtomo's targets file (`NAME_tgts.txt`), or all of it where the targets are known.
 
     Without targets, the lines go to the top of the file that PACEtomo's own script of target selection wrote, and a
     template, commented out, shows what the block of a target is.
+
+    Parameters
+    ----------
+    path
+        The file; one already there is replaced.
+    plan, targets
+        What is acquired, and where.
+    images
+        What the names of the images to align to begin with, such as a folder's with a slash at its end.
 
     Returns
     -------
@@ -123,7 +134,7 @@ def write_pacetomo(path: Path, plan: Plan, targets: Sequence[PacetomoTarget] = (
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"Two targets have the name {twice}; one series would replace the other.", "Rename one.")
-    blocks = [_block(number, target) for number, target in enumerate(targets, 1)] or [_TEMPLATE]
+    blocks = [_block(number, target, images) for number, target in enumerate(targets, 1)] or [_TEMPLATE]
     write_text(Path(path), "\n".join([_head(plan, settings), *blocks]))
     return settings
 
@@ -169,12 +180,12 @@ def _head(plan: Plan, settings: PacetomoSettings) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _block(number: int, target: PacetomoTarget) -> str:
+def _block(number: int, target: PacetomoTarget, images: str) -> str:
     values = {
         "_tgt": f"{number:03d}",
-        "tgtfile": f"{target.name}_tgt.mrc",
+        "tgtfile": f"{images}{target.name}_tgt.mrc",
         "tsfile": f"{target.name}.mrc",
-        "viewfile": f"{target.name}_view.mrc",
+        "viewfile": f"{images}{target.name}_view.mrc",
         "stageX": repr(target.stage_um[0]),
         "stageY": repr(target.stage_um[1]),
         "SSX": repr(target.shift_um[0]),

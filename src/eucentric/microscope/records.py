@@ -20,7 +20,7 @@ ShiftYX = tuple[Angstrom, Angstrom]
 
 Range = tuple[float, float]
 
-Purpose = Literal["record", "view", "track", "focus", "search"]
+Purpose = Literal["record", "view", "track", "focus", "search", "preview"]
 """What an exposure is for; all of them reach a specimen, and all are booked."""
 
 

@@ -36,6 +36,7 @@ _SHOTS: dict[Purpose, tuple[str, str]] = {  # the command that exposes, and the 
     "track": ("Trial", "T"),
     "focus": ("Focus", "F"),
     "search": ("Search", "S"),
+    "preview": ("Preview", "L"),
 }
 _AREAS = "VFTRS"  # as ReportLowDose counts them, from 0
 _FOCUS_LIMIT_A = 5e7  # SetDefocus refuses more than 5000 µm

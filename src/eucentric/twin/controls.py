@@ -38,6 +38,11 @@ class Controls:
         self._beam_on = True
         self._exposures = 0
 
+    @property
+    def told_axis_deg(self) -> float:
+        """Tilt-axis angle in the images, as the microscope tells it."""
+        return self._told_axis_deg
+
     def state(self) -> TwinState:
         """Return all that is set, and how the stage stands."""
         return TwinState(

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eucentric.core import stream
-from eucentric.core.frames import rotation_about_y
+from eucentric.core.frames import rotation_about_y, rotation_about_z
 from eucentric.design import Camera, Routine, Stage
 from eucentric.detector import Sensor
-from eucentric.microscope import BeamLostError, ExposureRequest, Image, Movie, StageLimits
+from eucentric.microscope import BeamLostError, ExposureRequest, Image, Movie, ShiftYX, StageLimits
 from eucentric.optics import Aberrations, Lens, wavelength_A
 from eucentric.specimen.motion import MotionField
 from eucentric.specimen.sample import Sample
@@ -22,6 +22,7 @@ from eucentric.twin.imaging import Imaging, Shot
 from eucentric.twin.log import TwinLog
 from eucentric.twin.mechanics import Mechanics
 from eucentric.twin.moving import Moving
+from eucentric.twin.scene import View
 from eucentric.twin.settings import Effects, TwinSettings
 from eucentric.twin.sighting import sighted
 from eucentric.twin.sites import Site, nearest
@@ -211,7 +212,27 @@ class Twin(Controls):
 
     def site_place_A(self, name: str) -> Array:
         """Return where a site is on the specimen, (3,)."""
-        return next(site.place_zyx_A for site in self.sites if site.name == name)
+        return self.sites[self._site_index(name)].place_zyx_A
+
+    def _site_index(self, name: str) -> int:
+        return next(at for at, site in enumerate(self.sites) if site.name == name)
+
+    def centre_zyx_A(self, truth: ExposureTruth) -> Array:
+        """Return the place of an exposure's site, in the middle plane, that lay in the centre of its image, (3,)."""
+        moving = self._movings[self._site_index(truth.site)]
+        return moving.on_specimen(View.of(truth.view, truth.height_A, self.settings.hand), np.zeros(2))
+
+    def seen_yx_A(self, truth: ExposureTruth, site: str, place_zyx_A: Array | None = None) -> ShiftYX:
+        """Return where a place of a site, its origin by default, lay in an exposure's image.
+
+        From the image's centre, along the tilt axis and across it.
+        """
+        place = self.site_place_A(site) - self.site_place_A(truth.site)
+        if place_zyx_A is not None:
+            place = place + place_zyx_A
+        seen = truth.view.sample2image()(place)
+        y, x = (rotation_about_z(-truth.view.axis_deg) @ np.array([0.0, *seen[1:]]))[1:]
+        return float(y), float(x)
 
     def deformation(self, exposures: Sequence[ExposureTruth]) -> tuple[Array, Array]:
         """Return how far the slab's places had moved by the middle of each exposure.

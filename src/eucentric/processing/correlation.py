@@ -73,7 +73,9 @@ def sight(image: NDArray[np.floating] | NDArray[np.integer], pixel_A: float, axi
     return Sight(np.asarray(turned, dtype=np.float32), pixel_A * binning, slab_deg)
 
 
-def displacement(known: Sequence[tuple[Sight, tuple[float, float]]], now: Sight) -> Displacement | None:
+def displacement(
+    known: Sequence[tuple[Sight, tuple[float, float]]], now: Sight, *, farthest_A: float = math.inf
+) -> Displacement | None:
     """Return how far from an image's centre a place lies that is known from earlier ones.
 
     The correlations with all of them are summed, which is to correlate with their mean: weak images help each other.
@@ -84,6 +86,8 @@ def displacement(known: Sequence[tuple[Sight, tuple[float, float]]], now: Sight)
         Earlier images, each with where the place lay in it, from its centre, along and across the axis (Å).
     now
         The image, of the same size and pixel.
+    farthest_A
+        How far off it can be; peaks beyond are passed over.
 
     Returns
     -------
@@ -100,7 +104,7 @@ def displacement(known: Sequence[tuple[Sight, tuple[float, float]]], now: Sight)
     if not alike or not now.image.any():
         return None
     correlation = _correlate([_as_seen_from(before, now, offset_A) for before, offset_A in alike], now)
-    peak, height, width_px = _peak(correlation)
+    peak, height, width_px = _peak(correlation, farthest_A / now.pixel_A)
     sigma_A = max(2.0, _SCATTER * width_px * now.pixel_A / max(height, 1.0))
     y, x = (float(value) * now.pixel_A for value in peak)
     return Displacement((y, x), height, sigma_A)
@@ -169,9 +173,13 @@ def _correlate(befores: Sequence[Floats], now: Sight) -> Floats:
     return np.asarray(even, dtype=np.float32)
 
 
-def _peak(correlation: Floats) -> tuple[NDArray[np.float64], float, float]:
+def _peak(correlation: Floats, farthest_px: float) -> tuple[NDArray[np.float64], float, float]:
     """Return the place of the peak from the middle (px), its height in standard deviations, and its width (px)."""
-    at = np.array(np.unravel_index(int(correlation.argmax()), correlation.shape))
+    candidates = correlation
+    if farthest_px < max(correlation.shape):
+        y, x = (np.arange(n) - n // 2 for n in correlation.shape)
+        candidates = np.where(np.hypot(y[:, None], x) <= max(farthest_px, 1.0), correlation, -np.inf)
+    at = np.array(np.unravel_index(int(candidates.argmax()), correlation.shape))
     background = np.where(correlation == 0, np.nan, correlation)  # where too little overlaps there is nothing
     low, high = np.maximum(at - _AROUND, 0), at + _AROUND + 1
     background[low[0] : high[0], low[1] : high[1]] = np.nan
