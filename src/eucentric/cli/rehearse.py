@@ -103,7 +103,8 @@ def rehearse(
     commands
         List SerialEM's commands instead, with what is simulated, as Markdown.
     """
-    from eucentric.report.rehearsal_summary import rehearsal_summary, rehearsal_warnings
+    from eucentric.report.rehearsal_summary import rehearsal_summary
+    from eucentric.report.rehearsal_warnings import rehearsal_warnings
     from eucentric.twin import Effects
     from eucentric.twin.serialem.answers import read_answers
     from eucentric.workflow.rehearse import REPORT, RehearseSettings

@@ -22,6 +22,7 @@ _TITLE = 44  # characters, so that with its date the line fits an MRC label of 8
 
 # Text that readers give back as it was written: one line, no space at its ends; a name holds nothing of their syntax.
 _Text = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$")]
+_TextOrEmpty = Annotated[str, Field(pattern=r"^([^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?)?$")]
 _Name = Annotated[
     str, Field(pattern=r"^[^\s=/\\\[\]\x00-\x1f\x7f]([^=/\\\[\]\x00-\x1f\x7f]*[^\s=/\\\[\]\x00-\x1f\x7f])?$")
 ]
@@ -60,7 +61,8 @@ class MdocImage(Record):
     tilt_deg, stage_xy_A, stage_z_A, image_shift_xy_A
         What the stage and the deflectors read. The stage is written as StagePosition and as NominalStageXY.
     exposure_e_A2, pre_exposure_e_A2, dose_rate_e_px_s
-        Of this image, of all before it, and the rate on the camera.
+        Of this image, of all before it, and the rate on the camera. What was before is None where a script did not
+        count it (`write_mdoc` refuses that).
     frame_exposures
         Pairs of the exposure of a frame (e/Å²) and the number of frames that had it.
     defocus_A, target_defocus_A
@@ -68,7 +70,8 @@ class MdocImage(Record):
     exposure_s, recorded
         Its length, and the camera computer's local time at its end, written in whole seconds.
     frame_path, n_frames
-        The movie, as the camera computer names it (Windows or POSIX), and its frames.
+        The movie, as the camera computer names it (Windows or POSIX), and its frames; "" and 0 for an image without
+        one, as a script may save it (`write_mdoc` refuses it: a tilt series has movies).
     rotation_deg
         From the image's x axis to the tilt axis; by default the header's axis, 90° on (readers warn where it is not).
     slit
@@ -77,13 +80,13 @@ class MdocImage(Record):
 
     tilt_deg: Annotated[Degrees, Field(ge=-180, le=180)]
     exposure_e_A2: _Positive
-    pre_exposure_e_A2: ElectronsPerA2
+    pre_exposure_e_A2: ElectronsPerA2 | None
     defocus_A: Angstrom
     target_defocus_A: Annotated[Angstrom, Field(ge=-1e7, le=1e7)]
     exposure_s: _Positive
     recorded: NaiveDatetime
-    frame_path: _Text
-    n_frames: _Count
+    frame_path: _TextOrEmpty
+    n_frames: Annotated[int, Field(ge=0, lt=1 << 31)]
     pixel_A: _Pixel
     spot_size: Annotated[int, Field(ge=1)]
     stage_xy_A: tuple[Angstrom, Angstrom] | None = None
@@ -103,6 +106,12 @@ class MdocImage(Record):
 
     @model_validator(mode="after")
     def _movie_can_be_found(self) -> Self:
+        if not self.frame_path:
+            if self.n_frames or self.frame_exposures is not None:
+                raise ValueError("frames are told of an image without a movie (frame_path is empty)")
+            return self
+        if not self.n_frames:
+            raise ValueError(f"frame_path {self.frame_path!r} is a movie of no frames")
         parts = PureWindowsPath(self.frame_path)
         if not parts.name or ".." in parts.parts:
             raise ValueError(f"frame_path {self.frame_path!r} names no movie, or climbs folders (..)")
@@ -129,22 +138,26 @@ def write_mdoc(path: Path, header: MdocHeader, images: Sequence[MdocImage]) -> N
     Raises
     ------
     InputError
-        If there is no image, or if readers would find another order than that of `images`, a movie twice, or the
-        last image half written (as where it lacks what the others have); nothing is written.
+        If there is no image, or one without a movie, or if readers would find another order than that of `images`, a
+        movie twice, or the last image half written (as where it lacks what the others have); nothing is written.
     OutputError
         If the place cannot be written to, or the disk is full.
     """
     path = Path(path)
     _check_series(path, images)
-    lines = [*_global_lines(header, images[0])]
+    lines = [*head_lines(header, images[0])]
     for z, image in enumerate(images):
-        lines += ["", f"[ZValue = {z}]", *(f"{key} = {value}" for key, value in _entries(header, image))]
+        lines += ["", *section_lines(z, image, header.tilt_axis_deg)]
     write_text(path, "\n".join(lines) + "\n")
 
 
 def _check_series(path: Path, images: Sequence[MdocImage]) -> None:
     if not images:
         raise InputError(f"{path}: there are no images to write.")
+    if without := [z for z, image in enumerate(images) if not image.frame_path]:
+        raise InputError(f"{path}: image {without[0]} has no movie, which readers of a tilt series look for.")
+    if uncounted := [z for z, image in enumerate(images) if image.pre_exposure_e_A2 is None]:
+        raise InputError(f"{path}: image {uncounted[0]} does not say what the specimen had received before it.")
     for z, (first, then) in enumerate(pairwise(images), start=1):
         if then.recorded.replace(microsecond=0) <= first.recorded.replace(microsecond=0):
             raise InputError(
@@ -152,7 +165,7 @@ def _check_series(path: Path, images: Sequence[MdocImage]) -> None:
                 "the order by whole seconds.",
                 "Give the images in the order of acquisition, at least a second apart.",
             )
-        if then.pre_exposure_e_A2 < first.pre_exposure_e_A2:
+        if (then.pre_exposure_e_A2 or 0.0) < (first.pre_exposure_e_A2 or 0.0):
             raise InputError(f"{path}: before image {z} the specimen had received less than before the one before it.")
         if _given(then) != _given(first):
             what = ", ".join(sorted(_given(then) ^ _given(first)))
@@ -168,7 +181,24 @@ def _given(image: MdocImage) -> set[str]:
     return {name for name in optional if getattr(image, name) is not None}
 
 
-def _global_lines(header: MdocHeader, first: MdocImage) -> Iterator[str]:
+def section_lines(z_value: int, image: MdocImage, tilt_axis_deg: float) -> Iterator[str]:
+    """Give the lines of one image, its heading first; nothing is held against other images.
+
+    Parameters
+    ----------
+    z_value
+        Its section in the stack, from 0.
+    image
+        What is said of it.
+    tilt_axis_deg
+        The header's, for an image that has no rotation of its own.
+    """
+    yield f"[ZValue = {z_value}]"
+    yield from (f"{key} = {value}" for key, value in _entries(tilt_axis_deg, image))
+
+
+def head_lines(header: MdocHeader, first: MdocImage) -> Iterator[str]:
+    """Give the lines before the first section, which tell of the series and of its first image's settings and date."""
     yield f"PixelSpacing = {_number(header.pixel_A)}"
     yield f"Voltage = {_number(header.voltage_kV)}"
     yield f"ImageFile = {header.image_file}"
@@ -184,9 +214,9 @@ def _global_lines(header: MdocHeader, first: MdocImage) -> Iterator[str]:
     yield f"[T =     Tilt axis angle = {axis_deg:.1f}, {setting}{order}]"
 
 
-def _entries(header: MdocHeader, image: MdocImage) -> Iterator[tuple[str, str]]:
+def _entries(tilt_axis_deg: float, image: MdocImage) -> Iterator[tuple[str, str]]:
     """Give the keys of a section in SerialEM's order."""
-    rotation_deg = header.tilt_axis_deg + 90 if image.rotation_deg is None else image.rotation_deg
+    rotation_deg = tilt_axis_deg + 90 if image.rotation_deg is None else image.rotation_deg
     if image.min_max_mean is not None:
         yield "MinMaxMean", _numbers(image.min_max_mean)
     yield "TiltAngle", _number(image.tilt_deg)
@@ -216,9 +246,11 @@ def _entries(header: MdocHeader, image: MdocImage) -> Iterator[tuple[str, str]]:
     if image.counts_per_electron is not None:
         yield "CountsPerElectron", _number(image.counts_per_electron)
     yield "TargetDefocus", _micrometres(-image.target_defocus_A)
-    yield "PriorRecordDose", _number(image.pre_exposure_e_A2)
-    yield "SubFramePath", image.frame_path
-    yield "NumSubFrames", str(image.n_frames)
+    if image.pre_exposure_e_A2 is not None:
+        yield "PriorRecordDose", _number(image.pre_exposure_e_A2)
+    if image.frame_path:
+        yield "SubFramePath", image.frame_path
+        yield "NumSubFrames", str(image.n_frames)
     if image.frame_exposures is not None:
         yield "FrameDosesAndNumber", "  ".join(f"{_number(dose)} {n}" for dose, n in image.frame_exposures)
     yield "DateTime", _date(image.recorded)

@@ -1,9 +1,8 @@
 """The report's page: sections, tables, and the file itself."""
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +27,12 @@ from eucentric.report.figures import (
 from eucentric.report.headline import headline, notices
 from eucentric.report.inputs import ReportInput
 from eucentric.report.look import CSS
-from eucentric.report.style import Plot, styled
+from eucentric.report.parts import MARK, SAFE, figures_in, numbers_list, package_version, section, table, warnings_list
+from eucentric.report.style import styled
 from eucentric.report.words import seconds
 
 PACKAGES = ("eucentric", "numpy", "scipy", "torch", "numba", "mrcfile", "matplotlib")
 """What the numbers depend on."""
-
-_SAFE = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-"""The browser itself then refuses anything from a network."""
-
-_MARK = (
-    '<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns=%27http://www.w3.org/2000/svg%27 viewBox=%270 0 9 9%27%3E'
-    '%3Ccircle cx=%274.5%27 cy=%274.5%27 r=%273%27 fill=%27none%27 stroke=%27%230b6e99%27/%3E%3C/svg%3E">'
-)
 
 _OF_MOVIES = (
     ("motion", "Movement within exposures", (tracks, motion_over_order, local_motion)),
@@ -81,38 +73,23 @@ def write_report(path: Path, data: ReportInput, reporter: Reporter = SILENT) -> 
     with styled():
         for key, title, figures in reporter.each(subjects, "Drawing the report"):
             plots = [plot for figure in figures for plot in figure(data)]
-            sections.append(_section(key, title, foreword(key, data) + (_plots(plots) if plots else "")))
-    sections.append(_section("settings", "Settings and provenance", _provenance(data)))
-    sections.append(_section("timings", "Time taken", _timings(data.timings)))
+            sections.append(section(key, title, foreword(key, data) + (figures_in(plots) if plots else "")))
+    sections.append(section("settings", "Settings and provenance", _provenance(data)))
+    sections.append(section("timings", "Time taken", _timings(data.timings)))
     named = [(key, title) for key, title, _ in subjects] + [("settings", "Settings"), ("timings", "Time taken")]
     links = "".join(f'<a href="#{key}">{title}</a>' for key, title in named)
     name = escape(data.series.name)
     written = f" · {data.written:%Y-%m-%d %H:%M}" if data.written else ""
     text = (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_SAFE}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{SAFE}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{name} – tilt-series report</title>{_MARK}<style>{CSS}</style></head><body>\n"
+        f"<title>{name} – tilt-series report</title>{MARK}<style>{CSS}</style></head><body>\n"
         f'<header><p class="over">Tilt-series report{written}</p><h1>{name}</h1>'
         f'<nav aria-label="Sections">{links}</nav></header>\n'
-        f"<main>{_numbers(numbers)}{_warnings(notices(data))}{''.join(sections)}</main>\n</body></html>\n"
+        f"<main>{numbers_list(numbers)}{warnings_list(notices(data))}{''.join(sections)}</main>\n</body></html>\n"
     )
     write_text(path, text)
-
-
-def _section(key: str, title: str, content: str) -> str:
-    return f'<section id="{key}"><h2>{title}</h2>{content}</section>\n'
-
-
-def _plots(plots: Iterable[Plot]) -> str:
-    figures = []
-    for plot in plots:
-        drawing = plot.drawing.replace("<svg", f'<svg role="img" aria-label="{escape(plot.caption)}"', 1)
-        wide = ' class="wide"' if plot.wide else ""
-        figures.append(
-            f'<figure{wide} id="{plot.name}">{drawing}<figcaption>{escape(plot.caption)}</figcaption></figure>'
-        )
-    return f'<div class="plots">{"".join(figures)}</div>'
 
 
 def foreword(key: str, data: ReportInput) -> str:
@@ -134,35 +111,13 @@ def foreword(key: str, data: ReportInput) -> str:
     return f'<p class="quiet">{escape(said)}</p>' if said else ""
 
 
-def _numbers(numbers: Iterable[Any]) -> str:
-    cells = "".join(
-        f'<div id="number-{n.key}"><dt>{escape(n.label)}</dt><dd class="value">{escape(n.value)}</dd>'
-        f'<dd class="note">{escape(n.note)}</dd></div>'
-        for n in numbers
-    )
-    return f'<dl class="numbers" id="summary">{cells}</dl>'
-
-
-def _warnings(messages: tuple[str, ...]) -> str:
-    if not messages:
-        return '<p class="quiet" id="warnings">No warnings.</p>'
-    items = "".join(f"<li>{escape(message)}</li>" for message in messages)
-    title = "One thing to know" if len(messages) == 1 else f"{len(messages)} things to know"
-    return f'<section class="warnings" id="warnings"><p>{title}</p><ul>{items}</ul></section>'
-
-
-def _table(title: str, rows: Iterable[tuple[str, str]]) -> str:
-    body = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
-    return f"<section><h3>{escape(title)}</h3><table>{body}</table></section>"
-
-
 def _provenance(data: ReportInput) -> str:
-    tables = [_table(stage, _flat(settings)) for stage, settings in data.settings.items() if settings]
+    tables = [table(stage, _flat(settings)) for stage, settings in data.settings.items() if settings]
     if data.inputs:
-        tables.append(_table("input files", ((file, digest or "no digest taken") for file, digest in data.inputs)))
+        tables.append(table("input files", ((file, digest or "no digest taken") for file, digest in data.inputs)))
     series = data.series
     tables.append(
-        _table(
+        table(
             "series",
             (
                 ("name", series.name),
@@ -177,9 +132,8 @@ def _provenance(data: ReportInput) -> str:
             ),
         )
     )
-    tables.append(
-        _table("versions", [*((name, _version(name)) for name in PACKAGES), ("python", platform.python_version())])
-    )
+    versions = [*((name, package_version(name)) for name in PACKAGES), ("python", platform.python_version())]
+    tables.append(table("versions", versions))
     return f'<div class="tables">{"".join(tables)}</div>'
 
 
@@ -192,13 +146,6 @@ def _flat(settings: Mapping[str, Any], before: str = "") -> list[tuple[str, str]
         else:
             rows.append((f"{before}{name}", "not set" if value is None else str(value)))
     return rows
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _timings(timings: Mapping[str, float]) -> str:

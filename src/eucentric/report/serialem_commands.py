@@ -7,11 +7,11 @@ from eucentric.twin.serialem.table import Command, commands
 _HEAD = """\
 # SerialEM's commands in a rehearsal
 
-Made by `eucentric rehearse --commands`. SerialEM has {all} commands; {python} of them can be called from Python. The twin
-does {done}. Each of the {refused} others is checked as SerialEM checks it, for the number and kinds of its arguments, and
-then refused by its name with an error; it is counted and shown in the report, and never passed over silently. A name
-that is no command is unknown to the module, as Python says: `AttributeError`. The {own} that only SerialEM's own script
-language has (loops, variables, tests) are not in its Python module either.
+Made by `eucentric rehearse --commands`. SerialEM has {all} commands; {python} of them can be called from Python. The
+twin does {done}. Each of the {refused} others is checked as SerialEM checks it, for the number and kinds of its
+arguments, and then refused by its name with an error; it is counted and shown in the report, and never passed over
+silently. A name that is no command is unknown to the module, as Python says: `AttributeError`. The {own} that only
+SerialEM's own script language has (loops, variables, tests) are not in its Python module either.
 
 Arguments: D a number, S a text, I a whole number; small letters may be left out.
 """

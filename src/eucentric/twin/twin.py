@@ -217,6 +217,10 @@ class Twin(Controls):
     def _site_index(self, name: str) -> int:
         return next(at for at, site in enumerate(self.sites) if site.name == name)
 
+    def received_e_A2(self, site: str) -> float:
+        """Return what the origin of a site has received so far."""
+        return self._delivered.at(self.site_place_A(site))
+
     def centre_zyx_A(self, truth: ExposureTruth) -> Array:
         """Return the place of an exposure's site, in the middle plane, that lay in the centre of its image, (3,)."""
         moving = self._movings[self._site_index(truth.site)]

@@ -36,7 +36,9 @@ class _Listed:
 def find_acquired(folder: Path, source: Source = "auto", frames: Path | None = None) -> tuple[Acquired, ...]:
     """Return a session's series, by name, with what each is to start from; nothing but .mdocs is opened.
 
-    A series without a stack, whose acquisition was stopped before it was written, can start from its movies.
+    A series without a stack, whose acquisition was stopped before it was written, can start from its movies. An .mdoc
+    without a stack whose movies another .mdoc names too is the same series in another order, as scripts keep it beside
+    a stack that they sorted: it is passed over.
 
     Parameters
     ----------
@@ -96,6 +98,8 @@ def _list(folder: Path) -> _Listed:
             if whole or f"{stack}.mdoc" not in names:
                 mdocs[stack] = path
     stacks = {path.name: path for path in files if path.suffix == ".mrc" and path.name in mdocs}
+    for stack in _told_twice(mdocs, set(stacks)):
+        del mdocs[stack]
     halves = {
         path.name: (f"{path}: this stack has no .mdoc beside it", "no-mdoc")
         for path in files
@@ -112,11 +116,29 @@ def _with_movies(listed: _Listed, frames: Path | None) -> dict[str, Acquired]:
     found = {}
     for stack, mdoc in listed.mdocs.items():
         folders = (frames,) if frames else (mdoc.parent, mdoc.parent.with_name("frames"))
-        try:
-            named = _MOVIE.findall(mdoc.read_bytes())
-        except OSError:  # it is told when the series is read
-            continue
-        movies = {PureWindowsPath(path.decode("utf-8", "replace")).name for path in named} - {""}
-        if any((folder / movie).is_file() for folder in folders for movie in movies):
+        if any((folder / movie).is_file() for folder in folders for movie in _movies(mdoc)):
             found[stack] = Acquired(mdoc, from_movies=True)
     return found
+
+
+def _told_twice(mdocs: dict[str, Path], whole: set[str]) -> list[str]:
+    """Return the names of series without a stack whose movies are all in an .mdoc that stays."""
+    if len(whole) == len(mdocs):
+        return []
+    movies = {name: _movies(mdoc) for name, mdoc in mdocs.items()}
+    stays, twice = [movies[name] for name in whole], []
+    for name in sorted(set(mdocs) - whole, key=lambda name: (-len(movies[name]), name)):
+        if movies[name] and any(movies[name] <= others for others in stays):
+            twice.append(name)
+        else:
+            stays.append(movies[name])
+    return twice
+
+
+def _movies(mdoc: Path) -> set[str]:
+    """Return the file names of the movies that an .mdoc names."""
+    try:
+        named = _MOVIE.findall(mdoc.read_bytes())
+    except OSError:  # it is told when the series is read
+        return set()
+    return {PureWindowsPath(path.decode("utf-8", "replace")).name for path in named} - {""}

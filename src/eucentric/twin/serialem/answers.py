@@ -70,10 +70,13 @@ class Answers:
         Those of a file; the first that matches is taken.
     ask
         Asks a person, given the text and the choices; None where there is nobody.
+    unanswered
+        What was said of the first dialog that had no answer; "" while each had one.
     """
 
     known: Sequence[Answer] = ()
     ask: Callable[[str, tuple[str, ...]], str] | None = None
+    unanswered: str = field(init=False, default="")
     _used: dict[int, int] = field(default_factory=dict)
 
     def answer(
@@ -106,7 +109,7 @@ class Answers:
         if self.ask is None:
             at_line = "" if line is None else f" at line {line}"
             allowed = f" ({' or '.join(choices)})" if choices else ""
-            raise RehearsalStop(
+            raise self._stop(
                 f'the script asks{at_line}, by {command}: "{" ".join(text.split())}"; nobody is here to answer'
                 f"{allowed}. Give --answers FILE with, for example:\n- match: {command}\n  answer: "
                 f"{choices[0] if choices else 'TEXT'}"
@@ -127,4 +130,8 @@ class Answers:
             same = (_YES if choice.lower() == "yes" else _NO if choice.lower() == "no" else ()) + (choice.lower(),)
             if word in same:
                 return choice
-        raise RehearsalStop(f"{command} was answered {answer!r}, which is none of {', '.join(choices)}")
+        raise self._stop(f"{command} was answered {answer!r}, which is none of {', '.join(choices)}")
+
+    def _stop(self, reason: str) -> RehearsalStop:
+        self.unanswered = self.unanswered or reason
+        return RehearsalStop(reason)

@@ -39,7 +39,7 @@ from eucentric.twin.twin import Twin
 COUNTS_PER_ELECTRON = 16.0
 _NOMINAL_PX = 16  # a side of the images that stand for those that a twin without pixels does not make
 _SEEN_ERROR_A = 15.0  # of an alignment that is told from the truth, rms along each axis: that of `workflow.TwinEyes`
-_NEAR_FIELDS = 2.0  # farther than so many fields from the nearest target, an image is of none
+_NEAR_FIELDS = 1.0  # farther than so many of its fields from the nearest target, an image is of none
 
 
 @dataclass(eq=False)
@@ -60,6 +60,10 @@ class Bench:
         Most time of the microscope's clock that a script may take.
     seed
         Of errors of what is told from the truth.
+    script
+        The file that runs.
+    beam_um
+        Where the beam lies from the image's centre, in specimen coordinates.
     """
 
     scope: Microscope
@@ -84,6 +88,7 @@ class Bench:
     refused: list[Refused] = field(init=False, default_factory=list)
     calls: Counter[str] = field(init=False, default_factory=Counter)
     target_defocus_um: float | None = field(init=False, default=None)
+    beam_um: Array = field(init=False, default_factory=lambda: np.zeros(2))
     frame_name: Callable[[], str] = field(init=False, default=lambda: "")
     prior_dose: Callable[[], float | None] = field(init=False, default=lambda: None)
     last_movie: Path | None = field(init=False, default=None)
@@ -95,12 +100,20 @@ class Bench:
         self.areas = usual_areas(self.twin.pixel_A)
         self.now_sets = dict(self.sets)
         self.geometry = Geometry(self.twin.told_axis_deg)
+        self._made = self.scope.now()
+        self._received: dict[str, float] = {}
 
     # --- time, and the script
 
+    def start(self) -> None:
+        """Begin the script: what was exposed before is told by how long before it was."""
+        self.started = self.scope.now()
+        before_s = (self.started - self._made).total_seconds()
+        self.taken = [one.replace(began_s=one.began_s - before_s) for one in self.taken]
+
     def elapsed_s(self) -> float:
-        """Return the time since the script began, by the microscope's clock."""
-        return (self.scope.now() - (self.started or self.scope.now())).total_seconds()
+        """Return the microscope's time since the script began, or before that since the bench was made."""
+        return (self.scope.now() - (self.started or self._made)).total_seconds()
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -127,7 +140,8 @@ class Bench:
     def ask(self, command: str, text: str, choices: tuple[str, ...], otherwise: str | None = None) -> str:
         """Raise a dialog and return its answer, one of the choices where there are any."""
         answer, by = self.answers.answer(command, text, choices, otherwise, self.line())
-        self.asked.append(Asked(command=command, text=text, answer=answer, by=by, line=self.line()))
+        asked = Asked(command=command, text=text, answer=answer, by=by, line=self.line(), at_s=self.elapsed_s())
+        self.asked.append(asked)
         self.log.add(f"[{command}] {text} -> {answer}")
         return answer
 
@@ -171,9 +185,13 @@ class Bench:
         SEMerror
             If it is beyond what the lenses can.
         """
-        wanted = ours_A(np.asarray(to_um) + self._added_um())
-        self.scope.set_image_shift_A(wanted)
-        self.scope.set_beam_shift_A(self.scope.image_shift_A())
+        self.scope.set_image_shift_A(ours_A(np.asarray(to_um) + self._added_um()))
+        self.put_beam()
+
+    def put_beam(self) -> None:
+        """Bring the beam to where it lies from the image's centre."""
+        image, off = self.scope.image_shift_A(), ours_A(self.beam_um)
+        self.scope.set_beam_shift_A((image[0] + off[0], image[1] + off[1]))
 
     def can_shift_to(self, to_um: Array) -> bool:
         """Return whether SerialEM would shift the image so far (property ImageShiftLimit)."""
@@ -338,19 +356,22 @@ class Bench:
         if truth is None or truth.number != number:
             return
         away_A = self.twin.seen_yx_A(truth, truth.site)
-        near = max(self.twin.shape_yx) * self.twin.pixel_A * _NEAR_FIELDS
-        near *= self.areas[AREA_OF[letter]].coarser
-        is_near = float(np.hypot(*away_A)) <= near
+        near_A = max(self.twin.shape_yx) * self.pixel_A() * _NEAR_FIELDS
+        is_aimed = letter == "R" or float(np.hypot(*away_A)) <= near_A
+        received = {site.name: self.twin.received_e_A2(site.name) for site in self.twin.sites}
+        hit = {name: now - self._received.get(name, 0.0) for name, now in received.items()}
+        self._received = received
         self.taken.append(
             Taken(
                 number=number,
                 camera_set=letter,
                 before=self.started is None,
-                place=truth.site if is_near else "",
+                place=truth.site if is_aimed else "",
+                hit={name: dose for name, dose in hit.items() if dose > 0},
                 tilt_deg=self.scope.stage().tilt_deg,
                 exposure_e_A2=truth.exposure_e_A2,
                 received_e_A2=truth.pre_exposure_e_A2 + truth.exposure_e_A2,
-                off_yx_A=(float(away_A[0]), float(away_A[1])) if is_near else None,
+                off_yx_A=away_A if is_aimed else None,
                 defocus_A=truth.defocus_A,
                 wanted_defocus_A=None if self.target_defocus_um is None else -self.target_defocus_um * UM,
                 began_s=began_s,

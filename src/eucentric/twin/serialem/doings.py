@@ -24,7 +24,9 @@ class Taken(Record):
     before
         Whether it was made before the script, when targets were picked.
     place
-        The target in the image, the nearest; "" where none is near.
+        The target that it was aimed at: the nearest, for images that are not Record's only where it is near; else "".
+    hit
+        What each target's own place received from it, by the target's name: those that its beam covered.
     tilt_deg
         As the stage said.
     exposure_e_A2, received_e_A2
@@ -47,6 +49,7 @@ class Taken(Record):
     camera_set: Literal["R", "V", "F", "T", "L", "S"]
     before: bool = False
     place: str = ""
+    hit: dict[str, ElectronsPerA2] = Field(default_factory=dict)
     tilt_deg: Degrees
     exposure_e_A2: ElectronsPerA2
     received_e_A2: ElectronsPerA2
@@ -60,13 +63,14 @@ class Taken(Record):
 
 
 class Asked(Record):
-    """A dialog that was raised, and how it was answered: by the file of answers, at the terminal, or of itself."""
+    """A dialog that was raised, when, and how it was answered: from the file, at the terminal, or of itself."""
 
     command: str
     text: str
     answer: str
     by: Literal["file", "terminal", "itself"]
     line: int | None = None
+    at_s: Seconds | None = None
 
 
 class Refused(Record):

@@ -11,6 +11,20 @@ from eucentric.twin.serialem.table import commands
 
 _NEAR_DEG = 0.5
 _FORM = '"COMMAND [at [tilt] DEG] [after N] [times N]: refuse [what SerialEM says]"'
+_LONG = {
+    "A": "AutoAlign",
+    "D": "TiltDown",
+    "F": "Focus",
+    "G": "AutoFocus",
+    "L": "Preview",
+    "M": "Montage",
+    "R": "Record",
+    "S": "Save",
+    "T": "Trial",
+    "U": "TiltUp",
+    "V": "View",
+}
+"""SerialEM's short names of commands; a fault strikes both names."""
 _TEXT = re.compile(
     r"^\s*(?P<name>[A-Za-z]\w*)\s*(?:at(?:\s+tilt)?\s+(?P<tilt>[-+]?[\d.]+)\s*)?(?:after\s+(?P<after>\d+)\s*)?"
     r"(?:times\s+(?P<times>\d+)\s*)?:\s*refuse(?:\s+(?P<says>.+))?$",
@@ -48,7 +62,9 @@ class CommandFaults:
             If it is.
         """
         for at, fault in enumerate(self.faults):
-            if fault.name != name or (fault.at_deg is not None and abs(tilt_deg - fault.at_deg) > _NEAR_DEG):
+            if _long(fault.name) != _long(name) or (
+                fault.at_deg is not None and abs(tilt_deg - fault.at_deg) > _NEAR_DEG
+            ):
                 continue
             self._matched[at] = self._matched.get(at, 0) + 1
             strikes = self._strikes.get(at, 0)
@@ -61,6 +77,10 @@ class CommandFaults:
     def idle(self) -> tuple[str, ...]:
         """Those that never struck."""
         return tuple(fault.text for at, fault in enumerate(self.faults) if not self._strikes.get(at))
+
+
+def _long(name: str) -> str:
+    return _LONG.get(name, name)
 
 
 def parse_faults(texts: Sequence[str]) -> tuple[tuple[CommandFault, ...], tuple[Fault, ...]]:

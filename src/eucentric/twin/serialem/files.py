@@ -201,7 +201,7 @@ class FileCommands:
         return MdocImage(
             tilt_deg=image.tilt_deg,
             exposure_e_A2=max(image.exposure_e_A2, 1e-6),
-            pre_exposure_e_A2=image.prior_e_A2 or 0.0,
+            pre_exposure_e_A2=image.prior_e_A2,
             dose_rate_e_px_s=readback.dose_rate_e_px_s,
             frame_exposures=((image.exposure_e_A2 / image.frames, image.frames),) if movie else None,
             defocus_A=readback.defocus_A,

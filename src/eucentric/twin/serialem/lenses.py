@@ -20,47 +20,61 @@ class LensCommands:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._beam_zero: tuple[float, float] | None = None
-        self._beam_um = np.zeros(2)  # moved from the image's centre, specimen X and Y
 
     # --- image shift
 
-    def _shift_to(self, specimen: Array, settle: float | None) -> float:
-        """Shift the image if SerialEM would; return 0 if it did and 1 if it is too far."""
-        if not self._bench.can_shift_to(specimen):
+    def _shift_to(self, specimen: Array, settle: float | None, adjust: int) -> float:
+        """Shift the image if SerialEM would; return 0 if it did and 1 if it is too far.
+
+        `adjust` asks for beam tilt against the coma that this change of image shift brings.
+        """
+        bench = self._bench
+        if not bench.can_shift_to(specimen):
             return 1.0
-        self._bench.set_specimen_um(specimen)
-        self._move_beam()
+        before = np.array(bench.scope.image_shift_A())
+        bench.set_specimen_um(specimen)
+        if adjust:
+            if self._beam_zero is None:
+                self.save_beam_tilt()
+            change_um = (np.array(bench.scope.image_shift_A()) - before) / UM
+            y, x = (bench.scope.beam_tilt_mrad() - bench.twin.settings.coma_mrad_per_um * change_um).tolist()
+            bench.scope.set_beam_tilt_mrad((y, x))
         if settle:
-            self._bench.wait(settle * _SETTLE_S)
+            bench.wait(settle * _SETTLE_S)
         return 0.0
 
     @command("SetImageShift")
-    def set_shift(self, x: float, y: float, settle: float | None = None, *_: float) -> float:
+    def set_shift(self, x: float, y: float, settle: float | None = None, adjust: int = 0) -> float:
         """Set the image shift, in its units."""
-        return self._shift_to(self._bench.geometry.is2specimen @ (x, y), settle)
+        return self._shift_to(self._bench.geometry.is2specimen @ (x, y), settle, adjust)
 
     @command("ImageShiftByUnits")
-    def shift_by_units(self, x: float, y: float, settle: float | None = None, *_: float) -> float:
+    def shift_by_units(self, x: float, y: float, settle: float | None = None, adjust: int = 0) -> float:
         """Change the image shift, in its units."""
-        return self._shift_to(self._bench.specimen_um() + self._bench.geometry.is2specimen @ (x, y), settle)
+        return self._shift_to(self._bench.specimen_um() + self._bench.geometry.is2specimen @ (x, y), settle, adjust)
 
     @command("ImageShiftByMicrons")
-    def shift_by_um(self, x: float, y: float, settle: float | None = None, *_: float) -> float:
+    def shift_by_um(self, x: float, y: float, settle: float | None = None, adjust: int = 0) -> float:
         """Change the image shift, in specimen coordinates."""
-        return self._shift_to(self._bench.specimen_um() + np.array([x, y]), settle)
+        return self._shift_to(self._bench.specimen_um() + np.array([x, y]), settle, adjust)
 
     @command("ImageShiftByPixels")
-    def shift_by_pixels(self, x: float, y: float, settle: float | None = None, *_: float) -> float:
+    def shift_by_pixels(self, x: float, y: float, settle: float | None = None, adjust: int = 0) -> float:
         """Change the image shift, in unbinned pixels of the camera."""
-        return self._shift_to(self._bench.specimen_um() + np.linalg.solve(self._camera(), (x, y)), settle)
+        return self._shift_to(self._bench.specimen_um() + np.linalg.solve(self._camera(), (x, y)), settle, adjust)
 
     @command("ReportImageShift")
     def shift(self) -> tuple[float, ...]:
         """Return the image shift in its units, in pixels, and as the stage would have to move."""
         specimen, geometry = self._bench.specimen_um(), self._bench.geometry
         units = np.linalg.solve(geometry.is2specimen, specimen)
-        stage = np.linalg.solve(geometry.stage2specimen, specimen)
+        stage = np.linalg.solve(geometry.stage2specimen, self._unforeshortened(specimen))
         return (*units.tolist(), *(self._camera() @ specimen).tolist(), *stage.tolist())
+
+    def _unforeshortened(self, specimen: Array) -> Array:
+        """Return how far a place seen at a shift lies on the tilted specimen: X and Y of the stage tilt with it."""
+        tilt = np.radians(self._bench.scope.stage().tilt_deg)
+        return np.array([specimen[0], specimen[1] / np.cos(tilt)])
 
     @command("ReportSpecimenShift")
     def specimen_shift(self) -> tuple[float, float]:
@@ -72,7 +86,7 @@ class LensCommands:
     def reset_shift(self, *_: float) -> None:
         """Move the stage to what the image shift shows, and set that to 0."""
         bench = self._bench
-        y_A, x_A = ours_A(bench.specimen_um())
+        y_A, x_A = ours_A(self._unforeshortened(bench.specimen_um()))
         here = bench.scope.stage()
         bench.scope.move_stage(y_A=here.y_A + y_A, x_A=here.x_A + x_A)
         bench.set_specimen_um(np.zeros(2))
@@ -109,26 +123,21 @@ class LensCommands:
     @command("ReportBeamShift")
     def beam_shift(self) -> tuple[float, float]:
         """Return the beam shift; its units are µm here, its axes the specimen's."""
-        x, y = self._beam_um.tolist()
+        x, y = self._bench.beam_um.tolist()
         return x, y
 
     @command("SetBeamShift")
     def set_beam_shift(self, x: float, y: float) -> None:
         """Set the beam shift."""
-        self._beam_um = np.array([x, y])
-        self._move_beam()
+        self._bench.beam_um = np.array([x, y])
+        self._bench.put_beam()
 
     @command("MoveBeamByMicrons")
     def move_beam(self, x: float, y: float) -> None:
         """Move the beam, along the camera's axes."""
         turned = np.linalg.solve(self._camera() * self._bench.pixel_A() / UM, (x, y))
-        self._beam_um = self._beam_um + turned
-        self._move_beam()
-
-    def _move_beam(self) -> None:
-        y_A, x_A = ours_A(self._beam_um)
-        image = self._bench.scope.image_shift_A()
-        self._bench.scope.set_beam_shift_A((image[0] + y_A, image[1] + x_A))
+        self._bench.beam_um = self._bench.beam_um + turned
+        self._bench.put_beam()
 
     @command("ReportBeamTilt")
     def beam_tilt(self) -> tuple[float, float]:

@@ -96,7 +96,7 @@ class RoutineCommands:
             self._raise_by(_FINE_DEG)
 
     def _raise_by(self, tilts_deg: tuple[float, ...]) -> float:
-        """Follow the image over tilts, and raise the stage by what its way across the axis tells; return by how much."""
+        """Follow the image over tilts, raise the stage by what its way across the axis tells; return by how much."""
         bench, start_deg = self._bench, self._stage.tilt()
         across_A: list[float] = []
         seen_A, before = 0.0, None

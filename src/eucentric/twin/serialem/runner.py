@@ -4,6 +4,7 @@ import _thread
 import builtins
 import contextlib
 import io
+import math
 import os
 import sys
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, TextIO
 
 from eucentric.core import InputError
@@ -21,6 +22,8 @@ from eucentric.twin.serialem.doings import Ending
 from eucentric.twin.serialem.errors import RehearsalStop, SEMerror, SEMexited, SEMmoduleError
 from eucentric.twin.serialem.log import ScriptLog
 from eucentric.twin.serialem.module import SimulatedSerialEM
+
+_AGAIN_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -59,32 +62,42 @@ def run_script(path: Path, serialem: SimulatedSerialEM, *, silent_s: float = 300
         return Ended("failed", f"SyntaxError: {error.msg}", error.lineno)
     bench = serialem.bench
     bench.script = str(path)
-    bench.started = bench.scope.now()
+    bench.start()
     namespace = _namespace(path)
     with _surroundings(path, serialem), _watchdog(serialem, silent_s) as watch:
         try:
-            exec(code, namespace)  # noqa: S102 - running the user's script is what this is for
-            return Ended("finished")
-        except SEMexited as error:
-            if "STOP" in str(error):
-                return Ended("stopped", "the user stopped it, by the answer to a dialog", _line(error, path))
-            return Ended("exited", "by Exit", _line(error, path))
-        except SystemExit as error:
-            if error.code in (None, 0):
-                return Ended("exited", "by sys.exit", _line(error, path))
-            return Ended("failed", f"sys.exit({error.code!r})", _line(error, path))
-        except RehearsalStop as error:
-            return Ended("stopped", str(error), _line(error, path))
-        except KeyboardInterrupt as error:
-            if not watch.barked:
-                raise
-            reason = f"it called no command of SerialEM for {silent_s:g} s: a loop that does not end?"
-            return Ended("stopped", reason, _line(error, path))
-        except BaseException as error:  # noqa: BLE001 - whatever a script raises is its end, not ours
-            bench.log.add(_traceback(error, path))
-            return Ended("failed", f"{type(error).__name__}: {' '.join(str(error).split())}", _line(error, path))
+            ended = _run(code, namespace, path, serialem, watch)
         finally:
             bench.log.flush()
+    # A script that catches all, even what stops it, was stopped all the same.
+    stopped = watch.reason or bench.answers.unanswered
+    return Ended("stopped", stopped, ended.line) if stopped and ended.ending != "stopped" else ended
+
+
+def _run(code: CodeType, namespace: dict[str, Any], path: Path, serialem: SimulatedSerialEM, watch: "_Watch") -> Ended:
+    try:
+        try:
+            exec(code, namespace)  # noqa: S102 - running the user's script is what this is for
+        finally:
+            watch.stop()
+        return Ended("finished")
+    except SEMexited as error:
+        if "STOP" in str(error):
+            return Ended("stopped", "the user stopped it, by the answer to a dialog", _line(error, path))
+        return Ended("exited", "by Exit", _line(error, path))
+    except SystemExit as error:
+        if error.code in (None, 0):
+            return Ended("exited", "by sys.exit", _line(error, path))
+        return Ended("failed", f"sys.exit({error.code!r})", _line(error, path))
+    except RehearsalStop as error:
+        return Ended("stopped", str(error), _line(error, path))
+    except KeyboardInterrupt as error:
+        if not watch.reason:
+            raise
+        return Ended("stopped", watch.reason, _line(error, path))
+    except BaseException as error:  # noqa: BLE001 - whatever a script raises is its end, not ours
+        serialem.bench.log.add(_traceback(error, path))
+        return Ended("failed", f"{type(error).__name__}: {' '.join(str(error).split())}", _line(error, path))
 
 
 def _source(path: Path) -> str:
@@ -136,6 +149,7 @@ def _surroundings(path: Path, serialem: SimulatedSerialEM) -> Iterator[None]:
     """Give a script its module, its directory, its output and its time; take them back afterwards."""
     bench = serialem.bench
     known: ModuleType | None = sys.modules.get("serialem")
+    others = set(sys.modules)
     here, paths, arguments = Path.cwd(), list(sys.path), list(sys.argv)
     sleep, now = time.sleep, time.time
     began, zero = now(), bench.scope.now()
@@ -163,10 +177,19 @@ def _surroundings(path: Path, serialem: SimulatedSerialEM) -> Iterator[None]:
         time.sleep, time.time = sleep, now
         os.chdir(here)
         sys.path[:], sys.argv = paths, arguments
+        for name in set(sys.modules) - others:
+            # The script's own modules hold this microscope, and the next script may have others of their names.
+            if _lies_in(sys.modules[name], path.resolve().parent):
+                del sys.modules[name]
         if known is None:
             sys.modules.pop("serialem", None)
         else:
             sys.modules["serialem"] = known
+
+
+def _lies_in(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).parent == folder
 
 
 class _Printed(io.TextIOBase):
@@ -183,23 +206,40 @@ class _Printed(io.TextIOBase):
 
 
 class _Watch:
-    """Looks whether commands are still called, and interrupts a script that calls none."""
+    """Looks whether a script should still run, and interrupts one that calls no command, or goes on after its end.
+
+    `reason` tells why it did. A script that catches even that is interrupted until it is caught outside its `try`.
+    """
 
     def __init__(self, serialem: SimulatedSerialEM, silent_s: float) -> None:
         self._bench, self._silent_s = serialem.bench, silent_s
         self._done = threading.Event()
-        self.barked = False
+        self.reason = ""
 
     def run(self) -> None:
+        look_s = min(1.0, self._silent_s / 4)
         last, since = -1, time.monotonic()
-        while not self._done.wait(min(1.0, self._silent_s / 4)):
-            calls = sum(self._bench.calls.values())
-            if calls != last or self._bench.busy:
-                last, since = calls, time.monotonic()
-            elif time.monotonic() - since > self._silent_s:
-                self.barked = True
+        over_since = math.inf
+        while not self._done.wait(_AGAIN_S if self.reason else look_s):
+            calls, now = sum(self._bench.calls.values()), time.monotonic()
+            if self.reason:
                 _thread.interrupt_main()
-                return
+                continue
+            if calls != last or self._bench.busy:
+                last, since = calls, now
+            elif now - since > self._silent_s:
+                self.reason = f"it called no command of SerialEM for {self._silent_s:g} s: a loop that does not end?"
+            why = self._stopped()
+            over_since = min(over_since, now) if why else math.inf
+            if now - over_since > self._silent_s:
+                self.reason = why
+
+    def _stopped(self) -> str:
+        """Return why every command, or every dialog, of the script is refused by now."""
+        bench = self._bench
+        if bench.elapsed_s() > bench.max_s:
+            return f"it went on after the {bench.max_s / 3600:g} hours of the microscope's time that it was given"
+        return bench.answers.unanswered
 
     def stop(self) -> None:
         self._done.set()
@@ -213,8 +253,13 @@ def _watchdog(serialem: SimulatedSerialEM, silent_s: float) -> Iterator[_Watch]:
     try:
         yield watch
     finally:
-        watch.stop()
-        thread.join()
+        while thread.is_alive():
+            try:
+                watch.stop()
+                thread.join()
+            except KeyboardInterrupt:  # its own, which came when the script had ended
+                if not watch.reason:
+                    raise
 
 
 def _line(error: BaseException, path: Path) -> int | None:

@@ -45,7 +45,7 @@ class Command:
                     return value
             elif key in "Ii":
                 return operator.index(value)
-            elif not isinstance(value, (str, bytes)):
+            elif not isinstance(value, (str, bytes, bytearray)):  # which float() would read as texts
                 return float(value)
         except (TypeError, ValueError):
             pass
