@@ -149,6 +149,22 @@ def test_content_is_found_in_noise(axis_deg: float, y_A: float, x_A: float, seed
     assert found.height > 7  # 16 were measured
 
 
+def test_content_that_left_most_of_the_field_is_not_seen_on_the_other_side() -> None:
+    far_A = 0.78 * SHAPE_YX[1] * PIXEL_A  # a fifth of the field is in both
+    before, now = counted(GRID.image(), BRIGHT, 0), counted(GRID.image((0.0, far_A)), BRIGHT, 1)
+    found = displacement([(sight(before, PIXEL_A, 0.0, 0.0), (0.0, 0.0))], sight(now, PIXEL_A, 0.0, 0.0))
+    assert found is not None
+    assert found.yx_A == pytest.approx((0.0, far_A), abs=20)
+
+
+def test_a_limit_passes_over_what_is_beyond_it() -> None:
+    before, now = counted(GRID.image(), BRIGHT, 0), counted(GRID.image((0.0, 300.0)), BRIGHT, 1)
+    known = [(sight(before, PIXEL_A, 0.0, 0.0), (0.0, 0.0))]
+    found = displacement(known, sight(now, PIXEL_A, 0.0, 0.0), farthest_A=200.0)
+    assert found is not None
+    assert math.hypot(*found.yx_A) <= 230  # the limit, and what lies between pixels
+
+
 @pytest.mark.parametrize("axis_deg", AXES_DEG)
 @few
 @given(shifts_A, shifts_A, st.tuples(st.floats(-200, 200), st.floats(-200, 200)), st.floats(-42, 36))

@@ -149,7 +149,8 @@ def _correlate(befores: Sequence[Floats], now: Sight) -> Floats:
     """Return the sum of an image's correlations with others, filtered and padded, its origin in the middle."""
     rows, columns = now.image.shape
     window = _window(now.image.shape)
-    shape = [fft.next_fast_len(int(1.5 * n), real=True) for n in (rows, columns)]
+    # Twice the size: with less, what moved far in one direction would be seen as having moved in the other.
+    shape = [fft.next_fast_len(2 * n, real=True) for n in (rows, columns)]
 
     def transform(image: Floats) -> NDArray[np.complex64]:
         return np.asarray(fft.rfft2((image - image.mean()) * window, shape, workers=2))

@@ -15,6 +15,7 @@ Exposed = Annotated[ElectronsPerA2, Field(gt=0)]
 _WAVES = 12  # of each component: enough that no single one is seen, few enough to be cheap
 _PACES = np.array([0.7, 1.0, 1.4])  # of settling, among the waves in turn, so that points move along bent paths
 _GRID = 33  # points a side of the grid on which a field is brought to its rms
+_KEPT_BYTES = 100_000_000  # of waves at places that were asked for before
 
 
 class BeamMotion(Record):
@@ -156,6 +157,8 @@ class _Waves:
         self._phases = drawn.uniform(0, 2 * math.pi, (3, _WAVES))
         self._mean = np.zeros((3, _WAVES))
         self._scale = np.ones(3)
+        self._kept: dict[bytes, Array] = {}
+        self._kept_bytes = 0
         side = np.linspace(-0.5, 0.5, _GRID) * field_A
         grid = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
         values = self._values(grid)
@@ -165,8 +168,20 @@ class _Waves:
     def __call__(self, places: Array, settled: float) -> Array:
         """Return the field (n, 3) at places (n, 2), `settled` being the exposure in units of that of settling."""
         come = _come(settled / _PACES)[np.arange(_WAVES) % len(_PACES)]
-        field: Array = (self._values(places) - self._mean) @ come * self._scale
+        field: Array = self._fluctuations(places) @ come * self._scale
         return field
+
+    def _fluctuations(self, places: Array) -> Array:
+        """Return `_values` less their mean; those of the latest places are kept, for exposures ask for the same."""
+        key = places.tobytes()
+        known = self._kept.pop(key, None)
+        if known is None:
+            known = self._values(places) - self._mean
+            while self._kept_bytes + known.nbytes > _KEPT_BYTES and self._kept:
+                self._kept_bytes -= self._kept.pop(next(iter(self._kept))).nbytes
+            self._kept_bytes += known.nbytes
+        self._kept[key] = known  # last, as the latest used
+        return known
 
     def _values(self, places: Array) -> Array:
         """Return each wave of each component at each place, (n, 3, waves)."""

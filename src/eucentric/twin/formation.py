@@ -37,7 +37,7 @@ from eucentric.specimen.solvent import (
 )
 from eucentric.twin.beads import bead_waves
 from eucentric.twin.field import Field
-from eucentric.twin.scene import Scene, View
+from eucentric.twin.scene import Scene, Seen, View
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -71,10 +71,15 @@ class Spectra:
     path_A: Floats
 
 
-def slice_edges_A(scene: Scene, view: View, field: Field, voltage_kV: float, finest_A: float = _FINEST_A) -> Array:
-    """Return the edges of slices along the beam that hold all that is in view, each within the depth of field."""
+def slice_edges_A(
+    scene: Scene, view: View, field: Field, voltage_kV: float, finest_A: float = _FINEST_A, seen: Seen | None = None
+) -> Array:
+    """Return the edges of slices along the beam that hold all that is in view, each within the depth of field.
+
+    `seen` is what is in view (`Scene.in_view`), where it is known already.
+    """
     lows, highs = [], []
-    for _, cloud, places in scene.in_view(view, field.half_size_A):
+    for _, cloud, places in scene.in_view(view, field.half_size_A) if seen is None else seen:
         lows.append(float(places[:, 0].min()) - cloud.radius_A)
         highs.append(float(places[:, 0].max()) + cloud.radius_A)
     beads, radii_A = view.places_A(scene.sample.beads.centres_A), scene.sample.beads.radii_A
@@ -135,10 +140,10 @@ class Forming:
         self, scene: Scene, view: View, field: Field, lens: Lens, aberrations: Aberrations, finest_A: float
     ) -> None:
         self.scene, self.view, self.field, self.lens, self.aberrations = scene, view, field, lens, aberrations
-        self.edges_A = slice_edges_A(scene, view, field, lens.voltage_kV, finest_A)
+        self.seen = scene.in_view(view, field.half_size_A)
+        self.edges_A = slice_edges_A(scene, view, field, lens.voltage_kV, finest_A, self.seen)
         self.slice_A = float(self.edges_A[1] - self.edges_A[0])
         self.count = len(self.edges_A) - 1
-        self.seen = scene.in_view(view, field.half_size_A)
         self.sigma = interaction_rad_per_VA(lens.voltage_kV)
         ky, kx = field.frequencies(half=False)
         per_A = math.pi * wavelength_A(lens.voltage_kV) * view.hand * (ky**2 + kx**2)

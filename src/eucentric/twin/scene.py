@@ -57,6 +57,10 @@ class View:
         return self.hand * float((self.rotation @ place_A + self.origin_zyx_A)[0])
 
 
+Seen = list[tuple[Placed, Points, Doubles]]
+"""Copies of molecules in a field, by parts, with their places (m, 3) in the image frame."""
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """A sample and the points that stand for its molecules at a pixel size.
@@ -89,7 +93,7 @@ class Scene:
         """Return the scene with ice grown on the sample's faces."""
         return replace(self, sample=replace(self.sample, matrix=self.sample.matrix.thickened(by_A)))
 
-    def in_view(self, view: View, half_size_A: tuple[float, float]) -> list[tuple[Placed, Points, Doubles]]:
+    def in_view(self, view: View, half_size_A: tuple[float, float]) -> Seen:
         """Return each part's copies that may be seen in a field of half sides y and x, with their places (m, 3)."""
         seen = []
         for part, cloud in zip(self.sample.parts, self.clouds, strict=True):

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from eucentric.acquisition import Program
 from eucentric.core import SILENT, InputError, Record, Reporter, make_folder, stream, write_text
-from eucentric.design import ConstantExposure, Design, DoseSymmetric, Plan, Specimen, Target, Targets
+from eucentric.design import Camera, ConstantExposure, Design, DoseSymmetric, Plan, Specimen, Target, Targets
 from eucentric.io import write_mrc, write_plan
 from eucentric.io.navigator import NavItem, write_navigator
 from eucentric.io.pacetomo import PacetomoTarget, write_pacetomo
@@ -37,6 +37,7 @@ STACKS, FRAMES, PICKED = "mdoc", "frames", "targets"
 NAME = "rehearsal"
 
 _LAMELLA_DEG = 9.0  # pre-tilt of a lamella whose plan is not given: usual after milling
+_PIXEL_A = 2.7  # usual for lamellae; a stage that misses by 100 nm loses half a field of finer ones at once
 _APART_FIELDS = 2.5  # from the first target to the others: beams that cover the field have 1.8 fields' diameter
 _AXIS_ERROR_UM = 0.1  # of the calibrated offset of the tilt axis, rms: chosen
 _AWAY_UM = 8.0  # how far the stage goes after targets were picked
@@ -83,6 +84,7 @@ def usual_plan(specimen: str) -> Plan:
         scheme=DoseSymmetric(min_deg=-60, max_deg=60, group=2, order="pacetomo"),
         exposure=ConstantExposure(total_e_A2=123.0),
         specimen=Specimen(pre_tilt_deg=pre_tilt_deg),
+        camera=Camera(pixel_A=_PIXEL_A),
     )
     return Plan(design=design)
 

@@ -64,6 +64,12 @@ class Bench:
         The file that runs.
     beam_um
         Where the beam lies from the image's centre, in specimen coordinates.
+    last_movie, last_frames
+        The movie that was saved last, and how many frames it has.
+    shown
+        The buffer that SerialEM shows.
+    focus_zero_um
+        The lens's focus that SerialEM's readout calls 0.
     """
 
     scope: Microscope
@@ -92,6 +98,9 @@ class Bench:
     frame_name: Callable[[], str] = field(init=False, default=lambda: "")
     prior_dose: Callable[[], float | None] = field(init=False, default=lambda: None)
     last_movie: Path | None = field(init=False, default=None)
+    last_frames: int = field(init=False, default=0)
+    shown: str = field(init=False, default="A")
+    focus_zero_um: float = field(init=False, default=0.0)
     quiet_errors: bool = field(init=False, default=False)
     busy: bool = field(init=False, default=False)
     started: datetime | None = field(init=False, default=None)
@@ -203,11 +212,11 @@ class Bench:
 
     def focus_um(self) -> float:
         """Return the lens's focus as SerialEM tells it: µm, underfocus negative."""
-        return -self.scope.defocus_A() / UM
+        return -self.scope.defocus_A() / UM - self.focus_zero_um
 
     def set_focus_um(self, to_um: float) -> None:
         """Set the lens's focus."""
-        self.scope.set_defocus_A(-to_um * UM)
+        self.scope.set_defocus_A(-(to_um + self.focus_zero_um) * UM)
 
     # --- images
 
@@ -239,6 +248,7 @@ class Bench:
             if LETTERS[at - 1] in self.buffers:
                 self.buffers[LETTERS[at]] = self.buffers[LETTERS[at - 1]]
         self.buffers["A"] = image
+        self.shown = "A"
 
     def shoot(self, letter: Letter, *, beam_tilt_mrad: float | None = None) -> Buffer:
         """Expose with a camera set, in its low-dose area; return the image, which is not in a buffer yet.
@@ -346,7 +356,7 @@ class Bench:
             path = self.frames_folder / f"{name}_{more}.tif"
         if frames.shape[1:] != (0, 0):
             write_movie(path, frames, pixel_A)
-        self.last_movie = path
+        self.last_movie, self.last_frames = path, len(frames)
         return path
 
     # --- the truth

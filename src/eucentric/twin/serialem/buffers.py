@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,14 @@ class Buffer:
         Number of its exposure, where it is one of this rehearsal's.
     prior_e_A2
         What the script says that the place had received before; None where it does not count.
+    off_yx_A
+        Where its centre lies from that of the image that was taken, along and across the tilt axis: of a part of it.
+    centre_um
+        Where the Navigator has its centre, of a map that was not taken here.
+    map_id
+        The Navigator's number for the map that it is; 0 if it is none.
+    saved_in
+        File and section that it was saved in.
     """
 
     pixels: Pixels
@@ -72,6 +81,10 @@ class Buffer:
     frames: int = 0
     taken: int | None = None
     prior_e_A2: float | None = None
+    off_yx_A: tuple[float, float] = (0.0, 0.0)
+    centre_um: tuple[float, float, float] | None = None
+    map_id: int = 0
+    saved_in: tuple[Path, int] | None = None
 
     def shifted(self, yx_A: tuple[float, float]) -> "Buffer":
         """Return the image with more of a shift."""
@@ -85,4 +98,15 @@ class Buffer:
         if pixels.shape == self.shown_xy[::-1]:
             down, right = (n // 2 - wanted // 2 for n, wanted in zip(pixels.shape, (rows, columns), strict=True))
             pixels = pixels[down : down + rows, right : right + columns]
-        return replace(self, pixels=pixels, shown_xy=(columns, rows))
+        return replace(self, pixels=pixels, shown_xy=(columns, rows), saved_in=None)
+
+    def at_shown_size(self) -> Pixels:
+        """Return pixels of the size that SerialEM says, (y, x): where the twin makes none, all are equal."""
+        if self.pixels.shape == self.shown_xy[::-1]:
+            return self.pixels
+        return np.full(self.shown_xy[::-1], self.pixels.ravel()[0] if self.pixels.size else 0, self.pixels.dtype)
+
+    def with_pixels(self, pixels: Pixels, **changes: Any) -> "Buffer":
+        """Return an image that was made of this one: it has its place and conditions, and is in no file."""
+        low, high, mean = float(pixels.min()), float(pixels.max()), float(pixels.mean())
+        return replace(self, pixels=pixels, counts=(low, high, mean), saved_in=None, **changes)

@@ -26,7 +26,7 @@ _LONG = {
 }
 """SerialEM's short names of commands; a fault strikes both names."""
 _TEXT = re.compile(
-    r"^\s*(?P<name>[A-Za-z]\w*)\s*(?:at(?:\s+tilt)?\s+(?P<tilt>[-+]?[\d.]+)\s*)?(?:after\s+(?P<after>\d+)\s*)?"
+    r"^\s*(?P<name>[A-Za-z]\w*)\s*(?:at(?:\s+tilt)?\s+(?P<tilt>[-+]?(?:\d+\.?\d*|\.\d+))(?![\d.])\s*)?(?:after\s+(?P<after>\d+)\s*)?"
     r"(?:times\s+(?P<times>\d+)\s*)?:\s*refuse(?:\s+(?P<says>.+))?$",
     re.IGNORECASE | re.DOTALL,
 )
