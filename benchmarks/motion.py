@@ -4,15 +4,17 @@ Run: python benchmarks/motion_sets.py SETS
      python benchmarks/motion.py SETS [--peers VENV] [--relion relion_run_motioncorr]
          [--workload BENCH --score SCORE.py]
 
-All read the same MRC stacks of float32, corrected for gain and defects before the clock starts, with two threads each,
-series by series in turn. Error: rms over tilts and frames of estimated less true shift, the mean over a tilt's frames
-removed, in either sign; `places` is the same over a grid of places, local movement included. Seconds are for the
-series, reading included; RELION always makes a dose-weighted sum, hence ours with and without.
+All read the same MRC stacks of float32, corrected for gain and defects before the clock starts, series by series in
+turn, with the same number of threads. Error: rms over tilts and frames of estimated less true shift, the mean over a
+tilt's frames removed, in either sign; `places` is the same over a grid of places, local movement included. Seconds are
+for the series, reading included; RELION always makes a dose-weighted sum, hence ours with and without.
 """
 
 import argparse
 import importlib.util
+import itertools
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -40,7 +43,6 @@ from eucentric.processing.motion import (
 )
 
 Array = NDArray[np.float64]
-THREADS = 2
 DEFECT_SIGMAS = 7.0  # of a pixel's counts over the series from its neighbourhood's: Poisson gives none in 1e6 pixels
 VOLTAGE_KV = 300.0
 PEER_WORKER = Path(__file__).with_name("peer_motion.py")
@@ -90,15 +92,17 @@ class Series:
 
 
 def frames_of(path: Path) -> Iterator[torch.Tensor]:
-    """Give the sections of an MRC stack in turn."""
-    for section in open_mrc(path).data:
-        yield torch.from_numpy(np.array(section, dtype=np.float32))
+    """Give the sections of an MRC stack of float32 in turn: mapped, not copied."""
+    n, *shape_yx = open_mrc(path).data.shape
+    offset = path.stat().st_size - 4 * n * math.prod(shape_yx)
+    for section in np.memmap(path, np.float32, "c", offset, (n, *shape_yx)):
+        yield torch.from_numpy(section)
 
 
 def prepared(source: Path, folder: Path, every: int = 1) -> Series:
     """Write the series' movies as float32, corrected for gain and defects, and return what there is."""
     truth = json.loads((source / "truth.json").read_text(encoding="utf-8"))
-    truth["tilts"] = truth["tilts"][::every]
+    truth["tilts"] = [tilt for tilt in truth["tilts"] if tilt["order"] % every == 0]
     gain = np.asarray(open_mrc(source / "gain.mrc").data[0], dtype=np.float32)
     series = Series(folder, source.name, float(truth["pixel_A"]), truth)
     total = np.zeros(gain.shape)
@@ -143,10 +147,15 @@ def _cpu_s() -> float:
 
 
 def ours(series: Series) -> dict[str, Found]:
-    """Estimate with Eucentric, and then sum; the sums' time counts in the second result."""
+    """Estimate with Eucentric, and then sum; the sums' time counts in the second result of each."""
+    whole = _ours(series, MotionSettings(local=False), "ours")
+    return {**whole, **_ours(series, MotionSettings(), "ours local")}
+
+
+def _ours(series: Series, settings: MotionSettings, name: str) -> dict[str, Found]:
     clock = Clock()
     readers = [series.frames(tilt) for tilt in series.tilts]
-    motion = estimate_series(readers, series.pixel_A, MotionSettings())
+    motion = estimate_series(readers, series.pixel_A, settings)
     estimated = clock.read()
     tracks = [
         track or MotionTrack.still(len(tilt["shifts_yx_A"]))
@@ -165,15 +174,15 @@ def ours(series: Series) -> dict[str, Found]:
         if track.local is not None:
             moved += np.array([track.local.displacement_yx_A(places, frame) for frame in range(len(shift))])
         at_places.append(moved)
-    return {"ours": Found(shifts, *estimated, at_places), "ours+sum": Found(shifts, *summed, at_places)}
+    return {name: Found(shifts, *estimated, at_places), f"{name}+sum": Found(shifts, *summed, at_places)}
 
 
 class TorchPeer:
     """torch-motion-correction, kept running in its own environment."""
 
-    def __init__(self, environment: Path, variant: str) -> None:
+    def __init__(self, environment: Path, variant: str, threads: int) -> None:
         self._process = subprocess.Popen(
-            [environment / "bin" / "python", PEER_WORKER, "--variant", variant, "--threads", str(THREADS)],
+            [environment / "bin" / "python", PEER_WORKER, "--variant", variant, "--threads", str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -212,6 +221,7 @@ def relion(
     *,
     patches: int = 1,
     b_px2: float = 150.0,
+    threads: int = 1,
     places: Sequence[Array] | None = None,
 ) -> Found:
     """Run RELION's own implementation on movies of one folder, in one process, with a dose-weighted sum of each."""
@@ -227,7 +237,7 @@ _rlnSphericalAberration #5\n_rlnAmplitudeContrast #6\nog1 1 {pixel_A} {VOLTAGE_K
             encoding="utf-8",
         )
         command = [program, "--i", str(star), "--o", f"{Path(out).name}/", "--use_own", "--bfactor", f"{b_px2:g}"]
-        command += ["--patch_x", str(patches), "--patch_y", str(patches), "--j", str(THREADS), "--angpix", str(pixel_A)]
+        command += ["--patch_x", str(patches), "--patch_y", str(patches), "--j", str(threads), "--angpix", str(pixel_A)]
         command += ["--voltage", f"{VOLTAGE_KV:g}", "--dose_per_frame", str(frame_e_A2), "--dose_weighting"]
         clock = Clock()
         ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -309,18 +319,25 @@ def programs_of(options: argparse.Namespace) -> tuple[list[Program], list[TorchP
     programs: list[Program] = [] if options.peers_only else [ours]
     workers = []
     if options.peers:
-        workers.append(TorchPeer(options.peers, options.variant))
+        workers.append(TorchPeer(options.peers, options.variant, options.threads))
         programs.append(workers[0])
-    for patches in options.patches if options.relion else ():
+    for patches, b_px2 in itertools.product(options.patches, options.b) if options.relion else ():
 
-        def run(series: Series, patches: int = patches) -> dict[str, Found]:
+        def run(series: Series, patches: int = patches, b_px2: float = b_px2) -> dict[str, Found]:
             stacks = [series.stack(tilt) for tilt in series.tilts]
             places = [np.array(tilt["places_yx_A"]) for tilt in series.tilts]
             frame_e_A2 = series.tilts[0]["exposure_e_A2"] / len(series.tilts[0]["shifts_yx_A"])
             found = relion(
-                options.relion, stacks, series.pixel_A, frame_e_A2, patches=patches, b_px2=options.b, places=places
+                options.relion,
+                stacks,
+                series.pixel_A,
+                frame_e_A2,
+                patches=patches,
+                b_px2=b_px2,
+                threads=options.threads,
+                places=places,
             )
-            return {f"relion{patches}x{patches}": found}
+            return {f"relion{patches}x{patches} B{b_px2:g}": found}
 
         programs.append(run)
     return programs, workers
@@ -331,7 +348,7 @@ Row = dict[str, tuple[float, float, float, float]]
 
 def run_sets(options: argparse.Namespace, programs: list[Program]) -> None:
     """Print a block for each set, and then what follows from all of them."""
-    print(f"{'set':<18}{'program':<12}{'shift Å':>9}{'places Å':>10}{'wall s':>8}{'CPU s':>8}")
+    print(f"{'set':<18}{'program':<17}{'shift Å':>9}{'places Å':>10}{'wall s':>8}{'CPU s':>8}")
     rows: list[Row] = []
     for source in sorted(path.parent for path in options.sets.glob("*/truth.json")):
         if options.only and not any(word in source.name for word in options.only):
@@ -353,7 +370,7 @@ def run_sets(options: argparse.Namespace, programs: list[Program]) -> None:
 def print_row(title: str, row: Row) -> None:
     """Print what each program has of one set."""
     for name, (shift_A, places_A, wall_s, cpu_s) in row.items():
-        print(f"{title:<18}{name:<12}{shift_A:>9.3f}{places_A:>10.3f}{wall_s:>8.1f}{cpu_s:>8.1f}", flush=True)
+        print(f"{title:<18}{name:<17}{shift_A:>9.3f}{places_A:>10.3f}{wall_s:>8.1f}{cpu_s:>8.1f}", flush=True)
 
 
 def report(rows: list[Row]) -> None:
@@ -363,11 +380,14 @@ def report(rows: list[Row]) -> None:
     print_row("median", {name: (one[0], one[1], one[2], one[3]) for name, one in middle.items()})
     if "ours" not in names:
         return
-    for name in names[2:]:
+    for name in names:
+        if name.startswith("ours"):
+            continue
         # RELION cannot be told to make no sum; torch-motion-correction makes none unless it is asked to.
-        base = "ours+sum" if name.startswith("relion") else "ours"
+        whole = name == "torch" or name.startswith("relion1x1")
+        base = ("ours" if whole else "ours local") + ("" if name == "torch" else "+sum")
         error = [row["ours"][0] / row[name][0] for row in rows]
-        place = [row["ours"][1] / row[name][1] for row in rows]
+        place = [row[base][1] / row[name][1] for row in rows]
         wall, cpu = (np.median([row[name][at] / row[base][at] for row in rows]) for at in (2, 3))
         print(
             f"ours / {name}: shift error {np.median(error):.2f} in the median, {max(error):.2f} at worst, no worse on "
@@ -383,7 +403,7 @@ def run_workload(options: argparse.Namespace) -> None:
         raise SystemExit(f"{options.score} cannot be loaded: give score.py of the workloads with --score.")
     score = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(score)
-    worker = TorchPeer(options.peers, options.variant) if options.peers else None
+    worker = TorchPeer(options.peers, options.variant, options.threads) if options.peers else None
     print("workload movie: rms error, least seconds")
     pixel_A, frame_e_A2 = 1.5, 0.3
     for movie in range(3):
@@ -399,7 +419,7 @@ def run_workload(options: argparse.Namespace) -> None:
             error = score.score_motion(answers[0][0] / pixel_A, options.workload, movie)
             cells.append(_cell("torch", error, [one[1:] for one in answers]))
         if options.relion:
-            found = [relion(options.relion, [stack], pixel_A, frame_e_A2) for _ in range(3)]
+            found = [relion(options.relion, [stack], pixel_A, frame_e_A2, threads=options.threads) for _ in range(3)]
             error = score.score_motion(found[0].shifts_yx_A[0] / pixel_A, options.workload, movie)
             cells.append(_cell("relion", error, [(one.seconds, one.cpu_s) for one in found]))
         print(f"  {movie}: " + "   ".join(cells), flush=True)
@@ -429,7 +449,8 @@ def main() -> None:
     parser.add_argument("--variant", default="patches384-b2000", help="of torch-motion-correction: see peer_motion.py")
     parser.add_argument("--relion", help="relion_run_motioncorr, or its path")
     parser.add_argument("--patches", type=int, nargs="+", default=[1], help="of RELION, along each side")
-    parser.add_argument("--b", type=float, default=150.0, help="B-factor of RELION's correlation, px²")
+    parser.add_argument("--b", type=float, nargs="+", default=[150.0, 25.0], help="B of RELION's correlation, px²")
+    parser.add_argument("--threads", type=int, default=1, help="of each program")
     parser.add_argument("--every", type=int, default=1, help="use each so many-th tilt, in order of acquisition")
     parser.add_argument("--peers-only", action="store_true")
     parser.add_argument("--repeats", type=int, default=1, help="of each, of which the fastest counts")
@@ -437,8 +458,9 @@ def main() -> None:
     parser.add_argument("--workload", type=Path, help="folder with the movies of workloads.py --what movie")
     parser.add_argument("--score", type=Path, help="score.py, beside workloads.py")
     options = parser.parse_args()
-    torch.set_num_threads(THREADS)
-    os.environ["OMP_NUM_THREADS"] = str(THREADS)
+    torch.set_num_threads(options.threads)
+    numba.set_num_threads(options.threads)
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
     if options.relion and shutil.which(options.relion) is None:
         raise SystemExit(f"{options.relion}: there is no such program. Debian's package is relion.")
     if options.workload and options.score:

@@ -1,6 +1,7 @@
 """Make twin movies whose movement is known, for `motion.py`: a folder a series.
 
-Run: python benchmarks/motion_sets.py OUT [--quick] [--pixels 2.7 1.35] [--specimens ribosomes cell lamella] [--seeds 3]
+Run: python benchmarks/motion_sets.py OUT [--every 4] [--pixels 2.7 1.35] [--specimens ribosomes cell lamella]
+         [--seeds 0 1 2]
 
 Each folder has one TIFF movie a tilt, as counted, the gain reference ``gain.mrc``, and ``truth.json``. A folder with a
 ``truth.json`` is complete and is left alone; a line in ``OUT/READY`` says when it became so.
@@ -203,15 +204,15 @@ def main() -> None:
     """Make the series that are not there yet, one after another."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--quick", action="store_true", help="9 of the 41 tilts, one seed")
+    parser.add_argument("--every", type=int, default=1, help="of the 41 exposures, in order, keep each so many-th")
     parser.add_argument("--pixels", type=float, nargs="+", default=[2.7, 1.35], help="Å")
     parser.add_argument("--specimens", nargs="+", default=list(SPECIMENS), choices=SPECIMENS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    chosen = {round(at) for at in np.linspace(0, TILTS - 1, 9 if options.quick else TILTS)}
+    chosen = set(range(0, TILTS, options.every))
     for pixel_A in options.pixels:
-        for seed in options.seeds[: 1 if options.quick else None]:
+        for seed in options.seeds:
             for specimen in options.specimens:
                 plan = SetPlan(specimen, seed, pixel_A)
                 if (options.out / plan.name / "truth.json").exists():

@@ -1,6 +1,7 @@
 """What a series teaches of its own movement."""
 
 import numpy as np
+import pytest
 from motion_cases import error_A
 from numpy.typing import NDArray
 
@@ -56,6 +57,21 @@ def test_sure_frames_are_followed_and_unsure_ones_are_not() -> None:
     unsure, unsure_sigma = prior.estimate(track, 1e-6)
     assert np.abs(unsure).max() < 0.05
     assert np.all(sure_sigma < unsure_sigma)
+
+
+def test_the_estimate_is_the_conditional_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the textbook: Gaussian steps of known covariance, seen with noise; one scale, so that nothing is averaged."""
+    monkeypatch.setattr("eucentric.processing.motion.prior._SCALES", np.array([1.0]))
+    prior, sigma_A = TemporalPrior(), 0.6
+    _, seen = _series(prior, sigma_A, seed=5, n=1)
+    unit = np.diff(np.eye(FRAMES), axis=0)
+    covariance = prior.covariance(FRAMES)
+    gain = covariance @ unit.T @ np.linalg.inv(unit @ (covariance + sigma_A**2 * np.eye(FRAMES)) @ unit.T)
+    centred = np.eye(FRAMES) - 1 / FRAMES
+    left = centred @ (covariance - gain @ unit @ covariance) @ centred
+    mean, sigma = prior.estimate(seen[0] - seen[0].mean(axis=0), _information(sigma_A))
+    np.testing.assert_allclose(mean, centred @ gain @ unit @ seen[0], atol=1e-8)
+    np.testing.assert_allclose(sigma, np.sqrt(np.diag(left)), rtol=1e-8)
 
 
 def test_few_tracks_teach_nothing() -> None:

@@ -1,5 +1,6 @@
 """The track of one movie: laws, the likelihood against its own definition, the bound, and what is refused."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -11,9 +12,9 @@ from motion_cases import PIXEL_A, error_A, movie
 
 from eucentric.core import InputError, stream
 from eucentric.processing.motion import MotionSettings, estimate_movie, estimate_series
-from eucentric.processing.motion.likelihood import _by_numba, _by_torch
+from eucentric.processing.motion.likelihood import Evaluation, _by_numba, _by_torch, evaluate, phases
 from eucentric.processing.motion.prior import TemporalPrior
-from eucentric.processing.motion.spectra import FrameSpectra, frame_spectra
+from eucentric.processing.motion.spectra import FrameSpectra, frame_spectra, stack_spectra
 from eucentric.processing.motion.track import Powers, _even_drift
 
 CURVED_A = np.stack([8 * (1 - np.exp(-np.arange(8) / 2.5)), -3 + 0.8 * np.arange(8)], axis=1)
@@ -60,6 +61,50 @@ def test_both_forms_of_the_likelihood_agree(spectra: FrameSpectra) -> None:
     for one, other in zip(_weighed(spectra, shifts), _weighed(spectra, shifts, "torch"), strict=True):
         expected, found = np.asarray(one), np.asarray(other)
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-4 * float(np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("form", [_by_numba, _by_torch])
+def test_power_alone_is_that_of_the_whole_evaluation(spectra: FrameSpectra, form: Callable[..., Evaluation]) -> None:
+    shifts = stream(3, "shifts").normal(size=(4, 2)) * 3
+    weighed = form(spectra, np.ones(len(spectra.grid.ring_k)), shifts)
+    alone = form(spectra, None, shifts)
+    np.testing.assert_allclose(alone.power, weighed.power, rtol=1e-6)
+    assert not alone.gradient.any()
+
+
+def test_phases_are_right_after_many_turns() -> None:
+    k, shifts_A = np.linspace(-0.25, 0.25, 101), np.array([0.3, -400.0])
+    expected = np.exp(2j * np.pi * shifts_A[:, None] * k)
+    np.testing.assert_allclose(phases(k, shifts_A), expected, atol=5e-5)
+
+
+def test_frames_at_once_are_frames_in_turn() -> None:
+    frames = movie(CURVED_A, size=80)
+    turn, once = frame_spectra(frames, PIXEL_A, 2 * PIXEL_A), stack_spectra(torch.stack(list(frames)), PIXEL_A)
+    torch.testing.assert_close(once.values, turn.values, rtol=1e-4, atol=1e-3 * turn.noise**0.5)
+    np.testing.assert_allclose(once.power, turn.power, rtol=1e-4, atol=1e-4 * turn.power.max())
+    assert once.noise == pytest.approx(turn.noise, rel=1e-4)
+
+
+def test_more_frames_than_there_was_room_for() -> None:
+    still = frame_spectra(movie(np.zeros((19, 2)), size=64), PIXEL_A, 8.0)
+    assert still.frames == 19
+    power = still.grid.summed(still.values.abs().square().sum(dim=0))
+    np.testing.assert_allclose(still.power, power, rtol=1e-4)
+
+
+def test_the_even_drift_is_the_likeliest_of_all() -> None:
+    """The search by pairs finds what weighing each drift by itself does."""
+    drift_A = np.outer(np.arange(6), (2.4, -1.7))
+    coarse = frame_spectra(movie(drift_A, contrast=0.3), PIXEL_A, 4.0).cut(40.0)
+    powers = Powers.at_first(coarse)
+    weights, at = powers.weights(6), np.arange(6) - 2.5
+    found = _even_drift(coarse, powers, 1e6, 120.0)  # no drift is unusual
+    worth = float(evaluate(coarse, weights, found).power @ weights)
+    for speed in stream(4, "speeds").uniform(-4, 4, (200, 2)):
+        other = float(evaluate(coarse, weights, np.outer(at, speed)).power @ weights)
+        assert other <= worth * (1 + 0.02)  # the best lies between those that are tried
+    assert np.abs(np.diff(found, axis=0) - np.diff(drift_A, axis=0)).max() < 1.0
 
 
 def test_the_error_is_what_the_uncertainty_says() -> None:

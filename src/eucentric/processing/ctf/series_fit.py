@@ -25,6 +25,7 @@ _ROUGH = 0.25  # of the rings' depth, how much the specimen's structure adds or 
 _ROUGH_PER_A = 0.007  # over so much of frequency: structures of some 150 Å
 _COARSE_RAD = 0.3  # how far coarse detail's phase is expected to be off: .2 to .3 with gold beads in 2000 Å of ice
 _PHASES = np.arange(0, 180, 7.5)
+_SIGN_KNOWN_A = 9.0  # detail whose rings have the sign that chi says: the first node of 2000 Å of ice, seen at 60°
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,9 +160,14 @@ class SeriesFit:
         return total
 
     def depth_start(self) -> Array:
-        """Return a first guess of the rings' depth."""
-        k2 = self.evidence.grid.k2
-        return np.asarray(0.15 * np.exp(-k2[None] * 60.0 / np.cos(np.radians(self.tilts_deg))[:, None]))
+        """Return a first guess of the rings' depth: none where the specimen's thickness may have reversed them.
+
+        Beyond the first node of a thick specimen a depth of the wrong sign is met by a defocus that is off by half a
+        ring, and each upholds the other. What coarse detail tells of defocus shows which sign it is.
+        """
+        k2 = self.evidence.grid.k2[None]
+        fading = np.exp(-60.0 * k2 / np.cos(np.radians(self.tilts_deg))[:, None])
+        return np.asarray(0.15 * fading * np.exp(-((k2 * _SIGN_KNOWN_A**2) ** 2)))
 
     def solve(
         self,

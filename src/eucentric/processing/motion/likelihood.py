@@ -9,6 +9,7 @@ over half of Fourier space. So much, and no more, is each frequency worth: no cu
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,10 @@ from eucentric.processing.motion.spectra import FrameSpectra
 
 Array = NDArray[np.float64]
 
+_NO_SPECIMEN_A = 6.0
+_ROWS_SEEN = 64  # at the least: as many are enough to see a pattern
+_BLOCKS = 16  # of rows, that are weighed apart
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -27,7 +32,7 @@ class Evaluation:
     Attributes
     ----------
     gradient
-        Of the likelihood's logarithm, by each frame's shift, (n, 2), 1/Å.
+        Of the likelihood's logarithm, by each frame's shift, (n, 2), 1/Å; zero where it was not asked for.
     power
         ``|T|²`` summed over the coefficients of each ring: with the weights, that logarithm but for a constant.
     """
@@ -36,7 +41,7 @@ class Evaluation:
     power: Array
 
 
-def evaluate(spectra: FrameSpectra, weights: Array, shifts_yx_A: Array) -> Evaluation:
+def evaluate(spectra: FrameSpectra, weights: Array | None, shifts_yx_A: Array) -> Evaluation:
     """Weigh a track: numba on the CPU, torch elsewhere.
 
     Parameters
@@ -44,7 +49,7 @@ def evaluate(spectra: FrameSpectra, weights: Array, shifts_yx_A: Array) -> Evalu
     spectra
         Of n frames.
     weights
-        Of each ring.
+        Of each ring. None: only the power is wanted, which takes half the time.
     shifts_yx_A
         (n, 2).
     """
@@ -53,20 +58,45 @@ def evaluate(spectra: FrameSpectra, weights: Array, shifts_yx_A: Array) -> Evalu
     return _by_torch(spectra, weights, shifts_yx_A)
 
 
-def _by_numba(spectra: FrameSpectra, weights: Array, shifts_yx_A: Array) -> Evaluation:
-    ky, kx = spectra.grid.k_y.numpy(), spectra.grid.k_x.numpy()
-    phase_y = np.exp(2j * np.pi * ky * shifts_yx_A[:, :1]).astype(np.complex64)
-    phase_x = np.exp(2j * np.pi * kx * shifts_yx_A[:, 1:]).astype(np.complex64)
-    gradient = np.zeros((len(ky), spectra.frames, 2))
-    power = np.zeros((len(ky), len(weights)))
+def fixed_pattern(spectra: FrameSpectra) -> float | None:
+    """Return what frames share where they lie, of the power of their noise, in the finest quarter of frequencies.
+
+    Finer than some 6 Å no specimen shows in a single exposure: what is shared is the camera's, and pulls every
+    shift towards 0. None for coarser pixels, which cannot tell the two apart, and for a single frame.
+    """
+    n, grid = spectra.frames, spectra.grid
+    if n < 2 or grid.ring_k[-1] < 1 / _NO_SPECIMEN_A:
+        return None
+    every = max(1, spectra.values.shape[1] // _ROWS_SEEN)
+    values = spectra.values[:, ::every].contiguous()
+    fine = torch.as_tensor(grid.fine, device=values.device)[grid.rings[::every].long()]
+    together = float(values.sum(dim=0).abs().square()[fine].sum())
+    alone = float(values.abs().square().sum(dim=0)[fine].sum())
+    return (together - alone) / (n - 1) / alone
+
+
+def phases(k: NDArray[np.floating[Any]], shifts_A: NDArray[np.floating[Any]]) -> NDArray[np.complex64]:
+    """Return ``exp(2 pi i k s)`` of shifts (n) and frequencies (m), (n, m): right to 1e-5 up to hundreds of turns."""
+    angle = (2 * np.pi * shifts_A[:, None] * k).astype(np.float32)
+    turned = np.empty(angle.shape, np.complex64)
+    np.cos(angle, out=turned.real)
+    np.sin(angle, out=turned.imag)
+    return turned
+
+
+def _by_numba(spectra: FrameSpectra, weights: Array | None, shifts_yx_A: Array) -> Evaluation:
+    grid, n = spectra.grid, spectra.frames
+    k_y, k_x = grid.k_y.numpy(), grid.k_x.numpy()
+    gradient = np.zeros((_BLOCKS, n, 2))
+    power = np.zeros((_BLOCKS, len(grid.ring_k)))
     _weigh(
         spectra.values.numpy(),
-        spectra.grid.rings.numpy(),
-        ky.astype(np.float32),
-        kx.astype(np.float32),
-        weights.astype(np.float32),
-        phase_y,
-        phase_x,
+        grid.rings.numpy(),
+        k_y,
+        k_x.astype(np.float32),
+        (np.zeros(0) if weights is None else weights).astype(np.float32),
+        phases(k_y, shifts_yx_A[:, 0]),
+        phases(k_x, shifts_yx_A[:, 1]),
         gradient,
         power,
     )
@@ -77,7 +107,7 @@ def _by_numba(spectra: FrameSpectra, weights: Array, shifts_yx_A: Array) -> Eval
 def _weigh(
     frames: NDArray[np.complex64],
     rings: NDArray[np.int32],
-    ky: NDArray[np.float32],
+    ky: Array,
     kx: NDArray[np.float32],
     weights: NDArray[np.float32],
     phase_y: NDArray[np.complex64],
@@ -86,35 +116,37 @@ def _weigh(
     power: Array,
 ) -> None:
     n, rows, columns = frames.shape
-    for row in parallel_range(rows):
+    blocks = len(gradient)  # each with sums of its own, so that they do not depend on the number of threads
+    half = np.float32(np.sqrt(0.5))  # the first column counts half
+    for block in parallel_range(blocks):
         moved = np.empty((n, columns), np.complex64)
-        whole = np.zeros(columns, np.complex64)
-        for f in range(n):
-            along = phase_y[f, row]
+        for row in range(block * rows // blocks, (block + 1) * rows // blocks):
+            whole = np.zeros(columns, np.complex64)
+            for f in range(n):
+                along = phase_y[f, row]
+                for column in range(columns):
+                    value = frames[f, row, column] * (along * phase_x[f, column])
+                    moved[f, column] = value
+                    whole[column] += value
+            whole[0] *= half
             for column in range(columns):
-                value = frames[f, row, column] * (along * phase_x[f, column])
-                moved[f, column] = value
-                whole[column] += value
-        counted = np.empty(columns, np.float32)
-        for column in range(columns):
-            half = 0.5 if column == 0 else 1.0
-            ring = rings[row, column]
-            squared = half * (whole[column].real ** 2 + whole[column].imag ** 2)
-            power[row, ring] += squared
-            counted[column] = half * weights[ring]
-        for f in range(n):
-            by_y, by_x = np.float32(0.0), np.float32(0.0)
+                power[block, rings[row, column]] += whole[column].real ** 2 + whole[column].imag ** 2
+            if len(weights) == 0:
+                continue
+            whole[0] *= half
             for column in range(columns):
-                turned = counted[column] * (
-                    whole[column].real * moved[f, column].imag - whole[column].imag * moved[f, column].real
-                )
-                by_y += turned
-                by_x += turned * kx[column]
-            gradient[row, f, 0] = -4 * np.pi * by_y * ky[row]
-            gradient[row, f, 1] = -4 * np.pi * by_x
+                whole[column] *= weights[rings[row, column]]
+            for f in range(n):
+                by_y, by_x = np.float32(0.0), np.float32(0.0)
+                for column in range(columns):
+                    turned = whole[column].real * moved[f, column].imag - whole[column].imag * moved[f, column].real
+                    by_y += turned
+                    by_x += turned * kx[column]
+                gradient[block, f, 0] -= 4 * np.pi * by_y * ky[row]
+                gradient[block, f, 1] -= 4 * np.pi * by_x
 
 
-def _by_torch(spectra: FrameSpectra, weights: Array, shifts_yx_A: Array) -> Evaluation:
+def _by_torch(spectra: FrameSpectra, weights: Array | None, shifts_yx_A: Array) -> Evaluation:
     frames, grid = spectra.values, spectra.grid
     k_y, k_x, rings = grid.k_y, grid.k_x, grid.rings
     shifts = torch.as_tensor(shifts_yx_A, device=frames.device)
@@ -123,10 +155,10 @@ def _by_torch(spectra: FrameSpectra, weights: Array, shifts_yx_A: Array) -> Eval
     whole = moved.sum(dim=0)
     half = torch.ones_like(k_x)
     half[0] = 0.5
+    power = grid.summed(whole.real.square() + whole.imag.square())
+    if weights is None:
+        return Evaluation(np.zeros((len(frames), 2)), power)
     table = torch.as_tensor(weights, device=frames.device)
-    squared = (whole.abs().double() ** 2) * half
-    power = torch.zeros(len(weights), dtype=torch.float64, device=frames.device)
-    power.index_add_(0, rings.flatten().long(), squared.flatten())
     turned = (whole.conj() * moved).imag.double() * (half * table[rings.long()])
     gradient = torch.stack([(turned * k_y[:, None]).sum(dim=(1, 2)), (turned * k_x).sum(dim=(1, 2))], dim=1)
-    return Evaluation((-4 * torch.pi * gradient).cpu().numpy(), power.cpu().numpy())
+    return Evaluation((-4 * torch.pi * gradient).cpu().numpy(), power)

@@ -11,16 +11,16 @@ from scipy.fft import prev_fast_len
 from eucentric.core import InputError
 from eucentric.processing.motion.likelihood import evaluate
 from eucentric.processing.motion.records import LocalField
-from eucentric.processing.motion.spectra import FrameSpectra, frame_spectra
+from eucentric.processing.motion.spectra import FrameSpectra, stack_spectra
 from eucentric.processing.motion.splines import control_places_yx_A, spline_weights
-from eucentric.processing.motion.track import Powers, TrackEvidence
+from eucentric.processing.motion.track import STILL, Powers, TrackEvidence
 
 Array = NDArray[np.float64]
 
 _PATCH_A = 700.0  # side of a patch, about: smaller ones hold too little signal at 3 e/Å²
 _FEWEST, _MOST = 2, 6  # patches along an axis
 _TIMES = 2  # movement in time: even, and settling
-_STEPS = 4
+_STEPS = 5
 _LEAST_PX = 16  # of a patch, on the coarse grid
 _TOLD = 0.9  # share of the information that patches use: the rest is fine detail, and slow
 _BROAD_A = 8.0  # before patches are laid side by side, each may move so far
@@ -80,7 +80,8 @@ def weigh_patches(spectra: FrameSpectra, track: TrackEvidence, pixel_A: float) -
     rows, columns = frames.shape[1:]
     small = (field[0] / rows, field[1] / columns)  # pixels of the coarse frames
     time = _times(n)
-    size = tuple(prev_fast_len(int(2 * m / (g + 1)), real=True) for m, g in zip((rows, columns), along, strict=True))
+    # Even sizes are transformed faster.
+    size = tuple(2 * prev_fast_len(m // (g + 1), real=True) for m, g in zip((rows, columns), along, strict=True))
     if min(size) < _LEAST_PX:  # what the frames show is coarser than patches
         return None
     places, observed, variance = [], [], []
@@ -108,12 +109,12 @@ def _weigh_patch(
     n, pixel_A = len(patch), pixel_yx_A[0]
     # Pixels are square but for a rounding of the coarse grid, which shifts of some Å do not feel.
     try:
-        spectra = frame_spectra(patch, pixel_A, 2 * pixel_A)
+        spectra = stack_spectra(patch, pixel_A)
     except InputError:  # a patch without contents
         return None
     signal = np.interp(spectra.grid.ring_k, track.ring_k, track.powers.signal, right=0.0)
     noise = np.interp(spectra.grid.ring_k, track.ring_k, track.powers.noise)
-    # Frames were scaled to their own noise: the scale between patch and whole is that of their powers.
+    # Transforms are not scaled: the scale between patch and whole is that of their powers.
     whole = float(np.sum((n * (signal + noise) * spectra.grid.counts)[1:]))
     own = float(np.sum(spectra.power[1:]))
     if not (own > 0 and whole > 0):
@@ -123,15 +124,14 @@ def _weigh_patch(
     if not stiff > 0:
         return None
     amplitude = np.zeros((time.shape[1], 2))
-    ask = np.zeros_like(amplitude)
     for _ in range(_STEPS):
-        shifts = track.start_yx_A + time @ amplitude
-        evaluation = evaluate(spectra, weights, shifts)
-        ask = time.T @ evaluation.gradient / stiff
-        amplitude = amplitude + (stiff * ask - amplitude / _BROAD_A**2) / (stiff + _BROAD_A**-2)
-    shifts = track.start_yx_A + time @ amplitude
-    evaluation = evaluate(spectra, weights, shifts)
-    return amplitude + time.T @ evaluation.gradient / stiff, stiff
+        evaluation = evaluate(spectra, weights, track.start_yx_A + time @ amplitude)
+        asked = amplitude + time.T @ evaluation.gradient / stiff
+        step = (stiff * asked) / (stiff + _BROAD_A**-2) - amplitude
+        if np.square(step).mean() * stiff < STILL**2:
+            break
+        amplitude = amplitude + step
+    return asked, stiff
 
 
 def _times(n: int) -> Array:

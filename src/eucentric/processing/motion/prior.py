@@ -1,11 +1,13 @@
 """How specimens move in time before any frame has been seen: learned from the tilts of a series together."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.fft import dct
 from scipy.optimize import minimize
 
 from eucentric.core import Angstrom, Record
@@ -63,20 +65,17 @@ class TemporalPrior(Record):
         def unlikely(sizes: Array) -> float:
             squared = np.exp(2 * sizes)
             cost = 0.5 * float(np.sum(np.square((sizes - start) / _WIDTH)))
-            for n, (steps, noise) in groups.items():
-                covariance = np.tensordot(squared, differences[n], axes=1)
-                per_scale = [_unlikely(steps, scale**2 * covariance + noise) for scale in _SCALES]
-                cost -= float(np.sum(np.logaddexp.reduce(-np.array(per_scale), axis=0)))
+            for n, (seen, noise) in groups.items():
+                size, modes = np.linalg.eigh(np.tensordot(squared, _parts_without_mean(n), axes=1))
+                per_scale = _unlikely(np.square(modes.T @ seen), size, noise)
+                cost -= float(np.sum(np.logaddexp.reduce(-per_scale, axis=0)))
             return cost
 
-        groups: dict[int, tuple[Array, Array]] = {}
-        differences: dict[int, Array] = {}
+        groups = {}
         for n in {len(shifts) for shifts, _ in usable}:
-            steps = np.array([np.diff(shifts, axis=0).T for shifts, _ in usable if len(shifts) == n])
-            weak = np.array([1 / (n * information) for shifts, information in usable if len(shifts) == n])
-            unit = np.diff(np.eye(n), axis=0)
-            groups[n] = (steps, weak[:, None, None] * (unit @ unit.T))
-            differences[n] = np.einsum("ij,pjk,lk->pil", unit, _parts(n), unit)
+            alike = [(shifts, information) for shifts, information in usable if len(shifts) == n]
+            seen = np.array([_without_mean(n) @ shifts for shifts, _ in alike])
+            groups[n] = seen, np.array([1 / (n * information) for _, information in alike])
         best = minimize(unlikely, start, method="Nelder-Mead", options={"maxiter": 300, "xatol": 0.02, "fatol": 0.05})
         linear, settle, walk, jitter = np.exp(best.x)
         return cls(linear_A=linear, settle_A=settle, walk_A=walk, jitter_A=jitter)
@@ -87,24 +86,36 @@ class TemporalPrior(Record):
         How lively this exposure is against the series is left open and averaged over.
         """
         n = len(observed_yx_A)
-        unit = np.diff(np.eye(n), axis=0)
-        steps = np.diff(observed_yx_A, axis=0).T[None]
-        noise = (unit @ unit.T)[None] / (n * information)
-        covariance = self.covariance(n)
-        own = unit @ covariance @ unit.T
-        log_weights = -np.array([_unlikely(steps, scale**2 * own + noise)[0] for scale in _SCALES])
+        noise = np.array([1 / (n * information)])
+        basis = _without_mean(n)
+        size, modes = np.linalg.eigh(basis @ self.covariance(n) @ basis.T)
+        into_shifts = basis.T @ modes
+        seen = into_shifts.T @ observed_yx_A  # how much of each mode
+        log_weights = -_unlikely(np.square(seen)[None], size, noise)[:, 0]
         weights = np.exp(log_weights - log_weights.max())
         weights /= weights.sum()
         mean, second = np.zeros((n, 2)), np.zeros(n)
-        centred = np.eye(n) - 1 / n
         for weight, scale in zip(weights, _SCALES, strict=True):
-            gain = scale**2 * covariance @ unit.T @ np.linalg.inv(scale**2 * own + noise[0])
-            shifts = centred @ gain @ np.diff(observed_yx_A, axis=0)
-            left = centred @ (scale**2 * covariance - gain @ unit @ (scale**2 * covariance)) @ centred
+            kept = scale**2 * size / (scale**2 * size + noise)
+            shifts = into_shifts @ (kept[:, None] * seen)
             mean += weight * shifts
-            second += weight * (np.diag(left) + np.mean(np.square(shifts), axis=1))
+            second += weight * (np.square(into_shifts) @ (kept * noise) + np.mean(np.square(shifts), axis=1))
         spread = second - np.mean(np.square(mean), axis=1)
         return mean, np.sqrt(np.maximum(spread, 0.0))
+
+
+@lru_cache(maxsize=16)
+def _without_mean(n: int) -> Array:
+    """Return an orthonormal basis (n - 1, n) of tracks of mean 0: in it what frames say has the same noise throughout.
+
+    Their precision, ``information (n I - 1 1')``, is ``n information`` for all of it.
+    """
+    return np.asarray(dct(np.eye(n), axis=0, norm="ortho")[1:])
+
+
+@lru_cache(maxsize=16)
+def _parts_without_mean(n: int) -> Array:
+    return np.asarray(_without_mean(n) @ _parts(n) @ _without_mean(n).T)
 
 
 def _parts(n: int) -> Array:
@@ -116,9 +127,17 @@ def _parts(n: int) -> Array:
     return np.stack([np.outer(even, even), np.asarray(settle), np.minimum.outer(at, at), np.eye(n)])
 
 
-def _unlikely(steps: Array, covariance: Array) -> Array:
-    """Return the negative logarithm of the likelihood of each exposure's steps (e, 2, n - 1), covariance (e, ...)."""
-    lower = np.linalg.cholesky(covariance)
-    white = np.linalg.solve(lower, np.swapaxes(steps, 1, 2))
-    logarithms = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
-    return np.asarray(2 * logarithms + 0.5 * np.sum(np.square(white), axis=(1, 2)))
+def _unlikely(squares: Array, size: Array, noise: Array) -> Array:
+    """Return the negative logarithm of the likelihood of exposures (e) at each scale (s) of movement, (s, e).
+
+    Parameters
+    ----------
+    squares
+        Of what is seen of each mode, (e, modes, 2).
+    size
+        Variance of each mode in the series.
+    noise
+        Variance of what the frames of each exposure say of any mode, (e).
+    """
+    variance = np.square(_SCALES)[:, None, None] * np.maximum(size, 0.0) + noise[:, None]
+    return np.asarray(np.sum(np.log(variance) + 0.5 * squares.sum(axis=2) / variance, axis=2))

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from eucentric.core import SILENT, EucentricError, Reporter
 from eucentric.core.threads import threads_for
+from eucentric.processing.motion.likelihood import fixed_pattern
 from eucentric.processing.motion.local import LocalPrior, PatchEvidence, weigh_patches
 from eucentric.processing.motion.prior import TemporalPrior
 from eucentric.processing.motion.records import MotionSettings, MotionTrack, SeriesMotion
@@ -48,7 +49,7 @@ class MovieEvidence:
         self.frames = tuple(which) if which is not None else tuple(range(spectra.frames))
         self.track: TrackEvidence | None = None
         self.patches: PatchEvidence | None = None
-        self.fixed_pattern = spectra.fixed_pattern()
+        self.fixed_pattern = fixed_pattern(spectra)
         if spectra.frames < 2:
             return
         with threads_for(spectra.grid.rings.numel()):

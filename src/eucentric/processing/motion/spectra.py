@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eucentric.core import InputError
+from eucentric.core.jit import compiled, parallel_range
 from eucentric.processing.operators import inverse_transform, transform
 
 Array = NDArray[np.float64]
-_NO_SPECIMEN_A = 6.0
+_ROOM = 8  # for frames, to begin with
 _LOWEST = 3  # waves across the field: what is coarser is the beam's own shape, which stays where it is
 
 
@@ -48,15 +49,44 @@ class FrequencyGrid:
 
     def summed(self, squared: Tensor) -> Array:
         """Return the sum of values (rows, columns) over each ring."""
+        values = np.zeros(len(self.ring_k))
+        if squared.device.type == "cpu":
+            _sum_rings(squared.numpy(), self.rings.numpy(), values)
+            return values
         half = squared.double()
         half[:, 0] *= 0.5
-        summed = torch.bincount(self.rings.flatten(), half.flatten(), minlength=len(self.ring_k))
-        values: Array = summed.cpu().numpy()
-        return values
+        summed = torch.bincount(self.rings.flatten(), half.flatten(), minlength=len(values))
+        return np.asarray(summed.cpu().numpy())
 
     def cut(self, resolution_A: float) -> "tuple[FrequencyGrid, Tensor, int]":
         """Return what is not finer than a resolution, and which rows and how many columns these are."""
         return _cut_grid(self, resolution_A)
+
+
+@compiled()
+def _sum_rings(squared: NDArray[np.float32], rings: NDArray[np.int32], values: Array) -> None:
+    rows, columns = rings.shape
+    for row in range(rows):
+        values[rings[row, 0]] += 0.5 * squared[row, 0]
+        for column in range(1, columns):
+            values[rings[row, column]] += squared[row, column]
+
+
+@compiled(parallel=True)
+def _keep(
+    spectrum: NDArray[np.complex64],
+    kept: NDArray[np.int64],
+    values: NDArray[np.complex64],
+    squared: NDArray[np.float32],
+) -> None:
+    """Copy some rows and the first columns of a transform, and add their squares, in one go."""
+    rows, columns = values.shape
+    for row in parallel_range(rows):
+        source = kept[row]
+        for column in range(columns):
+            value = spectrum[source, column]
+            values[row, column] = value
+            squared[row, column] += value.real**2 + value.imag**2
 
 
 @lru_cache(maxsize=64)
@@ -104,11 +134,13 @@ class FrameSpectra:
     Attributes
     ----------
     values
-        (n, rows, columns) complex64, in units of the noise of a frame; columns from k_x = 0.
+        (n, rows, columns) complex64; columns from k_x = 0.
     grid
         Their frequencies.
     power
         ``sum_f |F_f|²``, summed over each ring.
+    noise
+        Power of a frame's coefficient in the finest quarter of frequencies, where it is nearly all noise.
     shape_yx
         Of the frames that were transformed.
     """
@@ -116,26 +148,13 @@ class FrameSpectra:
     values: Tensor
     grid: FrequencyGrid
     power: Array
+    noise: float
     shape_yx: tuple[int, int]
 
     @property
     def frames(self) -> int:
         """How many frames there are."""
         return len(self.values)
-
-    def fixed_pattern(self) -> float | None:
-        """Return what frames share where they lie, of the power of their noise, in the finest quarter of frequencies.
-
-        Finer than some 6 Å no specimen shows in a single exposure: what is shared is the camera's, and pulls every
-        shift towards 0. None for coarser pixels, which cannot tell the two apart, and for a single frame.
-        """
-        if self.frames < 2 or self.grid.ring_k[-1] < 1 / _NO_SPECIMEN_A:
-            return None
-        n, fine = self.frames, self.grid.fine
-        whole = self.values.sum(dim=0)
-        power = self.grid.summed(whole.real.square() + whole.imag.square())
-        shared = float(np.sum(power[fine]) - np.sum(self.power[fine])) / (n * (n - 1))
-        return shared / max(float(np.sum(self.power[fine])) / n, 1e-30)
 
     def cut(self, resolution_A: float) -> "FrameSpectra":
         """Return what is not finer than a resolution: a copy, or these spectra themselves if nothing is."""
@@ -146,7 +165,7 @@ class FrameSpectra:
         below = len(rows) // 2  # negative frequencies, at the end of the rows
         values[:, : len(rows) - below] = self.values[:, : len(rows) - below, :columns]
         values[:, len(rows) - below :] = self.values[:, self.values.shape[1] - below :, :columns]
-        return FrameSpectra(values, grid, self.power[: len(grid.ring_k)], self.shape_yx)
+        return FrameSpectra(values, grid, self.power[: len(grid.ring_k)], self.noise, self.shape_yx)
 
     def as_images(self) -> Tensor:
         """Return the frames again, (n, y, x) float32, on a grid just fine enough for what is kept of them."""
@@ -154,13 +173,12 @@ class FrameSpectra:
         fast_rows = scipy.fft.next_fast_len(rows, real=True)
         fast_columns = scipy.fft.next_fast_len(2 * columns - 1, real=True)
         below = rows // 2  # negative frequencies, at the end of the rows
-        images = []
-        for frame in self.values:
-            spectrum = torch.zeros((fast_rows, fast_columns // 2 + 1), dtype=frame.dtype, device=frame.device)
-            spectrum[: rows - below, :columns] = frame[: rows - below]
-            spectrum[fast_rows - below :, :columns] = frame[rows - below :]
-            images.append(inverse_transform(spectrum, (fast_rows, fast_columns)))
-        return torch.stack(images)
+        spectra = torch.zeros(
+            (self.frames, fast_rows, fast_columns // 2 + 1), dtype=self.values.dtype, device=self.values.device
+        )
+        spectra[:, : rows - below, :columns] = self.values[:, : rows - below]
+        spectra[:, fast_rows - below :, :columns] = self.values[:, rows - below :]
+        return inverse_transform(spectra, (fast_rows, fast_columns))
 
 
 def frame_spectra(frames: Iterable[Tensor], pixel_A: float, resolution_A: float) -> FrameSpectra:
@@ -181,26 +199,42 @@ def frame_spectra(frames: Iterable[Tensor], pixel_A: float, resolution_A: float)
         If there are no frames, their shapes differ, or they are so small that nothing is left.
     """
     shape: tuple[int, int] | None = None
-    kept: list[Tensor] = []
+    n = 0
     for frame in frames:
         if shape is None:
             shape = (int(frame.shape[0]), int(frame.shape[1]))
             grid, rows = _grid(shape, pixel_A, resolution_A, frame.device)
-            columns = len(grid.k_x)
+            values = torch.empty((_ROOM, *grid.rings.shape), dtype=torch.complex64, device=frame.device)
             squared = torch.zeros(grid.rings.shape, dtype=torch.float32, device=frame.device)
         elif tuple(frame.shape) != shape:
             y, x = frame.shape
-            raise InputError(f"Frame {len(kept)} has {y} x {x} pixels, the first {shape[0]} x {shape[1]}.")
-        spectrum = transform(frame)[:, :columns][rows]
-        squared += spectrum.real.square() + spectrum.imag.square()
-        kept.append(spectrum)
+            raise InputError(f"Frame {n} has {y} x {x} pixels, the first {shape[0]} x {shape[1]}.")
+        if n == len(values):  # how many frames come is not known before
+            values = torch.cat([values, torch.empty_like(values)])
+        if frame.device.type == "cpu":
+            _keep(transform(frame).numpy(), rows.numpy(), values[n].numpy(), squared.numpy())
+        else:
+            values[n] = transform(frame)[rows, : len(grid.k_x)]
+            squared += values[n].real.square() + values[n].imag.square()
+        n += 1
     if shape is None:
         raise InputError("A movie without frames cannot be aligned.", "Leave it out.")
+    return _spectra(values[:n], squared, grid, shape)
+
+
+def stack_spectra(frames: Tensor, pixel_A: float) -> FrameSpectra:
+    """Transform frames (n, y, x) that are in memory and small, all at once; else as `frame_spectra`."""
+    shape = (int(frames.shape[1]), int(frames.shape[2]))
+    grid, rows = _grid(shape, pixel_A, 2 * pixel_A, frames.device)
+    values = transform(frames)[:, rows, : len(grid.k_x)]
+    return _spectra(values, (values.real.square() + values.imag.square()).sum(dim=0), grid, shape)
+
+
+def _spectra(values: Tensor, squared: Tensor, grid: FrequencyGrid, shape_yx: tuple[int, int]) -> FrameSpectra:
+    """Return transforms with what is in their rings; `squared` is the sum of their squares over frames."""
     power = grid.summed(squared)
-    # In the finest quarter of frequencies a frame is nearly all noise.
-    noise = np.sum(power[grid.fine]) / np.sum(grid.counts[grid.fine]) / len(kept) if grid.fine.any() else 0.0
+    fine = grid.fine
+    noise = float(np.sum(power[fine]) / np.sum(grid.counts[fine]) / len(values)) if fine.any() else 0.0
     if not noise > 0:
         raise InputError("The frames hold nothing: all their pixels are alike.", "Leave this exposure out.")
-    values = torch.stack(kept)
-    values.mul_(float(noise**-0.5))
-    return FrameSpectra(values, grid, power / noise, shape)
+    return FrameSpectra(values, grid, power, noise, shape_yx)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -11,10 +12,12 @@ from torch import Tensor
 from eucentric.core import InputError
 from eucentric.core.jit import compiled, parallel_range
 from eucentric.processing.dose_weighting import dose_weights
+from eucentric.processing.motion.likelihood import phases
 from eucentric.processing.motion.records import LocalField, MotionTrack
 from eucentric.processing.operators import inverse_transform, spline_gain, transform, warp
 
-_TABLE = 2048  # entries of a weight over frequency; linear in between it is right to 1e-6
+_TABLE = 8192  # entries of a weight over frequency
+_TO_K = 0.75  # cycles a pixel, at the last entry: beyond the corner of Fourier space
 _STEP_PX = 32  # of the grid at which a displacement is worked out: it is smooth over the field
 
 
@@ -70,10 +73,10 @@ def sum_movie(
     n = len(track.frames)
     if accumulated_e_A2 is not None and len(accumulated_e_A2) != n:
         raise InputError(f"{len(accumulated_e_A2)} exposures were given for {n} frames.")
-    table_step = (0.75 / pixel_A) / (_TABLE - 1)  # to beyond the corner of Fourier space
-    table_k = np.arange(_TABLE) * table_step
+    table_k = np.arange(_TABLE) * (_TO_K / (_TABLE - 1) / pixel_A)
     weights = np.ones((n, _TABLE)) if accumulated_e_A2 is None else dose_weights(table_k, accumulated_e_A2, voltage_kV)
-    # Frames of one exposure have nearly the same weights: their mean is applied to the sums, after all else.
+    # Frames of one exposure have nearly the same weights: their mean is applied to the sums, after all else. By how
+    # little each differs from it, the nearest entry of the table says well enough.
     mean_weight = weights.mean(axis=0)
     sums: _Sums | None = None
     count = 0
@@ -81,7 +84,7 @@ def sum_movie(
         if count > n:
             break
         if sums is None:
-            sums = _Sums(frame, pixel_A, table_step, track.local)
+            sums = _Sums(frame, pixel_A, track.local)
         elif tuple(frame.shape) != sums.shape_yx:
             raise InputError(f"Frame {count - 1} has {tuple(frame.shape)} pixels, the first {sums.shape_yx}.")
         which = count - 1
@@ -94,17 +97,16 @@ def sum_movie(
 class _Sums:
     """Frames on their way into the sums."""
 
-    def __init__(self, frame: Tensor, pixel_A: float, table_step: float, local: LocalField | None) -> None:
+    def __init__(self, frame: Tensor, pixel_A: float, local: LocalField | None) -> None:
         self.shape_yx = (int(frame.shape[0]), int(frame.shape[1]))
-        self._pixel_A, self._table_step, self._local = pixel_A, table_step, local
+        self._pixel_A, self._local = pixel_A, local
         n_y, n_x = self.shape_yx
-        self._device = frame.device
-        self._k_y, self._k_x = np.fft.fftfreq(n_y, pixel_A), np.fft.rfftfreq(n_x, pixel_A)
-        spectrum_shape = (n_y, n_x // 2 + 1)
+        self._k_y, self._k_x = np.fft.fftfreq(n_y), np.fft.rfftfreq(n_x)  # cycles a pixel
+        self._entries = _entries(self.shape_yx, frame.device)
         if local is None:
-            self._halves = torch.zeros((2, *spectrum_shape), dtype=torch.complex64, device=self._device)
+            self._halves = torch.zeros((2, n_y, n_x // 2 + 1), dtype=torch.complex64, device=frame.device)
         else:
-            self._halves = torch.zeros((2, n_y, n_x), dtype=torch.float32, device=self._device)
+            self._halves = torch.zeros((2, n_y, n_x), dtype=torch.float32, device=frame.device)
 
     def add(
         self, frame: Tensor, which: int, parity: int, shift_yx_A: tuple[float, float], weight: NDArray[np.float64]
@@ -120,17 +122,15 @@ class _Sums:
 
     def done(self, mean_weight: NDArray[np.float64]) -> MovieSums:
         if self._local is None:
-            spectra = self._halves
-            unweighted = inverse_transform(spectra[0] + spectra[1], self.shape_yx)
+            even, odd = self._halves
+            unweighted = inverse_transform(even + odd, self.shape_yx)
         else:
-            spectra = torch.stack([transform(half) for half in self._halves])
+            even, odd = (transform(half) for half in self._halves)
             unweighted = self._halves[0] + self._halves[1]
-        weighted = []
-        for spectrum in spectra:
-            half = torch.zeros_like(spectrum)
-            self._accumulate(half, spectrum, (0.0, 0.0), mean_weight)
-            weighted.append(inverse_transform(half, self.shape_yx))
-        even, odd = weighted
+        gains = np.empty(even.shape, np.float32)
+        _spread(mean_weight.astype(np.float32), self._k_y.astype(np.float32), self._k_x.astype(np.float32), gains)
+        gain = torch.as_tensor(gains, device=even.device)
+        even, odd = (inverse_transform(half.mul_(gain), self.shape_yx) for half in (even, odd))
         return MovieSums(weighted=even + odd, even=even, odd=odd, unweighted=unweighted)
 
     def _displacement_px(self, which: int) -> NDArray[np.float64]:
@@ -151,22 +151,38 @@ class _Sums:
     ) -> None:
         """Add a spectrum, moved back by a shift and weighted by a table over frequency."""
         phase_y, phase_x = (
-            np.exp(2j * np.pi * k * shift_A)
-            * (spline_gain(torch.from_numpy(k * self._pixel_A)).numpy() if for_spline else 1)
+            phases(k, np.array([shift_A / self._pixel_A]))[0]
+            * (spline_gain(torch.from_numpy(k)).float().numpy() if for_spline else np.float32(1))
             for k, shift_A in zip((self._k_y, self._k_x), shift_yx_A, strict=True)
         )
-        phase_y, phase_x = phase_y.astype(np.complex64), phase_x.astype(np.complex64)
+        table = weight.astype(np.float32)
         if into.device.type == "cpu":
-            k_y, k_x = self._k_y.astype(np.float32), self._k_x.astype(np.float32)
-            _add_moved(
-                spectrum.numpy(), phase_y, phase_x, k_y, k_x, weight.astype(np.float32), self._table_step, into.numpy()
-            )
+            _add_moved(spectrum.numpy(), phase_y, phase_x, self._entries.numpy(), table, into.numpy())
             return
-        k = np.sqrt(np.square(self._k_y)[:, None] + np.square(self._k_x))
-        gains = np.interp(k, np.arange(len(weight)) * self._table_step, weight).astype(np.float32)
         device = into.device
         phase = torch.as_tensor(phase_y, device=device)[:, None] * torch.as_tensor(phase_x, device=device)
-        into += spectrum * phase * torch.as_tensor(gains, device=device)
+        into += spectrum * phase * torch.as_tensor(table, device=device)[self._entries.long()]
+
+
+@lru_cache(maxsize=2)
+def _entries(shape_yx: tuple[int, int], device: torch.device) -> Tensor:
+    """Return which entry of a table over frequency is nearest for each coefficient of a transform, uint16."""
+    k = np.hypot(np.fft.fftfreq(shape_yx[0])[:, None], np.fft.rfftfreq(shape_yx[1]))
+    return torch.from_numpy(np.round(k * ((_TABLE - 1) / _TO_K)).astype(np.uint16)).to(device)
+
+
+@compiled(parallel=True)
+def _spread(
+    table: NDArray[np.float32], k_y: NDArray[np.float32], k_x: NDArray[np.float32], gain: NDArray[np.float32]
+) -> None:
+    """Spread a table over frequency, linear between its entries, over the coefficients of a transform."""
+    last = np.uint32(len(table) - 2)
+    scale = np.float32((len(table) - 1) / _TO_K)
+    for row in parallel_range(len(k_y)):
+        for column in range(len(k_x)):
+            at = np.sqrt(k_y[row] * k_y[row] + k_x[column] * k_x[column]) * scale
+            entry = min(np.uint32(at), last)
+            gain[row, column] = table[entry] + (at - np.float32(entry)) * (table[entry + 1] - table[entry])
 
 
 @compiled(parallel=True)
@@ -174,18 +190,14 @@ def _add_moved(
     spectrum: NDArray[np.complex64],
     phase_y: NDArray[np.complex64],
     phase_x: NDArray[np.complex64],
-    k_y: NDArray[np.float32],
-    k_x: NDArray[np.float32],
+    entries: NDArray[np.uint16],
     table: NDArray[np.float32],
-    table_step: float,
     into: NDArray[np.complex64],
 ) -> None:
     rows, columns = spectrum.shape
-    scale = np.float32(1 / table_step)
     for row in parallel_range(rows):
+        gain = np.empty(columns, np.float32)
+        for column in range(columns):  # by itself, so that what follows is vectorised
+            gain[column] = table[entries[row, column]]
         for column in range(columns):
-            at = np.sqrt(k_y[row] * k_y[row] + k_x[column] * k_x[column]) * scale
-            entry = min(int(at), len(table) - 2)
-            between = at - np.float32(entry)
-            gain = table[entry] + between * (table[entry + 1] - table[entry])
-            into[row, column] += spectrum[row, column] * (phase_y[row] * phase_x[column]) * gain
+            into[row, column] += spectrum[row, column] * (phase_y[row] * phase_x[column]) * gain[column]

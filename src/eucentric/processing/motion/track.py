@@ -1,23 +1,25 @@
 """One exposure's track from its frames alone: shifts, how sure they are, and the signal that told."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
-from eucentric.processing.motion.likelihood import Evaluation, evaluate
+from eucentric.processing.motion.likelihood import Evaluation, evaluate, phases
 from eucentric.processing.motion.prior import TemporalPrior
 from eucentric.processing.motion.spectra import FrameSpectra, FrequencyGrid
 
 Array = NDArray[np.float64]
 
-_LEVELS_A = (60.0, 30.0, 15.0, 8.0)  # from coarse to fine: each finds the way into the next one's maximum
-_STEPS, _LAST_STEPS = 2, 6
-_STILL_A = 0.02  # steps below it change nothing
+STILL = 0.3
+"""Of what frames alone leave open, in standard deviations: a step below it is as good as none."""
+_LEVELS_A = (60.0, 30.0, 12.0)  # from coarse to fine: each finds the way into the next one's maximum
+_STEPS, _LAST_STEPS = 1, 4
 _SMOOTH_PER_A = 0.002  # of spectra, standard deviation: Thon rings stay apart up to where the signal ends
 _COARSE_WAVES = 60  # at most, across the field, in the search for an even drift
 _BY_CHANCE = 4.0  # standard deviations of a score that the best of hundreds reaches in noise alone
+_LEAST_NOISE = 0.05  # of a ring, in shares of the finest ones
 _FREE = 1e-3  # share of the information that the finest level may leave out
 
 
@@ -68,17 +70,15 @@ def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float)
     """
     n = spectra.frames
     precision = np.linalg.inv(prior.covariance(n) + 1e-6 * np.eye(n))
-    coarse = spectra.cut(max(_LEVELS_A[0], 1 / spectra.grid.ring_k[-1], _field_A(spectra) / _COARSE_WAVES))
-    powers = Powers.at_first(coarse)
-    shifts = _even_drift(coarse, powers, prior.linear_A, max_shift_A)
+    part = spectra.cut(max(_LEVELS_A[0], 1 / spectra.grid.ring_k[-1], _field_A(spectra) / _COARSE_WAVES))
+    powers = Powers.at_first(part)
+    shifts = _even_drift(part, powers, prior.linear_A, max_shift_A)
     finest_A = 1 / spectra.grid.ring_k[-1]
     levels = [level for level in _LEVELS_A if level > 1.2 * finest_A] + [finest_A]
-    part, seen_at = coarse, shifts
-    evaluation, information = evaluate(part, powers.weights(n), shifts), powers.information(part.grid, n)
     while levels:
         level, *levels = levels
         part = spectra.cut(level)
-        powers = powers.extended(part)
+        powers = Powers.of(part, evaluate(part, None, shifts))
         for _ in range(_STEPS if levels else _LAST_STEPS):
             evaluation, seen_at = evaluate(part, powers.weights(n), shifts), shifts
             information = powers.information(part.grid, n)
@@ -86,7 +86,7 @@ def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float)
             step = np.linalg.solve(stiff, evaluation.gradient - precision @ shifts)
             shifts = shifts + step
             powers = Powers.of(part, evaluation)
-            if np.abs(step).max() < _STILL_A:
+            if np.square(step).mean() * information * n < STILL**2:
                 break
         if levels and _enough_A(part, powers, n) > 1.5 * level:  # finer levels would only be slow
             break
@@ -115,7 +115,8 @@ class Powers:
         """Take what a frame has above white noise for signal."""
         counts = np.maximum(part.grid.counts, 1e-9)
         mean = part.power / counts / part.frames
-        return cls(np.maximum(_smooth(mean - 1, part), 0.0), np.ones(len(mean)))
+        noise = np.full(len(mean), part.noise)
+        return cls(np.maximum(_smooth(mean - noise, part), 0.0), noise)
 
     @classmethod
     def of(cls, part: FrameSpectra, evaluation: Evaluation) -> "Powers":
@@ -123,19 +124,11 @@ class Powers:
         n, counts = part.frames, np.maximum(part.grid.counts, 1e-9)
         shared = _smooth((evaluation.power - part.power) / counts / (n * (n - 1)), part)
         noise = _smooth((part.power - evaluation.power / n) / counts / (n - 1), part)
-        noise = np.maximum(noise, 0.05)
+        noise = np.maximum(noise, _LEAST_NOISE * part.noise)
         # What remains of rings without signal is chance, and alignment makes it look like signal: Stein's shrinkage.
         chance = noise / ((n - 1) * np.sqrt(np.maximum(_pooled(part), 1.0)))
         kept = np.clip(1 - np.square(2 * chance / np.maximum(shared, 1e-12)), 0.0, 1.0)
         return cls(np.where(shared > 0, shared * kept, 0.0), noise)
-
-    def extended(self, part: FrameSpectra) -> "Powers":
-        """Return powers for a finer level, the finer rings being as in `at_first`."""
-        first = Powers.at_first(part)
-        known = min(len(self.signal), len(first.signal))
-        signal, noise = first.signal.copy(), first.noise.copy()
-        signal[:known], noise[:known] = self.signal[:known], self.noise[:known]
-        return Powers(signal, noise)
 
     def weights(self, n: int) -> Array:
         """Return the weight of each ring; nothing for ring 0."""
@@ -169,29 +162,26 @@ def _even_drift(part: FrameSpectra, powers: Powers, usual_A: float, max_shift_A:
 
     Among hundreds, some fit noise better than none does: those that are unusual must fit better by as much.
     """
-    n = part.frames
-    at = np.arange(n) - (n - 1) / 2
-    step = 0.2 / float(part.grid.ring_k[-1]) / max(n - 1, 1)
+    n, grid = part.frames, part.grid
+    step = 0.2 / float(grid.ring_k[-1]) / max(n - 1, 1)
     reach = max(1, min(12, int(np.ceil(max_shift_A / max(n - 1, 1) / step))))
-    speeds = np.arange(-reach, reach + 1) * step
-    k_y, k_x = part.grid.k_y.cpu().numpy(), part.grid.k_x.cpu().numpy()
-    table = powers.weights(n)[part.grid.rings.cpu().numpy()].astype(np.float32)
-    frames = part.values.cpu().numpy() * np.sqrt(table)
-    along_x = np.exp(2j * np.pi * speeds[:, None, None] * at[:, None] * k_x).astype(np.complex64)  # (speed, n, column)
+    speeds = np.arange(-reach, reach + 1, dtype=np.float64) * step
+    k_y, k_x, rings = (one.cpu().numpy() for one in (grid.k_y, grid.k_x, grid.rings))
+    table = powers.weights(n)[rings].astype(np.float32)
+    table[:, 0] *= 0.5
+    frames = part.values.cpu().numpy()
+    # An even drift moves all frames that are so many apart alike: what they have in common is summed first.
+    total = np.zeros((len(speeds), len(speeds)))
+    for apart in range(1, n):
+        pairs = table * np.einsum("fyx,fyx->yx", frames[:-apart].conj(), frames[apart:])
+        total += 2 * (phases(k_y, apart * speeds) @ pairs @ phases(k_x, apart * speeds).T).real
     # No drift at all is what others must beat, by more than the best of so many does by chance.
-    still = float(np.sum(np.square(np.abs(frames.sum(axis=0)))))
-    chance = n * float(np.sqrt(np.sum(part.grid.counts * np.square(powers.weights(n)))))
-    best, track = still + _BY_CHANCE * chance, np.zeros((n, 2))
-    for speed_y in speeds:
-        moved = frames * np.exp(2j * np.pi * speed_y * at[:, None] * k_y).astype(np.complex64)[:, :, None]
-        whole = np.einsum("fyx,sfx->syx", moved, along_x, optimize=True)
-        totals = np.sum(np.square(np.abs(whole)), axis=(1, 2))
-        totals = totals - 0.5 * (speed_y**2 + np.square(speeds)) / usual_A**2
-        chosen = int(totals.argmax())
-        if totals[chosen] > best:
-            best = float(totals[chosen])
-            track = np.outer(at, (speed_y, speeds[chosen]))
-    return track
+    chance = n * float(np.sqrt(np.sum(grid.counts * np.square(powers.weights(n) * powers.noise))))
+    unusual = 0.5 * (np.square(speeds)[:, None] + np.square(speeds)) / usual_A**2
+    y, x = np.unravel_index(int((total - unusual).argmax()), total.shape)
+    if total[y, x] - unusual[y, x] <= total[reach, reach] + _BY_CHANCE * chance:
+        return np.zeros((n, 2))
+    return np.outer(np.arange(n) - (n - 1) / 2, (speeds[y], speeds[x]))
 
 
 def _field_A(spectra: FrameSpectra) -> float:
@@ -208,9 +198,17 @@ def _pooled(part: FrameSpectra) -> Array:
 
 def _smooth(values: Array, part: FrameSpectra) -> Array:
     """Smooth over frequency, each ring counting by its coefficients."""
-    width = max(0.7, _SMOOTH_PER_A / part.grid.ring_k[1])
-    counts = part.grid.counts.copy()
-    counts[0] = 0.0
-    weighted = gaussian_filter1d(values * counts, width, mode="constant")
-    smoothed: Array = weighted / np.maximum(gaussian_filter1d(counts, width, mode="constant"), 1e-9)
+    kernel, counts, smooth_counts = _smoothing(part.grid)
+    smoothed: Array = np.convolve(values * counts, kernel, mode="same") / smooth_counts
     return smoothed
+
+
+@lru_cache(maxsize=64)
+def _smoothing(grid: FrequencyGrid) -> tuple[Array, Array, Array]:
+    """Return the kernel that smooths over rings, their counts without ring 0, and these smoothed."""
+    width = max(0.7, _SMOOTH_PER_A / grid.ring_k[1])
+    reach = min(int(4 * width + 0.5), (len(grid.ring_k) - 1) // 2)  # no longer than the rings are
+    kernel = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / width))
+    counts = grid.counts.copy()
+    counts[0] = 0.0
+    return kernel, counts, np.maximum(np.convolve(counts, kernel, mode="same"), 1e-9)
