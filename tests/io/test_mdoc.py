@@ -48,6 +48,12 @@ def read_quietly(folder: Path, text: str | bytes, name: str = "TS_01.mdoc") -> M
         return read_mdoc(folder / name)
 
 
+def test_scripts_that_count_exposures_begin_after_the_first_image(tmp_path: Path) -> None:
+    series = read_quietly(tmp_path, CLEAN.replace("PriorRecordDose = 0\n", ""))
+    assert series.findings == ()
+    assert [one.pre_exposure_e_A2 for one in series.sections][:2] == [None, 3]
+
+
 def test_a_clean_file_has_no_findings(tmp_path: Path) -> None:
     series = read_quietly(tmp_path, CLEAN)
     assert series.findings == ()

@@ -113,13 +113,20 @@ def half_written_fate(sections: Sequence[dict[str, str]]) -> Literal["", "kept",
 
 
 def dose_findings(entries: Sequence[Entry]) -> Iterator[Finding]:
-    """Find exposures that are missing (or 0, by which SerialEM means the same)."""
+    """Find exposures that are missing (or 0, by which SerialEM means the same).
+
+    Scripts that count exposures begin after the first image, which SerialEM then says nothing of: it had none before.
+    """
+    times = [entry.recorded for entry in entries]
+    timed = [(time, entry.z_value) for time, entry in zip(times, entries, strict=True) if time is not None]
+    first = [min(timed)[1]] if entries and len(timed) == len(entries) else None
     for name, values in (
         (FindingName.NO_EXPOSURE, [entry.exposure_e_A2 for entry in entries]),
         (FindingName.NO_PRE_EXPOSURE, [entry.pre_exposure_e_A2 for entry in entries]),
     ):
         lacking = [entry.z_value for entry, value in zip(entries, values, strict=True) if value is None]
-        if lacking:
+        counted_since = name is FindingName.NO_PRE_EXPOSURE and len(entries) > 1 and lacking == first
+        if lacking and not counted_since:
             key = "ExposureDose" if name is FindingName.NO_EXPOSURE else "PriorRecordDose"
             yield _finding(name, _sections(lacking, len(entries)), f"{key} is missing or 0.")
 
