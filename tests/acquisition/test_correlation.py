@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from eucentric.processing.correlation import Displacement, displacement, sight
 from eucentric.acquisition.eyes import ImageEyes
 from eucentric.acquisition.model import Side
 from eucentric.microscope import Movie, Readback, StagePosition
+from eucentric.processing.correlation import Displacement, displacement, sight
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.uint16]

@@ -435,6 +435,7 @@ class SerialEM:
 
     def _go_to(self, area: str) -> None:
         """Bring the lenses to a low-dose area, if low dose is on and they are in another."""
+        area = "R" if area == "L" else area  # Preview looks at the Record area
         low_dose, now_in = self._sem.ask(2, "ReportLowDose")
         if low_dose and now_in != _AREAS.index(area):
             self._sem.run("GoToLowDoseArea", area)

@@ -24,6 +24,11 @@ _TITLES = {
     "ScriptCommands": "Scripts: variables, clock, log, dialogs, properties",
     "NavigatorCommands": "Navigator",
     "RoutineCommands": "Procedures",
+    "IlluminationCommands": "What the twin has one setting of",
+    "ItemCommands": "Navigator: table, file and acquisition",
+    "MapCommands": "Navigator: maps, and places in images",
+    "PixelCommands": "Image buffers: measures and new images",
+    "TextCommands": "Folders and text files",
 }
 
 

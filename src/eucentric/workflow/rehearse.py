@@ -16,13 +16,14 @@ from eucentric.io import write_mrc, write_plan
 from eucentric.io.navigator import NavItem, write_navigator
 from eucentric.io.pacetomo import PacetomoTarget, write_pacetomo
 from eucentric.report.rehearsal import write_rehearsal_page
+from eucentric.session import Session
 from eucentric.twin import Effects, Twin, TwinSettings
 from eucentric.twin.faulty import Faulty
 from eucentric.twin.mechanics import UNTUNED
 from eucentric.twin.serialem.answers import Answer, Answers
 from eucentric.twin.serialem.bench import Bench
 from eucentric.twin.serialem.doings import Doings
-from eucentric.twin.serialem.failing import CommandFaults, parse_faults
+from eucentric.twin.serialem.failing import CommandFaults, ParsedFaults, parse_faults
 from eucentric.twin.serialem.geometry import UM, Geometry, ours_A
 from eucentric.twin.serialem.log import ScriptLog
 from eucentric.twin.serialem.module import SimulatedSerialEM
@@ -142,13 +143,35 @@ def rehearse(
     script = Path(script).resolve()
     if not script.is_file():
         raise InputError(f"{script}: there is no such script.")
-    of_commands, of_microscope = parse_faults(faults)
+    parsed = parse_faults(faults)
     if output.is_dir() and any(output.iterdir()):
         raise InputError(f"{output}: this folder is not empty; nothing was simulated.", "Name a new one.")
     plan = plan or usual_plan(settings.specimen)
     folder = make_folder(output).resolve()
-    write_plan(folder / PLAN, plan)
-    made = _set_up(folder, plan, settings, Answers(answers, ask), tell, CommandFaults(of_commands), reporter)
+    with Session.create_or_open(folder) as session:  # which makes it one that `process` takes
+        write_plan(folder / PLAN, plan)
+        session.note("rehearsal.begun", {"script": script.name, "settings": settings.model_dump(mode="json")})
+        doings = _rehearsed(script, folder, plan, settings, Answers(answers, ask), tell, parsed, reporter)
+        ended = {"ending": doings.ending, "reason": doings.reason, "exposures": len(doings.taken)}
+        session.note("rehearsal.ended", ended)
+    shown = {"specimen": settings.specimen, "seed": str(settings.seed), "pixels": "yes" if settings.pixels else "no"}
+    write_rehearsal_page(folder / REPORT, doings, settings=shown)
+    return doings
+
+
+def _rehearsed(
+    script: Path,
+    folder: Path,
+    plan: Plan,
+    settings: RehearseSettings,
+    answers: Answers,
+    tell: Callable[[str], None],
+    faults: ParsedFaults,
+    reporter: Reporter,
+) -> Doings:
+    """Set the microscope up, run the script, and return what it did, which is on disk then."""
+    of_commands, of_microscope = faults
+    made = _set_up(folder, plan, settings, answers, tell, CommandFaults(of_commands), reporter)
     with reporter.task("Picking targets", 1) as step:
         _pick(folder, plan, made)
         step()
@@ -156,6 +179,7 @@ def rehearse(
     faulty = Faulty(made.twin, of_microscope, settings.seed)
     bench = made.bench
     bench.scope = faulty
+    made.serialem.connected = settings.connected
     ended = run_script(script, made.serialem, silent_s=settings.silent_s)
     doings = Doings(
         script=script.name,
@@ -173,8 +197,6 @@ def rehearse(
         files=tuple(dict.fromkeys(made.serialem.files.written)),
     )
     write_text(folder / DOINGS, doings.model_dump_json(indent=1))
-    shown = {"specimen": settings.specimen, "seed": str(settings.seed), "pixels": "yes" if settings.pixels else "no"}
-    write_rehearsal_page(folder / REPORT, doings, settings=shown)
     return doings
 
 
@@ -231,7 +253,7 @@ def _set_up(
         for at, (name, shift) in enumerate(zip(names, shifts_um, strict=True))
     )
     navigator = working / f"{NAME}.nav"
-    serialem = SimulatedSerialEM(bench, items, navigator, faults, connected=settings.connected)
+    serialem = SimulatedSerialEM(bench, items, navigator, faults)
     write_navigator(navigator, items)
     stage_um = [item.stage_xyz_um[:2] for item in items]
     write_pacetomo(

@@ -1,254 +1,33 @@
-"""`Bench`: the simulated SerialEM's own state, and its hold on the microscope underneath.
+"""`Bench`: the simulated SerialEM, its state and its hold on the microscope underneath.
 
 Groups of commands share one bench. All that reaches the specimen goes through here to the `Microscope`, so that faults
 strike, and is told beside the truth, which no command but `Bench.true_shift_A` sees.
 """
 
-import sys
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eucentric.core import stream
 from eucentric.io.movies import write_movie
-from eucentric.microscope import ExposureRequest, Microscope, Readback, ShiftYX
-from eucentric.twin.serialem.answers import Answers
-from eucentric.twin.serialem.buffers import LETTERS, ROLLED, Array, Buffer, TruePlace
-from eucentric.twin.serialem.doings import Asked, Refused, Taken
-from eucentric.twin.serialem.errors import RehearsalStop, SEMerror
-from eucentric.twin.serialem.geometry import UM, Geometry, ours_A, specimen_um
-from eucentric.twin.serialem.log import ScriptLog
-from eucentric.twin.serialem.setting_up import (
-    AREA_OF,
-    AREA_ORDER,
-    PURPOSES,
-    Area,
-    CameraSet,
-    Letter,
-    Settings,
-    usual_areas,
-)
-from eucentric.twin.twin import Twin
+from eucentric.microscope import ExposureRequest, Readback, ShiftYX
+from eucentric.twin.serialem.buffers import Buffer, TruePlace
+from eucentric.twin.serialem.controls import BenchControls
+from eucentric.twin.serialem.doings import Taken
+from eucentric.twin.serialem.errors import SEMerror
+from eucentric.twin.serialem.geometry import UM
+from eucentric.twin.serialem.setting_up import AREA_OF, AREA_ORDER, PURPOSES, CameraSet, Letter
 
-COUNTS_PER_ELECTRON = 16.0
 _NOMINAL_PX = 16  # a side of the images that stand for those that a twin without pixels does not make
 _SEEN_ERROR_A = 15.0  # of an alignment that is told from the truth, rms along each axis: that of `workflow.TwinEyes`
 _NEAR_FIELDS = 1.0  # farther than so many of its fields from the nearest target, an image is of none
 
 
 @dataclass(eq=False)
-class Bench:
-    """SerialEM as it stands.
-
-    Attributes
-    ----------
-    scope, twin
-        The microscope that commands are done on; the twin in it, for what is true.
-    folder, frames_folder
-        SerialEM's working directory, and where movies are saved.
-    sets
-        Camera parameter sets as they were at first; `now_sets` are those of now.
-    tilt_axis_offset_um
-        The calibrated offset of the tilt axis, in specimen Y.
-    max_s
-        Most time of the microscope's clock that a script may take.
-    seed
-        Of errors of what is told from the truth.
-    script
-        The file that runs.
-    beam_um
-        Where the beam lies from the image's centre, in specimen coordinates.
-    last_movie, last_frames
-        The movie that was saved last, and how many frames it has.
-    shown
-        The buffer that SerialEM shows.
-    focus_zero_um
-        The lens's focus that SerialEM's readout calls 0.
-    """
-
-    scope: Microscope
-    twin: Twin
-    folder: Path
-    frames_folder: Path
-    sets: dict[Letter, CameraSet]
-    answers: Answers
-    log: ScriptLog
-    tilt_axis_offset_um: float = 0.0
-    max_s: float = 48 * 3600.0
-    seed: int = 0
-    script: str = ""
-    settings: Settings = field(default_factory=Settings)
-    areas: dict[Letter, Area] = field(init=False)
-    now_sets: dict[Letter, CameraSet] = field(init=False)
-    area: Letter = field(init=False, default="R")
-    geometry: Geometry = field(init=False)
-    buffers: dict[str, Buffer] = field(init=False, default_factory=dict)
-    taken: list[Taken] = field(init=False, default_factory=list)
-    asked: list[Asked] = field(init=False, default_factory=list)
-    refused: list[Refused] = field(init=False, default_factory=list)
-    calls: Counter[str] = field(init=False, default_factory=Counter)
-    target_defocus_um: float | None = field(init=False, default=None)
-    beam_um: Array = field(init=False, default_factory=lambda: np.zeros(2))
-    frame_name: Callable[[], str] = field(init=False, default=lambda: "")
-    prior_dose: Callable[[], float | None] = field(init=False, default=lambda: None)
-    last_movie: Path | None = field(init=False, default=None)
-    last_frames: int = field(init=False, default=0)
-    shown: str = field(init=False, default="A")
-    focus_zero_um: float = field(init=False, default=0.0)
-    quiet_errors: bool = field(init=False, default=False)
-    busy: bool = field(init=False, default=False)
-    started: datetime | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        self.areas = usual_areas(self.twin.pixel_A)
-        self.now_sets = dict(self.sets)
-        self.geometry = Geometry(self.twin.told_axis_deg)
-        self._made = self.scope.now()
-        self._received: dict[str, float] = {}
-
-    # --- time, and the script
-
-    def start(self) -> None:
-        """Begin the script: what was exposed before is told by how long before it was."""
-        self.started = self.scope.now()
-        before_s = (self.started - self._made).total_seconds()
-        self.taken = [one.replace(began_s=one.began_s - before_s) for one in self.taken]
-
-    def elapsed_s(self) -> float:
-        """Return the microscope's time since the script began, or before that since the bench was made."""
-        return (self.scope.now() - (self.started or self._made)).total_seconds()
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass."""
-        self.scope.wait(seconds)
-        self.check_time()
-
-    def check_time(self) -> None:
-        """Stop a script that takes longer than it may."""
-        if self.elapsed_s() > self.max_s:
-            raise RehearsalStop(
-                f"the script has taken more than the {self.max_s / 3600:g} hours of the microscope's time that it was "
-                "given (--max-hours)"
-            )
-
-    def line(self) -> int | None:
-        """Return the line that the script is at, None outside it."""
-        frame: FrameType | None = sys._getframe()
-        while frame is not None:
-            if frame.f_code.co_filename == self.script:
-                return frame.f_lineno
-            frame = frame.f_back
-        return None
-
-    def ask(self, command: str, text: str, choices: tuple[str, ...], otherwise: str | None = None) -> str:
-        """Raise a dialog and return its answer, one of the choices where there are any."""
-        answer, by = self.answers.answer(command, text, choices, otherwise, self.line())
-        asked = Asked(command=command, text=text, answer=answer, by=by, line=self.line(), at_s=self.elapsed_s())
-        self.asked.append(asked)
-        self.log.add(f"[{command}] {text} -> {answer}")
-        return answer
-
-    # --- lenses and stage
-
-    def now_area(self) -> Area:
-        """Return the low-dose area that the lenses are in."""
-        return self.areas[self.area]
-
-    def pixel_A(self, letter: Letter | None = None) -> float:
-        """Return the unbinned pixel in an area."""
-        return self.twin.pixel_A * self.areas[letter or self.area].coarser
-
-    def camera_xy(self) -> tuple[int, int]:
-        """Return the camera's size in X and Y."""
-        rows, columns = self.twin.shape_yx
-        return columns, rows
-
-    def go_to(self, letter: Letter) -> None:
-        """Bring the lenses to a low-dose area."""
-        if letter == self.area:
-            return
-        specimen, before = self.specimen_um(), self.now_area()
-        self.area = letter
-        after = self.now_area()
-        if after.defocus_offset_um != before.defocus_offset_um:
-            change_um = after.defocus_offset_um - before.defocus_offset_um
-            self.scope.set_defocus_A(self.scope.defocus_A() - change_um * UM)
-        if after.axis_um != before.axis_um:
-            self.set_specimen_um(specimen)
-
-    def specimen_um(self) -> Array:
-        """Return the image shift in specimen coordinates, without what area and tilt-axis offset add to it."""
-        return specimen_um(self.scope.image_shift_A()) - self._added_um()
-
-    def set_specimen_um(self, to_um: Array) -> None:
-        """Shift the image, and the beam with it.
-
-        Raises
-        ------
-        SEMerror
-            If it is beyond what the lenses can.
-        """
-        self.scope.set_image_shift_A(ours_A(np.asarray(to_um) + self._added_um()))
-        self.put_beam()
-
-    def put_beam(self) -> None:
-        """Bring the beam to where it lies from the image's centre."""
-        image, off = self.scope.image_shift_A(), ours_A(self.beam_um)
-        self.scope.set_beam_shift_A((image[0] + off[0], image[1] + off[1]))
-
-    def can_shift_to(self, to_um: Array) -> bool:
-        """Return whether SerialEM would shift the image so far (property ImageShiftLimit)."""
-        return float(np.linalg.norm(to_um)) <= self.settings.properties["imageshiftlimit"]
-
-    def _added_um(self) -> Array:
-        on_axis = self.settings.user.get("shifttotiltaxis", 0.0) != 0
-        return np.array([self.now_area().axis_um, self.tilt_axis_offset_um * on_axis])
-
-    def focus_um(self) -> float:
-        """Return the lens's focus as SerialEM tells it: µm, underfocus negative."""
-        return -self.scope.defocus_A() / UM - self.focus_zero_um
-
-    def set_focus_um(self, to_um: float) -> None:
-        """Set the lens's focus."""
-        self.scope.set_defocus_A(-(to_um + self.focus_zero_um) * UM)
-
-    # --- images
-
-    def buffer(self, letter: str) -> Buffer:
-        """Return the image in a buffer, named by its letter or by its number.
-
-        Raises
-        ------
-        SEMerror
-            If there is none.
-        """
-        name = self.buffer_name(letter)
-        if name not in self.buffers:
-            raise SEMerror(f"There is no image in buffer {name}")
-        return self.buffers[name]
-
-    def buffer_name(self, letter: str) -> str:
-        """Return a buffer's letter, of letter or number as scripts name it."""
-        text = letter.strip().upper()
-        if text.isdecimal() and 1 <= int(text) <= len(LETTERS):
-            return LETTERS[int(text) - 1]
-        if len(text) != 1 or text not in LETTERS:
-            raise SEMerror(f"{letter!r} is no buffer: they are A to {LETTERS[-1]}")
-        return text
-
-    def arrive(self, image: Buffer) -> None:
-        """Put a new image into A; those before it move on."""
-        for at in range(ROLLED - 1, 0, -1):
-            if LETTERS[at - 1] in self.buffers:
-                self.buffers[LETTERS[at]] = self.buffers[LETTERS[at - 1]]
-        self.buffers["A"] = image
-        self.shown = "A"
+class Bench(BenchControls):
+    """SerialEM as it stands, with its camera, and what is true of each image."""
 
     def shoot(self, letter: Letter, *, beam_tilt_mrad: float | None = None) -> Buffer:
         """Expose with a camera set, in its low-dose area; return the image, which is not in a buffer yet.
@@ -282,8 +61,7 @@ class Bench:
         frames = 1
         try:
             if letter in "VS":
-                image = self.scope.view(pixel_A * max(rows, columns), max(rows, columns))
-                readback, pixels = image.readback, image.pixels
+                readback, pixels = self._viewed(pixel_A, max(rows, columns), chosen)
             else:
                 frames = max(1, round(chosen.exposure_s / chosen.frame_s)) if chosen.frame_s else 1
                 dose = chosen.exposure_s * self.twin.routine.dose_rate_e_A2_per_s
@@ -299,6 +77,17 @@ class Bench:
                 self._tell(letter, made, began_s)
         return self._buffer(letter, chosen, readback, pixels, movie, frames)
 
+    def _viewed(self, pixel_A: float, side: int, chosen: CameraSet) -> tuple[Readback, NDArray[np.float32]]:
+        """View at low magnification, where the beam is spread: the twin's exposure of a view is that of a second."""
+        self.twin.settings = self.twin.settings.replace(view_exposure_e_A2=self.view_e_A2_per_s * chosen.exposure_s)
+        image = self.scope.view(pixel_A * side, side)
+        readback = image.readback
+        left_s = chosen.exposure_s - readback.seconds
+        self.scope.wait(left_s)
+        rate = readback.dose_rate_e_px_s * readback.seconds / chosen.exposure_s
+        told = readback.replace(seconds=chosen.exposure_s, dose_rate_e_px_s=rate)
+        return told, image.pixels * np.float32(self.counts_per_electron)
+
     def _buffer(
         self,
         letter: Letter,
@@ -310,7 +99,7 @@ class Bench:
     ) -> Buffer:
         columns, rows = (n // chosen.binning for n in self.camera_xy())
         if not self.twin.pixels:
-            mean = COUNTS_PER_ELECTRON * readback.dose_rate_e_px_s * readback.seconds
+            mean = self.counts_per_electron * readback.dose_rate_e_px_s * readback.seconds
             pixels = np.full((_NOMINAL_PX, _NOMINAL_PX), mean, np.float32)
         elif chosen.binning > 1:
             n = chosen.binning
@@ -345,7 +134,7 @@ class Bench:
         gain = self.twin.sensor.gain_reference
         total = frames.sum(axis=0, dtype=np.float32)
         alive = gain > 0
-        corrected = total * gain * np.float32(COUNTS_PER_ELECTRON)
+        corrected = total * gain * np.float32(self.counts_per_electron)
         return np.asarray(np.where(alive, corrected, corrected[alive].mean()), dtype=np.float32)
 
     def _save_movie(self, frames: NDArray[np.unsignedinteger], pixel_A: float) -> Path:

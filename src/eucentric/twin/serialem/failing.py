@@ -83,7 +83,11 @@ def _long(name: str) -> str:
     return _LONG.get(name, name)
 
 
-def parse_faults(texts: Sequence[str]) -> tuple[tuple[CommandFault, ...], tuple[Fault, ...]]:
+ParsedFaults = tuple[tuple[CommandFault, ...], tuple[Fault, ...]]
+"""Faults of commands, and of the microscope underneath."""
+
+
+def parse_faults(texts: Sequence[str]) -> ParsedFaults:
     """Return the faults of commands, and those of the microscope underneath, that texts describe.
 
     A text that begins with one of SerialEM's commands, such as ``AutoFocus at 30: refuse``, is of that command; others

@@ -1,20 +1,22 @@
-"""Commands of files: image stacks with their .mdoc, the working directory, text files."""
+"""Commands of files: image stacks with their .mdoc, and which are open."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from eucentric.core import EucentricError, make_folder
+from eucentric.core import EucentricError
 from eucentric.io.mdoc_writer import MdocImage
 from eucentric.io.serialem_stack import SerialemStack
-from eucentric.twin.serialem.bench import COUNTS_PER_ELECTRON, Bench
+from eucentric.twin.serialem.bench import Bench
 from eucentric.twin.serialem.buffers import Buffer
 from eucentric.twin.serialem.errors import NotSimulatedError, SEMerror
 from eucentric.twin.serialem.geometry import UM, specimen_um
 from eucentric.twin.serialem.registry import command
+from eucentric.twin.serialem.setting_up import INTENSITY_PERCENT, SPOT
 
 READ = "M"
 """The buffer that images are read into where a script names none; SerialEM's own default."""
@@ -30,7 +32,7 @@ class FileCommands:
         self._bench = bench
         self._open: list[SerialemStack] = []
         self._current = -1
-        self._overwrites = False
+        self.overwrites = False
         self._kept: dict[tuple[Path, int], Buffer] = {}
         self.written: list[str] = []
 
@@ -56,7 +58,7 @@ class FileCommands:
         if any(stack.path == path for stack in self._open):
             raise SEMerror(f"The file {name} is open already")
         if path.exists():
-            if not self._overwrites:
+            if not self.overwrites:
                 raise SEMerror(f"The file {name} exists already, and AllowFileOverwrite is not set")
             path.unlink()
             path.with_name(path.name + ".mdoc").unlink(missing_ok=True)
@@ -101,7 +103,7 @@ class FileCommands:
     @command("AllowFileOverwrite")
     def allow_overwrite(self, allowed: int) -> None:
         """Let new files replace old ones, or not."""
-        self._overwrites = bool(allowed)
+        self.overwrites = bool(allowed)
 
     @command("SetNewFileType")
     def set_type(self, kind: int, *_: int) -> None:
@@ -132,7 +134,35 @@ class FileCommands:
         path = self._stack().path
         return str(path), str(path.with_suffix("")), path.suffix
 
+    @command("ReportNumOpenFiles")
+    def count(self) -> float:
+        """Return how many files are open."""
+        return float(len(self._open))
+
+    @command("ReportOpenImageFile")
+    def name_of(self, number: int, parts: int = 0) -> str | tuple[str, str, str]:
+        """Return an open file's path, or its root and its extension with it."""
+        if not 1 <= number <= len(self._open):
+            raise SEMerror(f"There is no open file {number}")
+        path = self._open[number - 1].path
+        return (str(path), str(path.with_suffix("")), path.suffix) if parts else str(path)
+
+    @command("IsImageFileOpen")
+    def is_open(self, name: str) -> float:
+        """Return whether a file is open."""
+        return float(any(stack.path == self.path(name) for stack in self._open))
+
     # --- images
+
+    def save_alone(self, buffer: str, name: str) -> None:
+        """Save an image in a file of its own, which is not open afterwards; the current file stays so."""
+        current = self._current
+        self.open_new(name)
+        try:
+            self.save(buffer)
+        finally:
+            self.close()
+            self._current = current
 
     @command("Save", "S")
     def save(self, buffer: str = "A", number: int | None = None) -> None:
@@ -145,6 +175,8 @@ class FileCommands:
             stack = self._stack()
         image = self._bench.buffer(buffer)
         section = _told(lambda: stack.append(image.pixels, self._described(image)))
+        image = replace(image, saved_in=(stack.path, section))
+        self._bench.buffers[self._bench.buffer_name(buffer)] = image
         self.keep(stack.path, section, image)
         self._bench.saved(image, stack.path.name, section)
 
@@ -165,6 +197,7 @@ class FileCommands:
         pixels, keys = _told(lambda: stack.read(section))
         kept = self._kept.get((stack.path, section))
         name = self._bench.buffer_name(buffer)
+        self._bench.shown = name
         if kept is not None and kept.pixels.shape == pixels.shape:
             # As it was saved: what shift A was given later does not belong to the file.
             self._bench.buffers[name] = kept.shifted((-kept.shift_yx_A[0], -kept.shift_yx_A[1]))
@@ -181,6 +214,7 @@ class FileCommands:
             axis_deg=self._bench.geometry.axis_deg,
             magnification=round(_number(keys, "Magnification", 0)),
             counts=(float(values.min()), float(values.max()), float(values.mean())),
+            saved_in=(stack.path, section),
         )
 
     def _described(self, image: Buffer) -> MdocImage:
@@ -216,10 +250,10 @@ class FileCommands:
             stage_z_A=stage.z_A,
             image_shift_xy_A=(float(shift[0]) * UM, float(shift[1]) * UM),
             binning=image.binning,
-            intensity=0.45,
-            spot_size=7,
+            intensity=INTENSITY_PERCENT / 100,
+            spot_size=SPOT,
             min_max_mean=(low, high, mean),
-            counts_per_electron=COUNTS_PER_ELECTRON,
+            counts_per_electron=bench.counts_per_electron,
         )
 
     # --- the .mdoc
@@ -235,33 +269,6 @@ class FileCommands:
         """Write the .mdoc."""
         stack = self._stack()
         _told(stack.write_autodoc)
-
-    # --- folders
-
-    @command("ReportDirectory")
-    def directory(self) -> str:
-        """Return the working directory."""
-        return str(self._bench.folder)
-
-    @command("SetDirectory")
-    def set_directory(self, name: str) -> None:
-        """Change the working directory."""
-        path = self.path(name)
-        if not path.is_dir():
-            raise SEMerror(f"There is no folder {name}")
-        self._bench.folder = path
-
-    @command("MakeDirectory")
-    def make_directory(self, name: str) -> None:
-        """Make a folder, with those that it lies in."""
-        make_folder(self.path(name))
-
-    @command("UserSetDirectory")
-    def choose_directory(self, prompt: str = "Choose a new current working directory") -> str:
-        """Let the user choose the working directory."""
-        answer = self._bench.ask("UserSetDirectory", prompt, ())
-        self.set_directory(answer)
-        return str(self._bench.folder)
 
 
 def _number(keys: dict[str, str], name: str, otherwise: float) -> float:

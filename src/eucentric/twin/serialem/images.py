@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from eucentric.processing.correlation import displacement, sight
-from eucentric.twin.serialem.bench import COUNTS_PER_ELECTRON, Bench
+from eucentric.twin.serialem.bench import Bench
 from eucentric.twin.serialem.buffers import Buffer
 from eucentric.twin.serialem.errors import SEMerror, SEMmoduleError
 from eucentric.twin.serialem.geometry import UM, specimen_um
 from eucentric.twin.serialem.registry import command
-from eucentric.twin.serialem.setting_up import AREA_OF
+from eucentric.twin.serialem.setting_up import AREA_OF, SETS
 
-_SETS = "VFTRLS"  # as ImageProperties numbers them, from 0
 _AUTOALIGN = "B"  # the buffer that AutoAlign compares with
 
 
@@ -33,7 +32,7 @@ class ImageCommands:
         """Return size in X and Y, binning, exposure (s), pixel (nm) and camera set."""
         image = self._bench.buffer(buffer)
         columns, rows = image.shown_xy
-        return columns, rows, image.binning, image.exposure_s, image.pixel_A / 10, _SETS.index(image.camera_set)
+        return columns, rows, image.binning, image.exposure_s, image.pixel_A / 10, SETS.index(image.camera_set)
 
     @command("ImageConditions")
     def conditions(self, buffer: str) -> tuple[float, float]:
@@ -54,14 +53,14 @@ class ImageCommands:
     def electrons(self, buffer: str = "A") -> tuple[float, ...]:
         """Return least, greatest and mean electrons of a pixel, their deviation, and electrons a pixel and second."""
         image = self._bench.buffer(buffer)
-        low, high, mean = (count / COUNTS_PER_ELECTRON for count in image.counts)
+        low, high, mean = (count / self._bench.counts_per_electron for count in image.counts)
         rate = mean / image.binning**2 / max(image.exposure_s, 1e-9)
-        return low, high, mean, float(image.pixels.std()) / COUNTS_PER_ELECTRON, rate
+        return low, high, mean, float(image.pixels.std()) / self._bench.counts_per_electron, rate
 
     def array(self, buffer: str) -> NDArray[Any]:
         """Return the pixels of a buffer, row 0 at the top as SerialEM has it (`bufferImage` of its module)."""
         try:
-            return np.ascontiguousarray(self._bench.buffer(buffer).pixels[::-1])
+            return np.ascontiguousarray(self._bench.buffer(buffer).at_shown_size()[::-1])
         except SEMerror as error:
             raise SEMmoduleError(str(error)) from error
 
@@ -76,6 +75,17 @@ class ImageCommands:
     def crop(self, buffer: str, columns: int, rows: int) -> None:
         """Put the middle of an image into A."""
         self._bench.arrive(self._bench.buffer(buffer).cropped(columns, rows))
+
+    @command("Show")
+    def display(self, buffer: str) -> None:
+        """Show a buffer; it is the current one until another is shown."""
+        self._bench.buffer(buffer)
+        self._bench.shown = self._bench.buffer_name(buffer)
+
+    @command("ReportCurrentBuffer")
+    def displayed(self) -> tuple[str, float]:
+        """Return the buffer that is shown, the last that an image came to, and whether it holds one."""
+        return self._bench.shown, float(self._bench.shown in self._bench.buffers)
 
     @command("AddBufToStackWindow")
     def show(self, buffer: str, *_: object) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from eucentric.twin.serialem.bench import Bench, area_letter
 from eucentric.twin.serialem.errors import NotSimulatedError, SEMerror
 from eucentric.twin.serialem.geometry import UM, Array, ours_A
+from eucentric.twin.serialem.placing import stage_um, tilted
 from eucentric.twin.serialem.registry import command
 from eucentric.twin.serialem.setting_up import AREA_ORDER
 
@@ -20,6 +21,7 @@ class LensCommands:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._beam_zero: tuple[float, float] | None = None
+        self._saved_focus: float | None = None
 
     # --- image shift
 
@@ -63,18 +65,20 @@ class LensCommands:
         """Change the image shift, in unbinned pixels of the camera."""
         return self._shift_to(self._bench.specimen_um() + np.linalg.solve(self._camera(), (x, y)), settle, adjust)
 
+    @command("ImageShiftByStageDiff")
+    def shift_by_stage(self, x_um: float, y_um: float, settle: float | None = None, adjust: int = 0) -> float:
+        """Change the image shift by what a move of the stage would do."""
+        tilt = tilted(self._bench.scope.stage().tilt_deg)
+        seen = tilt @ self._bench.geometry.stage2specimen @ (x_um, y_um)
+        return self._shift_to(self._bench.specimen_um() + seen, settle, adjust)
+
     @command("ReportImageShift")
     def shift(self) -> tuple[float, ...]:
         """Return the image shift in its units, in pixels, and as the stage would have to move."""
         specimen, geometry = self._bench.specimen_um(), self._bench.geometry
         units = np.linalg.solve(geometry.is2specimen, specimen)
-        stage = np.linalg.solve(geometry.stage2specimen, self._unforeshortened(specimen))
+        stage = stage_um(self._bench, specimen, self._bench.scope.stage().tilt_deg)
         return (*units.tolist(), *(self._camera() @ specimen).tolist(), *stage.tolist())
-
-    def _unforeshortened(self, specimen: Array) -> Array:
-        """Return how far a place seen at a shift lies on the tilted specimen: X and Y of the stage tilt with it."""
-        tilt = np.radians(self._bench.scope.stage().tilt_deg)
-        return np.array([specimen[0], specimen[1] / np.cos(tilt)])
 
     @command("ReportSpecimenShift")
     def specimen_shift(self) -> tuple[float, float]:
@@ -86,8 +90,8 @@ class LensCommands:
     def reset_shift(self, *_: float) -> None:
         """Move the stage to what the image shift shows, and set that to 0."""
         bench = self._bench
-        y_A, x_A = ours_A(self._unforeshortened(bench.specimen_um()))
         here = bench.scope.stage()
+        y_A, x_A = ours_A(np.asarray(np.linalg.solve(tilted(here.tilt_deg), bench.specimen_um()), dtype=float))
         bench.scope.move_stage(y_A=here.y_A + y_A, x_A=here.x_A + x_A)
         bench.set_specimen_um(np.zeros(2))
 
@@ -117,6 +121,44 @@ class LensCommands:
     def target(self) -> float:
         """Return what autofocus is to reach."""
         return self._bench.target_defocus_um or 0.0
+
+    @command("IncTargetDefocus")
+    def change_target(self, by_um: float) -> None:
+        """Change what autofocus is to reach."""
+        self._bench.target_defocus_um = self.target() + by_um
+
+    @command("ResetDefocus")
+    def reset_focus(self) -> None:
+        """Call the focus that is now 0."""
+        self._bench.focus_zero_um += self._bench.focus_um()
+
+    @command("ReportAbsoluteFocus", "ReportFocus")
+    def absolute(self) -> float:
+        """Return the lens's focus from where it was calibrated, in µm here, whatever the readout calls 0."""
+        return self._bench.focus_um() + self._bench.focus_zero_um
+
+    @command("SetAbsoluteFocus", "SetStandardFocus")
+    def set_absolute(self, to_um: float) -> None:
+        """Set the lens's focus from where it was calibrated."""
+        self._bench.set_focus_um(to_um - self._bench.focus_zero_um)
+
+    @command("SaveFocus")
+    def save_focus(self) -> None:
+        """Remember the focus."""
+        self._saved_focus = self.absolute()
+
+    @command("RestoreFocus")
+    def restore_focus(self) -> None:
+        """Set the focus that was remembered."""
+        if self._saved_focus is None:
+            raise SEMerror("RestoreFocus: no focus was saved")
+        self.set_absolute(self._saved_focus)
+        self._saved_focus = None
+
+    @command("ReportAutofocusOffset")
+    def autofocus_offset(self) -> float:
+        """Return that autofocus works without a defocus of its own."""
+        return 0.0
 
     # --- beam
 
@@ -255,16 +297,6 @@ class LensCommands:
         """Keep or restore an area's parameters, none of which a script can change here."""
         return
 
-    @command("ReportSpotSize")
-    def spot(self) -> float:
-        """Return the spot size."""
-        return 7.0
-
-    @command("ReportPercentC2")
-    def intensity(self) -> tuple[float, float]:
-        """Return the illumination, per cent and in SerialEM's units; it does not change."""
-        return 45.0, 0.45
-
     @command("ReportScreen")
     def screen(self) -> float:
         """Return whether the screen is down."""
@@ -277,8 +309,8 @@ class LensCommands:
 
     # --- matrices, from the first named to the second
 
-    def _camera(self) -> Array:
-        return self._bench.geometry.specimen2camera(self._bench.pixel_A())
+    def _camera(self, mag_index: int = 0) -> Array:
+        return self._bench.geometry.specimen2camera(self._bench.pixel_A(self._bench.area_at(mag_index)))
 
     @command("ISToSpecimenMatrix")
     def is2specimen(self, *_: int) -> tuple[float, ...]:
@@ -301,34 +333,34 @@ class LensCommands:
         return _flat(np.linalg.inv(self._bench.geometry.stage2specimen))
 
     @command("SpecimenToCameraMatrix")
-    def specimen2camera(self, *_: int) -> tuple[float, ...]:
+    def specimen2camera(self, mag_index: int = 0) -> tuple[float, ...]:
         """Return the matrix."""
-        return _flat(self._camera())
+        return _flat(self._camera(mag_index))
 
     @command("CameraToSpecimenMatrix")
-    def camera2specimen(self, *_: int) -> tuple[float, ...]:
+    def camera2specimen(self, mag_index: int = 0) -> tuple[float, ...]:
         """Return the matrix."""
-        return _flat(np.linalg.inv(self._camera()))
+        return _flat(np.linalg.inv(self._camera(mag_index)))
 
     @command("ISToCameraMatrix")
-    def is2camera(self, *_: int) -> tuple[float, ...]:
+    def is2camera(self, mag_index: int = 0) -> tuple[float, ...]:
         """Return the matrix."""
-        return _flat(self._camera() @ self._bench.geometry.is2specimen)
+        return _flat(self._camera(mag_index) @ self._bench.geometry.is2specimen)
 
     @command("CameraToISMatrix")
-    def camera2is(self, *_: int) -> tuple[float, ...]:
+    def camera2is(self, mag_index: int = 0) -> tuple[float, ...]:
         """Return the matrix."""
-        return _flat(np.linalg.inv(self._camera() @ self._bench.geometry.is2specimen))
+        return _flat(np.linalg.inv(self._camera(mag_index) @ self._bench.geometry.is2specimen))
 
     @command("StageToCameraMatrix")
-    def stage2camera(self, *_: int) -> tuple[float, ...]:
+    def stage2camera(self, mag_index: int = 0) -> tuple[float, ...]:
         """Return the matrix."""
-        return _flat(self._camera() @ self._bench.geometry.stage2specimen)
+        return _flat(self._camera(mag_index) @ self._bench.geometry.stage2specimen)
 
     @command("CameraToStageMatrix")
-    def camera2stage(self, *_: int) -> tuple[float, ...]:
+    def camera2stage(self, mag_index: int = 0) -> tuple[float, ...]:
         """Return the matrix."""
-        return _flat(np.linalg.inv(self._camera() @ self._bench.geometry.stage2specimen))
+        return _flat(np.linalg.inv(self._camera(mag_index) @ self._bench.geometry.stage2specimen))
 
     @command("ISToStageMatrix")
     def is2stage(self, *_: int) -> tuple[float, ...]:

@@ -14,14 +14,19 @@ from eucentric.twin.serialem.doings import Refused
 from eucentric.twin.serialem.errors import NotSimulatedError, RehearsalStop, SEMerror, SEMexited, SEMmoduleError
 from eucentric.twin.serialem.failing import CommandFaults
 from eucentric.twin.serialem.files import FileCommands
+from eucentric.twin.serialem.illumination import IlluminationCommands
 from eucentric.twin.serialem.images import ImageCommands
+from eucentric.twin.serialem.items import ItemCommands
 from eucentric.twin.serialem.lenses import LensCommands
+from eucentric.twin.serialem.maps import MapCommands
 from eucentric.twin.serialem.navigator import NavigatorCommands
+from eucentric.twin.serialem.parts import PixelCommands
 from eucentric.twin.serialem.registry import gathered, names_of
 from eucentric.twin.serialem.routines import RoutineCommands
 from eucentric.twin.serialem.scripting import ScriptCommands
 from eucentric.twin.serialem.stage import StageCommands
 from eucentric.twin.serialem.table import commands
+from eucentric.twin.serialem.texts import TextCommands
 
 GROUPS = (
     StageCommands,
@@ -32,6 +37,11 @@ GROUPS = (
     ScriptCommands,
     NavigatorCommands,
     RoutineCommands,
+    IlluminationCommands,
+    ItemCommands,
+    MapCommands,
+    PixelCommands,
+    TextCommands,
 )
 
 
@@ -66,7 +76,7 @@ class SimulatedSerialEM:
     ) -> None:
         self.bench = bench
         self.faults = faults or CommandFaults(())
-        self._connected = connected
+        self.connected = connected
         self._tuples = False
         self.stage = StageCommands(bench)
         self.lenses = LensCommands(bench)
@@ -78,6 +88,11 @@ class SimulatedSerialEM:
             bench, items, navigator, self.stage, self.camera, self.images, self.files, self.scripting
         )
         self.routines = RoutineCommands(bench, self.stage, self.images)
+        self.items = ItemCommands(bench, self.navigator, self.stage)
+        self.maps = MapCommands(bench, self.navigator, self.files, self.scripting)
+        self.illumination = IlluminationCommands(bench)
+        self.pixels = PixelCommands(bench, self.files)
+        self.texts = TextCommands(bench, self.files, self.scripting)
         self._done = gathered(
             (
                 self.stage,
@@ -88,6 +103,11 @@ class SimulatedSerialEM:
                 self.scripting,
                 self.navigator,
                 self.routines,
+                self.illumination,
+                self.items,
+                self.maps,
+                self.pixels,
+                self.texts,
             )
         )
 
@@ -112,7 +132,7 @@ class SimulatedSerialEM:
         bench.check_time()
         bench.busy = True
         try:
-            if not self._connected:
+            if not self.connected:
                 raise SEMmoduleError(
                     f"{name} was called before the connection to SerialEM was made: call ConnectToSEM first"
                 )
@@ -172,7 +192,7 @@ class SimulatedSerialEM:
         return function
 
     def _connect(self, port: int = 48888, address: str = "127.0.0.1") -> None:
-        self._connected = True
+        self.connected = True
 
     def _return_tuples(self, on: int = 1) -> None:
         self._tuples = bool(on)

@@ -140,7 +140,11 @@ class RoutineCommands:
     @command("Ctfplotter")
     def ctfplotter(self, buffer: str, low_um: float, high_um: float, *_: float) -> tuple[float, ...]:
         """Fit the rings of an image: defocus, astigmatism (µm), its angle, phase shift (°), unused, resolution (Å)."""
-        return self.ctffind(buffer, low_um, high_um)
+        try:
+            return self.ctffind(buffer, low_um, high_um)
+        except SEMerror as error:  # of the program that fits, which SerialEM reports and does not raise
+            self._bench.log.add(f"Ctfplotter: {error}")
+            return 1.0, 1.0
 
     def _fitted(self, image: Buffer, low_um: float, high_um: float) -> tuple[float, float, float, float]:
         near, far = sorted((abs(low_um), abs(high_um)))
@@ -181,7 +185,7 @@ class RoutineCommands:
         return 0.0
 
     @command("NextFEGFlashHighTemp")
-    def next_flash(self, high: int) -> None:
+    def next_flash(self, high: int = 1) -> None:
         """Choose how the gun is flashed next."""
         return
 

@@ -23,7 +23,7 @@ from eucentric.twin.serialem.errors import RehearsalStop, SEMerror, SEMexited, S
 from eucentric.twin.serialem.log import ScriptLog
 from eucentric.twin.serialem.module import SimulatedSerialEM
 
-_AGAIN_S = 0.01
+_AGAIN_S = 0.003
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,10 @@ def run_script(path: Path, serialem: SimulatedSerialEM, *, silent_s: float = 300
     with _surroundings(path, serialem), _watchdog(serialem, silent_s) as watch:
         try:
             ended = _run(code, namespace, path, serialem, watch)
+        except KeyboardInterrupt:  # once more, while the first was told
+            if not watch.reason:
+                raise
+            ended = Ended("stopped", watch.reason)
         finally:
             bench.log.flush()
     # A script that catches all, even what stops it, was stopped all the same.

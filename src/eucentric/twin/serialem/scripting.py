@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
 from eucentric.twin.serialem.bench import Bench
@@ -11,6 +12,7 @@ from eucentric.twin.serialem.setting_up import VERSION
 
 _UNITS_S = {"msec": 1e-3, "ms": 1e-3, "sec": 1.0, "s": 1.0, "min": 60.0}
 _DOSE_AREAS = 250
+_NEVER_MIN = 40_000.0  # SerialEM's answer for a time that was never set
 
 
 class ScriptCommands:
@@ -23,6 +25,7 @@ class ScriptCommands:
         self._accumulated: dict[int, float] = {}
         self._dose_area = 1
         self._tries = 0
+        self._times: dict[str, float] = {}
         bench.prior_dose = self._prior_dose
 
     # --- variables
@@ -44,6 +47,15 @@ class ScriptCommands:
             return self.variables[name.strip().lower()]
         except KeyError:
             raise SEMerror(f"The variable {name} is not defined") from None
+
+    def numbers(self, name: str) -> list[float]:
+        """Return the numbers in a variable, one a line as SerialEM has arrays, or between blanks."""
+        value = self.variable(name)
+        return [_number(word) for word in value.split()] if isinstance(value, str) else [value]
+
+    def set_numbers(self, name: str, values: Sequence[float]) -> None:
+        """Put numbers into a variable, as an array."""
+        self.set_variable(name, "\n".join(f"{value:.9g}" for value in values))
 
     @command("IsVariableDefined")
     def is_defined(self, name: str) -> float:
@@ -87,6 +99,35 @@ class ScriptCommands:
         scale = _UNITS_S[word] if word else 1.0 if amount <= 60 else 1e-3
         self._bench.wait(amount * scale)
 
+    @command("ElapsedTickTime")
+    def since(self, tick_s: float) -> float:
+        """Return the seconds since a tick time."""
+        return self.ticks() - tick_s
+
+    @command("ReportDateTime")
+    def date(self) -> tuple[float, float]:
+        """Return the microscope's date as YYYYMMDD, and its time as HHMM."""
+        now = self._now()
+        return float(f"{now:%Y%m%d}"), float(f"{now:%H%M}")
+
+    @command("ReportMinuteTime")
+    def minutes(self) -> float:
+        """Return the microscope's time in minutes."""
+        return float(self._now().timestamp() // 60)
+
+    @command("SetCustomTime")
+    def set_custom(self, name: str, minutes: float | None = None) -> None:
+        """Remember the time under a name, now or as it is given."""
+        self._times[name.strip().lower()] = self.minutes() if minutes is None else minutes
+
+    @command("ReportCustomInterval")
+    def custom(self, name: str, minutes: float | None = None) -> float:
+        """Return the minutes since a time that was remembered; 40000 if none was."""
+        began = self._times.get(name.strip().lower())
+        if began is None:
+            return _NEVER_MIN
+        return (self.minutes() if minutes is None else minutes) - began
+
     # --- dose
 
     @command("AreaForCumulRecordDose")
@@ -98,18 +139,15 @@ class ScriptCommands:
 
     @command("AccumulateRecordDose")
     def accumulate(self, dose: float) -> None:
-        """Add to the dose that images say was before them; 0 begins at 0, -1 ends it."""
+        """Add to the dose that images say was before them; counting begins with it, -1 ends it."""
         if dose < 0:
             self._accumulated.pop(self._dose_area, None)
         else:
-            before = self._accumulated.get(self._dose_area, 0.0)
-            self._accumulated[self._dose_area] = before + dose if dose > 0 else 0.0
+            self._accumulated[self._dose_area] = self._accumulated.get(self._dose_area, 0.0) + dose
 
     def _prior_dose(self) -> float | None:
         """Return what a Record image is said to come after; None where nothing counts."""
-        if not self._accumulated:
-            return None
-        return self._accumulated.get(self._dose_area, 0.0)
+        return self._accumulated.get(self._dose_area)
 
     # --- log
 
@@ -128,6 +166,11 @@ class ScriptCommands:
         """Go on in another log."""
         stem = re.sub(r"[^\w.+-]", "_", name.strip().removesuffix(".log")) or "log"
         self._bench.log.open_new(self._bench.folder / f"{stem}.log")
+
+    @command("CloseLogOpenNew")
+    def close_log(self, discard: int = 0) -> None:
+        """Go on in the same log, whose file keeps all that was written."""
+        self._bench.log.flush()
 
     @command("ProgramTimeStamps")
     def time_stamps(self, *_: int) -> None:
@@ -151,6 +194,16 @@ class ScriptCommands:
         "FlashDisplay",
         "SaveSettings",
         "SetDebugOutput",
+        "Verbose",
+        "SuppressInfoOutput",
+        "DeferLogUpdates",
+        "DeferSettingsUpdate",
+        "CloseStackWindow",
+        "SetBufZoomAndCenter",
+        "HighlightStatusLine",
+        "ImposeToolbarColor",
+        "ShowScopeControlPanel",
+        "SkipFrameAliParamCheck",
     )
     def of_the_screen(self, *_: object) -> None:
         """Do what shows on SerialEM's screen only, or is kept on its computer."""
@@ -271,10 +324,11 @@ class ScriptCommands:
 
     @command("Exit")
     def exit(self, code: float = 0.0, text: str = "") -> None:
-        """End the script."""
+        """End the script; a code above 0 raises nothing."""
         if text:
             self._bench.log.add(text)
-        raise SEMexited("Normal exit")
+        if code <= 0:
+            raise SEMexited("Normal exit")
 
 
 def _number(text: str) -> float:

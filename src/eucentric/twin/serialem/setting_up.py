@@ -21,6 +21,12 @@ PURPOSES: dict[Letter, Purpose] = {
 AREA_OF: dict[Letter, Letter] = {"R": "R", "V": "V", "F": "F", "T": "T", "L": "R", "S": "S"}
 """The low-dose area that each camera set is used in: Preview looks at Record's."""
 
+SETS = "VFTRLS"
+"""Camera sets as ImageProperties numbers them, from 0."""
+
+SPOT, INTENSITY_PERCENT, SLIT_EV = 7, 45.0, 20.0
+"""Spot size, C2 and the width of the slit (eV), as scripts are told; chosen, and nothing here depends on them."""
+
 AREA_ORDER = "VFTRS"
 """Low-dose areas as ReportLowDose counts them, from 0."""
 
@@ -88,6 +94,7 @@ class Settings:
 
     properties: dict[str, float] = field(
         default_factory=lambda: {
+            "dummyinstance": 0.0,
             "maximumtiltangle": 70.0,
             "imageshiftlimit": 20.0,
             "rotateheaderangleby180": -1.0,

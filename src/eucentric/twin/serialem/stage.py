@@ -3,7 +3,9 @@
 import numpy as np
 
 from eucentric.twin.serialem.bench import Bench
+from eucentric.twin.serialem.errors import NotSimulatedError
 from eucentric.twin.serialem.geometry import UM, Array, ours_A, specimen_um
+from eucentric.twin.serialem.placing import stage_um
 from eucentric.twin.serialem.registry import command
 
 
@@ -12,7 +14,7 @@ class StageCommands:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._increment_deg = 3.0  # SerialEM's own; a script cannot change it
+        self._increment_deg = 3.0  # SerialEM's own
 
     # --- tilt
 
@@ -68,6 +70,13 @@ class StageCommands:
         self._bench.tilt_axis_offset_um = offset_um
         self._bench.set_specimen_um(here)
 
+    @command("SetTiltIncrement")
+    def set_increment(self, to_deg: float, cosine: int = 0) -> None:
+        """Set the increment."""
+        if cosine:
+            raise NotSimulatedError("SetTiltIncrement: the twin's increment is the same at all tilts")
+        self._increment_deg = to_deg
+
     # --- place
 
     @command("ReportStageXYZ")
@@ -94,6 +103,13 @@ class StageCommands:
         """Move by so much."""
         x, y, z = self.place()
         self.move_to(x + x_um, y + y_um, z + z_um if z_um else None)
+
+    @command("StageShiftByPixels")
+    def move_by_pixels(self, x: float, y: float) -> None:
+        """Move by so many unbinned pixels of the camera."""
+        bench = self._bench
+        seen = np.asarray(np.linalg.solve(bench.geometry.specimen2camera(bench.pixel_A()), (x, y)), dtype=float)
+        self.move_by(*stage_um(bench, seen, self.tilt()).tolist())
 
     @command("MoveStageWithSpeed")
     def move_slowly(self, x_um: float, y_um: float, speed: float) -> None:
