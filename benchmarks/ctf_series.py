@@ -1,14 +1,17 @@
 """CTF of tilt series of the twin against their truth: fit, hand, thickness, correction by place, and time.
 
-python benchmarks/ctf_series.py SETS --make 8 [--pixel 2.7] [--specimens cell,ribosomes]: series that are not there yet
-python benchmarks/ctf_series.py SETS --fit [--pixel 2.7] [--peer VENV]: errors, hand, thickness; with a peer
+python benchmarks/ctf_series.py SETS --make 8 [--first 1] [--size 512] [--pixel 2.7] [--specimens cell,ribosomes]:
+series that are not there yet, of 8 seeds from the first; --twice: two of each specimen, in half of the time
+python benchmarks/ctf_series.py SETS --fit [--pixel 2.7] [--peer VENV [--every 5]]: errors, hand, thickness; with a
+peer, at every fifth tilt
 python benchmarks/ctf_series.py SETS --calibrate: how often verdicts on the hand from few tilts are right
 python benchmarks/ctf_series.py SETS --correct: correlation with the CTF-free projection, by place or with one CTF
 python benchmarks/ctf_series.py SETS --time [--size 4096]: time of 41 tilts
 python benchmarks/ctf_series.py SETS --values ctffind.txt gctf.star: what the prior makes of two programs' values
 
-A series: 41 tilts, dose-symmetric to 60 degrees, 3 e/Å² each, fields of 1382 Å; defocus 2 to 5 µm with 500 Å rms from
-tilt to tilt, astigmatism to 800 Å, 1000 to 2200 Å thick, either hand, four directions of the axis.
+A series: 41 tilts, dose-symmetric to 60 degrees, 3 e/Å² each, fields of 1382 Å unless --size says another; defocus 2
+to 5 µm with 500 Å rms from tilt to tilt, astigmatism to 800 Å, 1000 to 2200 Å thick, either hand, four directions of
+the axis.
 """
 
 import argparse
@@ -17,6 +20,7 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +49,12 @@ SPECIMENS = ("cell", "ribosomes", "lamella", "apoferritin")
 EFFECTS = "no-drift,no-burst,no-local-motion,no-gain,no-defects"
 FIELD_A = 512 * 2.7
 WAVELENGTH_A = 0.019687
+OTHER = 1000  # what a specimen's second series has more in its seed
 Array = NDArray[np.float64]
 
 
-def twin_of(specimen: str, seed: int, pixel_A: float, more: str = "") -> tuple[Twin, dict[str, Any]]:
-    """Return a twin, and what was chosen for it."""
+def twin_of(specimen: str, seed: int, pixel_A: float, size: int, more: str = "") -> tuple[Twin, dict[str, Any]]:
+    """Return a twin whose images have `size` pixels a side, and what was chosen for it."""
     kind = SPECIMENS.index(specimen)
     rng = np.random.default_rng([seed, kind])
     hand = 1 if (seed + kind) % 2 else -1
@@ -62,7 +67,6 @@ def twin_of(specimen: str, seed: int, pixel_A: float, more: str = "") -> tuple[T
         "hand": hand,
         "pixel": pixel_A,
     }
-    size = round(FIELD_A / pixel_A)
     sample = build(
         specimen, seed=seed, field_A=size * pixel_A, thickness_A=chosen["thick"], max_tilt_deg=60, pre_tilt_deg=0
     )
@@ -87,25 +91,75 @@ def exposed_at(twin: Twin, tilt_deg: float, defocus_A: float, order: int) -> Exp
     return twin.expose_and_tell(ExposureRequest(exposure_e_A2=3.0, frames=1, purpose="record", order=order))
 
 
-def make(folder: Path, specimen: str, seed: int, pixel_A: float) -> None:
-    """Make one series, unless it is there."""
-    out = folder / f"{specimen}_{seed}_{pixel_A}"
-    if (out / "truth.json").exists():
+def other_optics(twin: Twin, chosen: dict[str, Any]) -> tuple[Twin, dict[str, Any]]:
+    """Return a second microscope that sees a specimen as a first does: with other optics, ice and counts."""
+    seed = twin.seed + OTHER
+    rng = np.random.default_rng([seed, len(chosen)])
+    chosen = chosen | {
+        "nominal": float(rng.uniform(2e4, 5e4)),
+        "ast": float(rng.uniform(0, 800)),
+        "astdeg": float(rng.uniform(-90, 90)),
+        "hand": -chosen["hand"],
+    }
+    settings = twin.settings.replace(hand=chosen["hand"], astigmatism_A=chosen["ast"], astigmatism_deg=chosen["astdeg"])
+    other = Twin(
+        twin.sample,
+        pixel_A=twin.pixel_A,
+        shape_yx=twin.shape_yx,
+        settings=settings,
+        effects=twin.effects,
+        seed=twin.seed,
+    )
+    other._imaging = replace(other._imaging, seed=seed)
+    return other, chosen
+
+
+def keep_deposits() -> None:
+    """Keep what one microscope's view deposits, most of an image's time, for the other that sees the same."""
+    deposit = Forming._deposit
+    kept: dict[bytes, NDArray[np.complex64]] = {}
+    last = [b""]
+
+    def remembered(self: Forming, grid: NDArray[np.complex64], first: int) -> None:
+        view = b"".join(one.tobytes() for one in (self.edges_A, self.view.rotation, self.view.origin_zyx_A))
+        if view != last[0]:
+            kept.clear()
+            last[0] = view
+        key = view + bytes(str((first, grid.shape)), "ascii")
+        if key in kept:
+            grid[:] = kept[key]
+        else:
+            deposit(self, grid, first)
+            kept[key] = grid.copy()
+
+    Forming._deposit = remembered  # type: ignore[method-assign]
+    # Fields whose margins differ would share nothing.
+    Twin._margin_A = lambda self: 175.0  # type: ignore[method-assign]
+
+
+def make(folder: Path, specimen: str, seed: int, pixel_A: float, size: int, *, twice: bool) -> None:
+    """Make one series, unless it is there; or two of one specimen, with other optics."""
+    outs = [folder / f"{specimen}_{number}_{pixel_A}" for number in ([seed, seed + OTHER] if twice else [seed])]
+    if all((out / "truth.json").exists() for out in outs):
         return
-    out.mkdir(parents=True, exist_ok=True)
-    twin, chosen = twin_of(specimen, seed, pixel_A)
-    rng = np.random.default_rng(seed)
-    found = []
+    twins = [twin_of(specimen, seed, pixel_A, size)]
+    if twice:
+        twins.append(other_optics(*twins[0]))
+    found: list[list[tuple[float, NDArray[np.int16], dict[str, Any]]]] = [[] for _ in twins]
     plan = Design(scheme=DoseSymmetric(min_deg=-60, max_deg=60), exposure=ConstantExposure(total_e_A2=123)).plan()
+    errors = [np.random.default_rng(seed + OTHER * which) for which in range(len(twins))]
     for exposure in plan:
-        one = exposed_at(twin, exposure.tilt_deg, chosen["nominal"] + rng.normal(0, 500.0), exposure.order)
-        image = np.asarray(one.movie.frames).sum(0).astype(np.int16)
-        truth = {"tilt": exposure.tilt_deg, "order": exposure.order, "truth": one.truth.model_dump(mode="json")}
-        found.append((exposure.tilt_deg, image, truth))
-    found.sort(key=lambda one: one[0])
-    np.save(out / "stack.npy", np.stack([one[1] for one in found]))
-    (out / "truth.json").write_text(json.dumps(chosen | {"seed": seed, "tilts": [one[2] for one in found]}))
-    print("made", out.name, flush=True)
+        for (twin, chosen), rng, images in zip(twins, errors, found, strict=True):
+            one = exposed_at(twin, exposure.tilt_deg, chosen["nominal"] + rng.normal(0, 500.0), exposure.order)
+            image = np.asarray(one.movie.frames).sum(0).astype(np.int16)
+            truth = {"tilt": exposure.tilt_deg, "order": exposure.order, "truth": one.truth.model_dump(mode="json")}
+            images.append((exposure.tilt_deg, image, truth))
+    for out, (_, chosen), images in zip(outs, twins, found, strict=True):
+        images.sort(key=lambda one: one[0])
+        out.mkdir(parents=True, exist_ok=True)
+        np.save(out / "stack.npy", np.stack([one[1] for one in images]))
+        (out / "truth.json").write_text(json.dumps(chosen | {"seed": seed, "tilts": [one[2] for one in images]}))
+        print("made", out.name, flush=True)
 
 
 def opened(folder: Path) -> tuple[NDArray[np.int16], dict[str, Any]]:
@@ -134,27 +188,37 @@ def scores(found: SeriesCTF, truth: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def peer_errors(folder: Path, truth: dict[str, Any], venv: Path) -> dict[str, float]:
-    """Return the errors of torch-ctf-estimation, tilt by tilt."""
+def peer_errors(
+    folder: Path, truth: dict[str, Any], venv: Path, every: int, found: SeriesCTF
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the errors of torch-ctf-estimation at every so many tilts, which it sees one by one; and ours there."""
     script = Path(__file__).with_name("peer_ctf_series.py")
-    run = subprocess.run([venv / "bin/python", script, folder], capture_output=True, text=True, check=False)
+    command = [str(one) for one in (venv / "bin/python", script, folder, 256, 8.0, every)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         sys.exit(f"The peer stopped: {run.stderr[-500:]}")
     answer = json.loads(run.stdout.splitlines()[-1])
-    apart = np.array(answer["defocus_A"]) - [one["truth"]["defocus_A"] for one in truth["tilts"]]
-    low = np.abs([one["tilt"] for one in truth["tilts"]]) <= 30.5
-    return {
-        "low": math.sqrt((apart[low] ** 2).mean()),
-        "all": math.sqrt((apart**2).mean()),
-        "median_low": float(np.median(np.abs(apart[low]))),
-        "median": float(np.median(np.abs(apart))),
-        "seconds": answer["seconds"]["cpu"],
-    }
+    some = truth["tilts"][::every]
+    low = np.abs([one["tilt"] for one in some]) <= 30.5
+    rows = []
+    for means in (answer["defocus_A"], [tilt.mean_A for tilt in found.tilts[::every]]):
+        apart = np.array(means) - [one["truth"]["defocus_A"] for one in some]
+        rows.append(
+            {
+                "low": math.sqrt((apart[low] ** 2).mean()),
+                "all": math.sqrt((apart**2).mean()),
+                "median_low": float(np.median(np.abs(apart[low]))),
+                "median": float(np.median(np.abs(apart))),
+            }
+        )
+    theirs, ours = rows
+    return theirs | {"seconds_a_tilt": answer["seconds"]["cpu"] / len(some)}, ours
 
 
-def fit_all(folders: list[Path], *, nominal: bool, peer: Path | None) -> None:
+def fit_all(folders: list[Path], *, nominal: bool, peer: Path | None, every: int) -> None:
     """Fit every series and print its errors, then what they come to."""
     rows = []
+    versus: dict[str, list[dict[str, float]]] = {}
     for folder in folders:
         stack, truth = opened(folder)
         began = time.process_time()
@@ -169,16 +233,20 @@ def fit_all(folders: list[Path], *, nominal: bool, peer: Path | None) -> None:
         row = scores(found, truth) | {"seconds": time.process_time() - began}
         rows.append(row)
         print(f"{folder.name:20s} " + " ".join(f"{name} {value:.3g}" for name, value in row.items()), flush=True)
-        theirs = peer_errors(folder, truth, peer) if peer else None
-        if theirs:
-            print(
-                " " * 12 + "peer     " + " ".join(f"{name} {value:.4g}" for name, value in theirs.items()), flush=True
-            )
+        if peer:
+            theirs, ours = peer_errors(folder, truth, peer, every, found)
+            ours["seconds_a_tilt"] = row["seconds"] / len(found.tilts)
+            for name, values in (("peer", theirs), ("ours", ours)):
+                print(f"{name:>20s} " + " ".join(f"{key} {value:.4g}" for key, value in values.items()), flush=True)
+                versus.setdefault(name, []).append(values)
+    for name, found_by in versus.items():
+        summed = {key: math.sqrt(np.mean([values[key] ** 2 for values in found_by])) for key in found_by[0]}
+        print(f"{name}, rms over series: " + " ".join(f"{key} {value:.4g}" for key, value in summed.items()))
     print(f"{len(rows)} series; hand right in {sum(row['hand'] > 0 for row in rows)}")
     for name in rows[0]:
-        values = np.array([row[name] for row in rows])
-        print(f"{name:12s} median {np.nanmedian(values):.4g} rms {math.sqrt(np.nanmean(values**2)):.4g} "
-              f"from {np.nanmin(values):.4g} to {np.nanmax(values):.4g}")  # fmt: skip
+        column = np.array([row[name] for row in rows])
+        print(f"{name:12s} median {np.nanmedian(column):.4g} rms {math.sqrt(np.nanmean(column**2)):.4g} "
+              f"from {np.nanmin(column):.4g} to {np.nanmax(column):.4g}")  # fmt: skip
 
 
 def calibrate(folders: list[Path], few: int = 3, times: int = 12) -> None:
@@ -243,13 +311,13 @@ def correlations(image: Array, reference: Array, pixel_A: float) -> list[float]:
     return found
 
 
-def correct_all(pixel_A: float, specimens: list[str], seed: int = 1) -> None:
+def correct_all(pixel_A: float, size: int, specimens: list[str], seed: int = 1) -> None:
     """Print the correlation with the CTF-free projection, corrected by place and with one CTF for the tilt."""
     print("specimen tilt  what       " + " ".join(f"{low}-{high} Å".rjust(7) for low, high in BANDS_A))
     worst = math.inf
     for specimen in specimens:
         # Places that move by themselves would lie elsewhere than in the projection.
-        twin, chosen = twin_of(specimen, seed, pixel_A, ",no-doming,no-ice-motion")
+        twin, chosen = twin_of(specimen, seed, pixel_A, size, ",no-doming,no-ice-motion")
         for order, tilt in enumerate((0.0, 30.0, -45.0, 60.0)):
             exposed = exposed_at(twin, tilt, chosen["nominal"], order)
             truth = exposed.truth
@@ -349,29 +417,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", type=Path)
     parser.add_argument("--make", type=int, default=0, metavar="SEEDS")
+    parser.add_argument("--first", type=int, default=1, metavar="SEED")
     parser.add_argument("--pixel", type=float, default=2.7)
     parser.add_argument("--specimens", default=",".join(SPECIMENS))
+    parser.add_argument("--twice", action="store_true", help="two series of each specimen, with other optics")
     parser.add_argument("--nominal", action="store_true", help="tell the fit what the microscope was asked for")
     for name in ("fit", "calibrate", "correct", "time"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--peer", type=Path, metavar="VENV", help="where torch-ctf-estimation is installed")
-    parser.add_argument("--size", type=int, default=4096)
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="of the tilts that the peer is given")
+    parser.add_argument("--size", type=int, help="pixels; else a field of 1382 Å, and 4096 for --time")
     parser.add_argument("--values", type=Path, nargs=2)
     options = parser.parse_args()
     specimens = options.specimens.split(",")
-    for seed in range(1, options.make + 1):
+    size = options.size or round(FIELD_A / options.pixel)
+    if options.make and options.twice:
+        keep_deposits()
+    for seed in range(options.first, options.first + options.make):
         for specimen in specimens:
-            make(options.sets, specimen, seed, options.pixel)
+            make(options.sets, specimen, seed, options.pixel, size, twice=options.twice)
     folders = sorted(one.parent for one in options.sets.glob(f"*_{options.pixel}/truth.json"))
     folders = [one for one in folders if one.name.split("_")[0] in specimens]
     if options.fit:
-        fit_all(folders, nominal=options.nominal, peer=options.peer)
+        fit_all(folders, nominal=options.nominal, peer=options.peer, every=options.every)
     if options.calibrate:
         calibrate(folders)
     if options.correct:
-        correct_all(options.pixel, specimens)
+        correct_all(options.pixel, size, specimens)
     if options.time:
-        timed(options.size, options.pixel)
+        timed(options.size or 4096, options.pixel)
     if options.values:
         values_of(*options.values)
 

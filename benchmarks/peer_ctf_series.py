@@ -1,4 +1,6 @@
-"""torch-ctf-estimation on the tilts of one series: PEER_PYTHON benchmarks/peer_ctf_series.py FOLDER [PATCH] [FINEST].
+"""torch-ctf-estimation on the tilts of one series.
+
+PEER_PYTHON benchmarks/peer_ctf_series.py FOLDER [PATCH] [FINEST] [EVERY]
 
 Runs in the peer's own environment and prints one line of JSON; `ctf_series.py --peer VENV` calls it.
 """
@@ -19,7 +21,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     patch = int(sys.argv[2]) if len(sys.argv) > 2 else 256
     finest_A = float(sys.argv[3]) if len(sys.argv) > 3 else 8.0
-    torch.set_num_threads(2)
+    every = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+    torch.set_num_threads(1)
     # Beside a CPU torch, torchvision misses two operators of its own, which it only needs to name.
     library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
@@ -41,7 +44,7 @@ def main() -> None:
     )
     means, astigmatisms = [], []
     wall, cpu = time.perf_counter(), time.process_time()
-    for section in range(len(stack)):
+    for section in range(0, len(stack), every):
         image = torch.from_numpy(np.asarray(stack[section], dtype=np.float32))
         _, _, found = peer.estimate_ctf(image, optics, fitting)
         means.append(1e4 * float(torch.as_tensor(found.defocus_model.data).mean()))

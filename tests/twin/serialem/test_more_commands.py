@@ -366,7 +366,7 @@ class TestPixels:
         seen.sem.ReduceImage("A", 4)
         assert seen.sem.ImageProperties("A")[:2] == (SIDE / 4, SIDE / 4)
         assert seen.sem.ReportMeanCounts("A") == pytest.approx(mean, rel=1e-3)
-        stripes = np.tile(np.float32([100, 0]), (SIDE, SIDE // 2))
+        stripes = np.tile(np.array([100, 0], np.float32), (SIDE, SIDE // 2))
         seen.bench.buffers["K"] = seen.bench.buffers["B"].with_pixels(stripes)
         seen.sem.ReduceImage("K", 2)
         assert np.ptp(np.asarray(seen.sem.bufferImage("A"))[2:-2, 2:-2]) < 10  # of 100
