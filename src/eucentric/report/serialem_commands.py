@@ -17,7 +17,8 @@ Arguments: D a number, S a text, I a whole number; small letters may be left out
 """
 _TITLES = {
     "StageCommands": "Stage",
-    "LensCommands": "Lenses, low dose and matrices",
+    "LensCommands": "Lenses and low dose",
+    "MatrixCommands": "Matrices between coordinates",
     "CameraCommands": "Camera and movies",
     "ImageCommands": "Image buffers and alignment",
     "FileCommands": "Files",

@@ -39,20 +39,22 @@ class Delivered:
     """The beams that the specimen has seen."""
 
     def __init__(self, spots: Iterable[Spot] = ()) -> None:
-        self._rows: list[tuple[float, ...]] = []
-        self._table = np.zeros((0, 8))
+        self._table = np.zeros((64, 8))  # with room for more, so that booking costs the same however many there are
+        self._booked = 0
         for spot in spots:
             self.book(spot)
 
     def book(self, spot: Spot) -> None:
         """Book an exposure."""
-        self._rows.append((*spot.centre_zyx_A, *spot.along_zyx, spot.radius_A, spot.exposure_e_A2))
+        if self._booked == len(self._table):
+            self._table = np.concatenate([self._table, np.zeros_like(self._table)])
+        self._table[self._booked] = (*spot.centre_zyx_A, *spot.along_zyx, spot.radius_A, spot.exposure_e_A2)
+        self._booked += 1
 
     def at(self, place_A: Array) -> float:
         """Return what a place (3,) of the sample frame has received so far, in e/Å²."""
-        if len(self._table) != len(self._rows):
-            self._table = np.array(self._rows)
-        away, along = place_A - self._table[:, :3], self._table[:, 3:6]
+        table = self._table[: self._booked]
+        away, along = place_A - table[:, :3], table[:, 3:6]
         aside = away - (away * along).sum(axis=1)[:, None] * along
-        hit = (aside**2).sum(axis=1) <= self._table[:, 6] ** 2
-        return float(self._table[hit, 7].sum())
+        hit = (aside**2).sum(axis=1) <= table[:, 6] ** 2
+        return float(table[hit, 7].sum())

@@ -185,6 +185,10 @@ class BenchControls:
         rows, columns = self.twin.shape_yx
         return columns, rows
 
+    def camera_matrix(self) -> Array:
+        """Return the matrix from specimen coordinates to the camera's pixels in this area."""
+        return self.geometry.specimen2camera(self.pixel_A())
+
     def go_to(self, letter: Letter) -> None:
         """Bring the lenses to a low-dose area."""
         if letter == self.area:

@@ -1,9 +1,6 @@
-"""Commands of the lenses: image shift, focus, beam, magnification and low-dose areas; valves; matrices."""
-
-from typing import Any
+"""Commands of the lenses: image shift, focus, beam, magnification and low-dose areas; valves."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eucentric.twin.serialem.bench import Bench, area_letter
 from eucentric.twin.serialem.errors import NotSimulatedError, SEMerror
@@ -63,7 +60,9 @@ class LensCommands:
     @command("ImageShiftByPixels")
     def shift_by_pixels(self, x: float, y: float, settle: float | None = None, adjust: int = 0) -> float:
         """Change the image shift, in unbinned pixels of the camera."""
-        return self._shift_to(self._bench.specimen_um() + np.linalg.solve(self._camera(), (x, y)), settle, adjust)
+        return self._shift_to(
+            self._bench.specimen_um() + np.linalg.solve(self._bench.camera_matrix(), (x, y)), settle, adjust
+        )
 
     @command("ImageShiftByStageDiff")
     def shift_by_stage(self, x_um: float, y_um: float, settle: float | None = None, adjust: int = 0) -> float:
@@ -78,7 +77,7 @@ class LensCommands:
         specimen, geometry = self._bench.specimen_um(), self._bench.geometry
         units = np.linalg.solve(geometry.is2specimen, specimen)
         stage = stage_um(self._bench, specimen, self._bench.scope.stage().tilt_deg)
-        return (*units.tolist(), *(self._camera() @ specimen).tolist(), *stage.tolist())
+        return (*units.tolist(), *(self._bench.camera_matrix() @ specimen).tolist(), *stage.tolist())
 
     @command("ReportSpecimenShift")
     def specimen_shift(self) -> tuple[float, float]:
@@ -177,7 +176,7 @@ class LensCommands:
     @command("MoveBeamByMicrons")
     def move_beam(self, x: float, y: float) -> None:
         """Move the beam, along the camera's axes."""
-        turned = np.linalg.solve(self._camera() * self._bench.pixel_A() / UM, (x, y))
+        turned = np.linalg.solve(self._bench.camera_matrix() * self._bench.pixel_A() / UM, (x, y))
         self._bench.beam_um = self._bench.beam_um + turned
         self._bench.put_beam()
 
@@ -306,75 +305,3 @@ class LensCommands:
     def set_screen(self, *_: float) -> None:
         """Move the screen, which is not there."""
         return
-
-    # --- matrices, from the first named to the second
-
-    def _camera(self, mag_index: int = 0) -> Array:
-        return self._bench.geometry.specimen2camera(self._bench.pixel_A(self._bench.area_at(mag_index)))
-
-    @command("ISToSpecimenMatrix")
-    def is2specimen(self, *_: int) -> tuple[float, ...]:
-        """Return the matrix."""
-        return _flat(self._bench.geometry.is2specimen)
-
-    @command("SpecimenToISMatrix")
-    def specimen2is(self, *_: int) -> tuple[float, ...]:
-        """Return the matrix."""
-        return _flat(np.linalg.inv(self._bench.geometry.is2specimen))
-
-    @command("StageToSpecimenMatrix")
-    def stage2specimen(self, *_: int) -> tuple[float, ...]:
-        """Return the matrix."""
-        return _flat(self._bench.geometry.stage2specimen)
-
-    @command("SpecimenToStageMatrix")
-    def specimen2stage(self, *_: int) -> tuple[float, ...]:
-        """Return the matrix."""
-        return _flat(np.linalg.inv(self._bench.geometry.stage2specimen))
-
-    @command("SpecimenToCameraMatrix")
-    def specimen2camera(self, mag_index: int = 0) -> tuple[float, ...]:
-        """Return the matrix."""
-        return _flat(self._camera(mag_index))
-
-    @command("CameraToSpecimenMatrix")
-    def camera2specimen(self, mag_index: int = 0) -> tuple[float, ...]:
-        """Return the matrix."""
-        return _flat(np.linalg.inv(self._camera(mag_index)))
-
-    @command("ISToCameraMatrix")
-    def is2camera(self, mag_index: int = 0) -> tuple[float, ...]:
-        """Return the matrix."""
-        return _flat(self._camera(mag_index) @ self._bench.geometry.is2specimen)
-
-    @command("CameraToISMatrix")
-    def camera2is(self, mag_index: int = 0) -> tuple[float, ...]:
-        """Return the matrix."""
-        return _flat(np.linalg.inv(self._camera(mag_index) @ self._bench.geometry.is2specimen))
-
-    @command("StageToCameraMatrix")
-    def stage2camera(self, mag_index: int = 0) -> tuple[float, ...]:
-        """Return the matrix."""
-        return _flat(self._camera(mag_index) @ self._bench.geometry.stage2specimen)
-
-    @command("CameraToStageMatrix")
-    def camera2stage(self, mag_index: int = 0) -> tuple[float, ...]:
-        """Return the matrix."""
-        return _flat(np.linalg.inv(self._camera(mag_index) @ self._bench.geometry.stage2specimen))
-
-    @command("ISToStageMatrix")
-    def is2stage(self, *_: int) -> tuple[float, ...]:
-        """Return the matrix."""
-        geometry = self._bench.geometry
-        return _flat(np.linalg.solve(geometry.stage2specimen, geometry.is2specimen))
-
-    @command("StageToISMatrix")
-    def stage2is(self, *_: int) -> tuple[float, ...]:
-        """Return the matrix."""
-        geometry = self._bench.geometry
-        return _flat(np.linalg.solve(geometry.is2specimen, geometry.stage2specimen))
-
-
-def _flat(matrix: NDArray[np.floating[Any]]) -> tuple[float, ...]:
-    """Return a matrix row by row."""
-    return tuple(np.asarray(matrix).ravel().tolist())

@@ -19,6 +19,7 @@ from eucentric.twin.serialem.images import ImageCommands
 from eucentric.twin.serialem.items import ItemCommands
 from eucentric.twin.serialem.lenses import LensCommands
 from eucentric.twin.serialem.maps import MapCommands
+from eucentric.twin.serialem.matrices import MatrixCommands
 from eucentric.twin.serialem.navigator import NavigatorCommands
 from eucentric.twin.serialem.parts import PixelCommands
 from eucentric.twin.serialem.registry import gathered, names_of
@@ -31,6 +32,7 @@ from eucentric.twin.serialem.texts import TextCommands
 GROUPS = (
     StageCommands,
     LensCommands,
+    MatrixCommands,
     CameraCommands,
     ImageCommands,
     FileCommands,
@@ -80,6 +82,7 @@ class SimulatedSerialEM:
         self._tuples = False
         self.stage = StageCommands(bench)
         self.lenses = LensCommands(bench)
+        self.matrices = MatrixCommands(bench)
         self.camera = CameraCommands(bench)
         self.images = ImageCommands(bench)
         self.files = FileCommands(bench)
@@ -97,6 +100,7 @@ class SimulatedSerialEM:
             (
                 self.stage,
                 self.lenses,
+                self.matrices,
                 self.camera,
                 self.images,
                 self.files,
