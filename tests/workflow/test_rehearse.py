@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eucentric.core import InputError
-from eucentric.design import ConstantExposure, Design, DoseSymmetric, Plan
+from eucentric.core import DataWarning, InputError
+from eucentric.design import Bidirectional, ConstantExposure, Design, DoseSymmetric, Plan
 from eucentric.design.increments import ConstantIncrement
 from eucentric.io import read_mdoc, read_plan
 from eucentric.io.navigator import read_navigator
@@ -98,6 +98,16 @@ def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # Without pixels
+
+
+def test_a_plan_that_is_not_for_pacetomo_is_rehearsed_without_its_targets_file(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import serialem as sem\nsem.TiltTo(3)\n")
+    slanted = Plan(design=Design(scheme=Bidirectional(), exposure=ConstantExposure(total_e_A2=6.0)))
+    with pytest.warns(DataWarning, match="no-targets-file"):
+        doings = rehearse(script, tmp_path / "out", settings(), plan=slanted)
+    assert doings.ending == "finished"
+    assert not list((tmp_path / "out" / "mdoc").glob("*_tgts.txt"))
 
 
 def test_the_script_ran_to_its_end_with_every_image_of_both_targets(run: tuple[Path, Doings]) -> None:

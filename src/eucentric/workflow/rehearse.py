@@ -1,5 +1,6 @@
 """`rehearse`: a user's SerialEM script, unchanged, on a twin that is set up as its author left the microscope."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from eucentric.acquisition import Program
-from eucentric.core import SILENT, InputError, Record, Reporter, make_folder, stream, write_text
+from eucentric.core import SILENT, DataWarning, InputError, Record, Reporter, make_folder, stream, write_text
 from eucentric.design import Camera, ConstantExposure, Design, DoseSymmetric, Plan, Specimen, Target, Targets
 from eucentric.io import write_mrc, write_plan
 from eucentric.io.navigator import NavItem, write_navigator
@@ -139,6 +140,11 @@ def rehearse(
     ------
     InputError
         If the script cannot be read, the output is not empty, or a setting cannot be met; nothing was simulated.
+
+    Warns
+    -----
+    DataWarning
+        `no-targets-file`: PACEtomo cannot acquire this plan, so that its targets file was not written.
     """
     script = Path(script).resolve()
     if not script.is_file():
@@ -255,16 +261,14 @@ def _set_up(
     navigator = working / f"{NAME}.nav"
     serialem = SimulatedSerialEM(bench, items, navigator, faults)
     write_navigator(navigator, items)
-    stage_um = [item.stage_xyz_um[:2] for item in items]
-    write_pacetomo(
-        working / f"{NAME}_tgts.txt",
-        plan,
-        [
-            PacetomoTarget(name=name, shift_um=_pair(shift), stage_um=place)
-            for name, shift, place in zip(names, shifts_um, stage_um, strict=True)
-        ],
-        images=f"../{PICKED}/",
-    )
+    picked = [
+        PacetomoTarget(name=name, shift_um=_pair(shift), stage_um=item.stage_xyz_um[:2])
+        for name, shift, item in zip(names, shifts_um, items, strict=True)
+    ]
+    try:
+        write_pacetomo(working / f"{NAME}_tgts.txt", plan, picked, images=f"../{PICKED}/")
+    except InputError as error:  # which matters to PACEtomo alone
+        warnings.warn(f"{error.what} There is no {NAME}_tgts.txt. [no-targets-file]", DataWarning, stacklevel=4)
     return _SetUp(twin, bench, serialem, faults, names)
 
 

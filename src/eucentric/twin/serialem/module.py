@@ -146,9 +146,9 @@ class SimulatedSerialEM:
             self.faults.strike(name, bench.scope.stage().tilt_deg)
             return self._reported(self._done[name](*arguments))
         except MicroscopeError as error:
-            raise self._refused(name, SEMerror(str(error))) from error
+            raise self._refused(name, SEMerror(str(error))) from None  # SerialEM tells of no cause
         except EucentricError as error:  # such as a full disk
-            raise self._refused(name, SEMerror(str(error))) from error
+            raise self._refused(name, SEMerror(str(error))) from None  # SerialEM tells of no cause
         except (SEMerror, SEMmoduleError, TypeError) as error:
             self._refused(name, error)
             raise

@@ -279,4 +279,7 @@ def _traceback(error: BaseException, path: Path) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != str(path):
         trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
+    told = traceback.TracebackException(type(error), error, trace)
+    own = str(Path(__file__).parent)
+    told.stack = traceback.StackSummary.from_list([frame for frame in told.stack if not frame.filename.startswith(own)])
+    return "".join(told.format()).rstrip()
