@@ -1,13 +1,11 @@
 """`rehearse`: a user's SerialEM script, unchanged, on a twin that is set up as its author left the microscope."""
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from eucentric.acquisition import Program
@@ -18,14 +16,14 @@ from eucentric.io.navigator import NavItem, write_navigator
 from eucentric.io.pacetomo import PacetomoTarget, write_pacetomo
 from eucentric.report.rehearsal import write_rehearsal_page
 from eucentric.session import Session
-from eucentric.twin import Effects, Twin, TwinSettings
+from eucentric.twin import Effects, TwinSettings
 from eucentric.twin.faulty import Faulty
 from eucentric.twin.mechanics import UNTUNED
 from eucentric.twin.serialem.answers import Answer, Answers
 from eucentric.twin.serialem.bench import Bench
 from eucentric.twin.serialem.doings import Doings
 from eucentric.twin.serialem.failing import CommandFaults, ParsedFaults, parse_faults
-from eucentric.twin.serialem.geometry import UM, Geometry, ours_A
+from eucentric.twin.serialem.geometry import UM, Array, Geometry, ours_A
 from eucentric.twin.serialem.log import ScriptLog
 from eucentric.twin.serialem.module import SimulatedSerialEM
 from eucentric.twin.serialem.runner import run_script
@@ -89,17 +87,6 @@ def usual_plan(specimen: str) -> Plan:
         camera=Camera(pixel_A=_PIXEL_A),
     )
     return Plan(design=design)
-
-
-@dataclass(frozen=True, eq=False)
-class _SetUp:
-    """A microscope with a specimen in it and SerialEM on it, as its user leaves it before the script."""
-
-    twin: Twin
-    bench: Bench
-    serialem: SimulatedSerialEM
-    faults: CommandFaults
-    names: tuple[str, ...]
 
 
 def rehearse(
@@ -177,16 +164,16 @@ def _rehearsed(
 ) -> Doings:
     """Set the microscope up, run the script, and return what it did, which is on disk then."""
     of_commands, of_microscope = faults
-    made = _set_up(folder, plan, settings, answers, tell, CommandFaults(of_commands), reporter)
+    serialem, targets_um = _set_up(folder, plan, settings, answers, tell, reporter)
     with reporter.task("Picking targets", 1) as step:
-        _pick(folder, plan, made)
+        _pick(folder, plan, serialem, targets_um)
         step()
     # Faults strike from here on: the targets were picked on a good day.
-    faulty = Faulty(made.twin, of_microscope, settings.seed)
-    bench = made.bench
-    bench.scope = faulty
-    made.serialem.connected = settings.connected
-    ended = run_script(script, made.serialem, silent_s=settings.silent_s)
+    bench = serialem.bench
+    faulty = bench.scope = Faulty(bench.twin, of_microscope, settings.seed)
+    serialem.faults = CommandFaults(of_commands)
+    serialem.connected = settings.connected
+    ended = run_script(script, serialem, silent_s=settings.silent_s)
     doings = Doings(
         script=script.name,
         ending=ended.ending,
@@ -197,10 +184,10 @@ def _rehearsed(
         taken=tuple(bench.taken),
         asked=tuple(bench.asked),
         refused=tuple(bench.refused),
-        struck=(*made.faults.struck, *faulty.struck),
-        idle=(*made.faults.idle, *(str(fault) for fault in faulty.idle)),
-        targets=made.names,
-        files=tuple(dict.fromkeys(made.serialem.files.written)),
+        struck=(*serialem.faults.struck, *faulty.struck),
+        idle=(*serialem.faults.idle, *(str(fault) for fault in faulty.idle)),
+        targets=tuple(targets_um),
+        files=tuple(dict.fromkeys(serialem.files.written)),
     )
     write_text(folder / DOINGS, doings.model_dump_json(indent=1))
     return doings
@@ -212,9 +199,9 @@ def _set_up(
     settings: RehearseSettings,
     answers: Answers,
     tell: Callable[[str], None],
-    faults: CommandFaults,
     reporter: Reporter,
-) -> _SetUp:
+) -> tuple[SimulatedSerialEM, dict[str, Array]]:
+    """Return SerialEM on a twin, and where the targets lie from the first (specimen X and Y, µm), by their names."""
     chosen = AcquireSettings(
         specimen=settings.specimen,
         size=settings.size,
@@ -227,13 +214,11 @@ def _set_up(
     )
     true_um = settings.twin.with_effects(settings.effects).stage.axis_offset_x_A / UM
     offset_um = true_um + _AXIS_ERROR_UM * float(stream(settings.seed, "tilt axis offset").standard_normal())
-    names = tuple(f"TS_{at:03d}" for at in range(1, settings.targets + 1))
     shifts_um = _shifts_um(settings.targets, chosen.field_A(plan))
-    places = [ours_A(shift + np.array([0.0, offset_um])) for shift in shifts_um]
-    targets = Targets(
-        targets=tuple(Target(name=name, y_A=y, x_A=x) for name, (y, x) in zip(names, places, strict=True))
-    )
-    twin = make_twin(Program(plan, targets), chosen, folder / TRUTH, reporter)
+    targets_um = {f"TS_{at:03d}": shift for at, shift in enumerate(shifts_um, 1)}
+    places = {name: ours_A(shift + np.array([0.0, offset_um])) for name, shift in targets_um.items()}
+    targets = tuple(Target(name=name, y_A=y, x_A=x) for name, (y, x) in places.items())
+    twin = make_twin(Program(plan, Targets(targets=targets)), chosen, folder / TRUTH, reporter)
     working, frames = make_folder(folder / STACKS), make_folder(folder / FRAMES)
     if settings.pixels:
         gain = twin.sensor.gain_reference
@@ -253,26 +238,21 @@ def _set_up(
     )
     low, high = twin.limits().tilt_deg
     bench.settings.properties["maximumtiltangle"] = min(-low, high)
-    geometry = bench.geometry
-    items = tuple(
-        _item(at, name, shift, shifts_um[0], geometry)
-        for at, (name, shift) in enumerate(zip(names, shifts_um, strict=True))
-    )
+    items = tuple(_item(at, name, shift, bench.geometry) for at, (name, shift) in enumerate(targets_um.items()))
     navigator = working / f"{NAME}.nav"
-    serialem = SimulatedSerialEM(bench, items, navigator, faults)
     write_navigator(navigator, items)
     picked = [
         PacetomoTarget(name=name, shift_um=_pair(shift), stage_um=item.stage_xyz_um[:2])
-        for name, shift, item in zip(names, shifts_um, items, strict=True)
+        for (name, shift), item in zip(targets_um.items(), items, strict=True)
     ]
     try:
         write_pacetomo(working / f"{NAME}_tgts.txt", plan, picked, images=f"../{PICKED}/")
     except InputError as error:  # which matters to PACEtomo alone
         warnings.warn(f"{error.what} There is no {NAME}_tgts.txt. [no-targets-file]", DataWarning, stacklevel=4)
-    return _SetUp(twin, bench, serialem, faults, names)
+    return SimulatedSerialEM(bench, items, navigator), targets_um
 
 
-def _shifts_um(targets: int, field_A: float) -> list[NDArray[np.float64]]:
+def _shifts_um(targets: int, field_A: float) -> list[Array]:
     """Return where targets lie from the first, in specimen coordinates: on rings about it, a beam or more apart."""
     shifts = [np.zeros(2)]
     ring = 1
@@ -286,8 +266,8 @@ def _shifts_um(targets: int, field_A: float) -> list[NDArray[np.float64]]:
     return shifts
 
 
-def _item(at: int, name: str, shift: NDArray[np.float64], first: NDArray[np.float64], geometry: Geometry) -> NavItem:
-    x, y = np.linalg.solve(geometry.stage2specimen, shift - first).tolist()
+def _item(at: int, name: str, shift: Array, geometry: Geometry) -> NavItem:
+    x, y = np.linalg.solve(geometry.stage2specimen, shift).tolist()
     return NavItem(
         label=f"{at + 1}",
         kind="map",
@@ -298,17 +278,16 @@ def _item(at: int, name: str, shift: NDArray[np.float64], first: NDArray[np.floa
     )
 
 
-def _pick(folder: Path, plan: Plan, made: _SetUp) -> None:
+def _pick(folder: Path, plan: Plan, serialem: SimulatedSerialEM, targets_um: Mapping[str, Array]) -> None:
     """Do what was done before the script: images of the targets to align to, in focus; and then the stage went away."""
-    bench, serialem = made.bench, made.serialem
+    bench = serialem.bench
     make_folder(folder / PICKED)
-    hand, (_, height_A) = made.twin.settings.hand, made.twin.true_offset_A()
+    hand, (_, height_A) = bench.twin.settings.hand, bench.twin.true_offset_A()
     bench.scope.set_defocus_A(plan[0].defocus_A - hand * height_A)
-    shifts = _shifts_um(len(made.names), max(made.twin.shape_yx) * made.twin.pixel_A)
-    for name, shift in zip(made.names, shifts, strict=True):
-        for letter, what in (("V", "view"), ("L", "tgt")):
+    for name, shift in targets_um.items():
+        for command, what in (("View", "view"), ("Preview", "tgt")):
             bench.set_specimen_um(shift)
-            serialem.call("View" if letter == "V" else "Preview")
+            serialem.call(command)
             path = folder / PICKED / f"{name}_{what}.mrc"
             serialem.call("OpenNewFile", str(path))
             serialem.call("Save")
@@ -323,5 +302,5 @@ def _pick(folder: Path, plan: Plan, made: _SetUp) -> None:
     serialem.files.written.clear()
 
 
-def _pair(values: NDArray[np.float64]) -> tuple[float, float]:
+def _pair(values: Array) -> tuple[float, float]:
     return float(values[0]), float(values[1])

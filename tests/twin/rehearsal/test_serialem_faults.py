@@ -140,7 +140,7 @@ def test_a_command_is_refused_with_the_words_that_were_given(tmp_path: Path) -> 
     assert (ended.ending, ended.line) == ("failed", 3)
     assert ended.reason == "SEMerror: AutoFocus: The focus images are bad"
     assert struck(rig) == ["AutoFocus at 0.0°: refused"]
-    assert len(rig.bench.taken) == 2  # of the first: the second exposed nothing
+    assert len(rig.bench.taken) == 3  # of the first: the second exposed nothing
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,27 @@ def test_autofocus_exposes_the_focus_area_and_leaves_beam_tilt_and_image_shift(t
     assert rig.last.pre_exposure_e_A2 == 0.0  # 3 µm beside what was exposed for the focus
 
 
+def test_the_drift_is_that_of_the_specimen_between_the_first_and_the_third_image(tmp_path: Path) -> None:
+    rig = make(tmp_path, errors=StageErrors(drift_floor_A_per_s=400.0))
+    rig.sem.MoveStage(1, 0)
+    rig.sem.SetExposure("F", 3.0)
+    before_A = np.array(rig.centre_A())
+    began_s = rig.bench.elapsed_s()
+    rig.sem.AutoFocus(-1)
+    speed_nm_s = np.linalg.norm(rig.centre_A() - before_A) / (rig.bench.elapsed_s() - began_s) / 10
+    assert np.linalg.norm(rig.sem.ReportFocusDrift()) == pytest.approx(speed_nm_s, rel=0.1)
+    assert speed_nm_s > 20
+
+
+def test_without_drift_protection_no_drift_is_told(tmp_path: Path) -> None:
+    rig = make(tmp_path)
+    rig.sem.SetUserSetting("DriftProtection", 0)
+    rig.sem.AutoFocus(-1)
+    assert len(rig.bench.taken) == 2
+    with pytest.raises(SEMerror, match="DriftProtection"):
+        rig.sem.ReportFocusDrift()
+
+
 def test_autofocus_by_pixels_finds_the_defocus(tmp_path: Path) -> None:
     """The shift between two beam tilts: 10 mrad apart over 4 µm of defocus is 400 Å."""
     rig = make(tmp_path, pixels=True, sample=dotted())

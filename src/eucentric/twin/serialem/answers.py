@@ -103,7 +103,7 @@ class Answers:
         for at, one in enumerate(self.known):
             if self._fits(one, f"{command}\n{text}") and not 0 < one.times <= self._used.get(at, 0):
                 self._used[at] = self._used.get(at, 0) + 1
-                return self._one_of(one.answer, choices, command, line), "file"
+                return self._one_of(one.answer, choices, command), "file"
         if otherwise is not None and (len(choices) == 1 or self.ask is None):
             return otherwise, "itself"
         if self.ask is None:
@@ -114,7 +114,7 @@ class Answers:
                 f"{allowed}. Give --answers FILE with, for example:\n- match: {command}\n  answer: "
                 f"{choices[0] if choices else 'TEXT'}"
             )
-        return self._one_of(self.ask(text, choices), choices, command, line), "terminal"
+        return self._one_of(self.ask(text, choices), choices, command), "terminal"
 
     def _fits(self, one: Answer, text: str) -> bool:
         try:
@@ -122,7 +122,7 @@ class Answers:
         except re.error:
             return one.match.lower() in text.lower()
 
-    def _one_of(self, answer: str, choices: tuple[str, ...], command: str, line: int | None) -> str:
+    def _one_of(self, answer: str, choices: tuple[str, ...], command: str) -> str:
         word = answer.strip().lower()
         if not choices or len(choices) == 1:
             return answer if not choices else choices[0]

@@ -21,7 +21,6 @@ from eucentric.twin.serialem.setting_up import INTENSITY_PERCENT, SPOT
 READ = "M"
 """The buffer that images are read into where a script names none; SerialEM's own default."""
 
-_FRAMES = "frames"
 Result = TypeVar("Result")
 
 
@@ -229,7 +228,7 @@ class FileCommands:
         xy_um = np.linalg.solve(bench.geometry.stage2specimen, specimen_um((stage.y_A, stage.x_A)))
         movie = ""
         if image.movie is not None and image.frames:
-            movie = f"{_FRAMES}/{image.movie.name}"
+            movie = f"{image.movie.parent.name}/{image.movie.name}"
         target_um = bench.target_defocus_um
         low, high, mean = image.counts
         return MdocImage(

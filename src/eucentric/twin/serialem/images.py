@@ -134,7 +134,7 @@ class ImageCommands:
         limit_um, self._limit_um = self._limit_um, None
         image = self._bench.buffer("A")
         found = self.displaced_A(reference, image, math.inf if limit_um is None else limit_um * UM)
-        if found is None or (limit_um is not None and math.hypot(*found) > limit_um * UM):
+        if limit_um is not None and math.hypot(*found) > limit_um * UM:
             return -1.0  # no peak within the limit: nothing is shifted
         if not keep_shift:
             to_um = self._bench.specimen_um() + specimen_um(found)
@@ -144,7 +144,7 @@ class ImageCommands:
         self._bench.buffers["A"] = image.shifted(found)
         return 0.0
 
-    def displaced_A(self, reference: Buffer, image: Buffer, farthest_A: float = math.inf) -> tuple[float, float] | None:
+    def displaced_A(self, reference: Buffer, image: Buffer, farthest_A: float = math.inf) -> tuple[float, float]:
         """Return where a reference's centre lies from that of an image, along and across the tilt axis."""
         if not self._bench.twin.pixels:
             y, x = self._bench.true_shift_A(reference, image)

@@ -7,7 +7,6 @@ from typing import Any
 
 from eucentric.core import EucentricError
 from eucentric.io.navigator import NavItem
-from eucentric.microscope import MicroscopeError
 from eucentric.twin.serialem.bench import Bench
 from eucentric.twin.serialem.camera import CameraCommands
 from eucentric.twin.serialem.doings import Refused
@@ -145,9 +144,7 @@ class SimulatedSerialEM:
                 raise NotSimulatedError(f"{name} is a command of SerialEM that the twin does not simulate")
             self.faults.strike(name, bench.scope.stage().tilt_deg)
             return self._reported(self._done[name](*arguments))
-        except MicroscopeError as error:
-            raise self._refused(name, SEMerror(str(error))) from None  # SerialEM tells of no cause
-        except EucentricError as error:  # such as a full disk
+        except EucentricError as error:  # of the microscope, or such as a full disk
             raise self._refused(name, SEMerror(str(error))) from None  # SerialEM tells of no cause
         except (SEMerror, SEMmoduleError, TypeError) as error:
             self._refused(name, error)

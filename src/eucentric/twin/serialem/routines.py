@@ -4,11 +4,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from eucentric.core import EucentricError, stream
-from eucentric.processing.correlation import displacement, sight
 from eucentric.twin.serialem.bench import Bench
 from eucentric.twin.serialem.buffers import Buffer
 from eucentric.twin.serialem.errors import NotSimulatedError, SEMerror
-from eucentric.twin.serialem.geometry import UM
+from eucentric.twin.serialem.geometry import UM, specimen_um
 from eucentric.twin.serialem.images import ImageCommands
 from eucentric.twin.serialem.registry import command
 from eucentric.twin.serialem.setting_up import Letter
@@ -28,13 +27,13 @@ class RoutineCommands:
     def __init__(self, bench: Bench, stage: StageCommands, images: ImageCommands) -> None:
         self._bench, self._stage, self._images = bench, stage, images
         self._measured: tuple[float, float] | None = None
-        self._drift_nm_s = (0.0, 0.0)
+        self._drift_nm_s: tuple[float, float] | None = None
 
     # --- focus
 
     @command("AutoFocus", "G")
     def autofocus(self, how: int = 1, where: int = 0) -> None:
-        """Measure the defocus by a pair of beam tilts, and unless told to measure only, go to the target."""
+        """Measure the defocus by beam tilts and, unless told to measure only, go to the target."""
         if where not in _FOCUS_SETS:
             raise SEMerror(f"AutoFocus: {where} is no area to focus in")
         letter = _FOCUS_SETS[where]
@@ -48,17 +47,25 @@ class RoutineCommands:
             self._bench.set_focus_um(self._bench.focus_um() + wanted_um - defocus_um)
 
     def _measure_um(self, letter: Letter) -> float:
-        up = self._bench.shoot(letter, beam_tilt_mrad=_BEAM_TILT_MRAD)
-        down = self._bench.shoot(letter, beam_tilt_mrad=-_BEAM_TILT_MRAD)
-        self._drift_nm_s = (0.05, 0.05)  # SerialEM tells a drift from a third image, which is not taken here
-        self._bench.arrive(down)
-        if not self._bench.twin.pixels:
+        """Return the defocus from images with the beam tilted up and down, and, against drift, up once more."""
+        bench = self._bench
+        protected = bench.settings.user.get("driftprotection", 0.0) != 0
+        images, at_s = [], []
+        for sign in (1, -1, 1) if protected else (1, -1):
+            at_s.append(bench.elapsed_s())
+            images.append(bench.shoot(letter, beam_tilt_mrad=sign * _BEAM_TILT_MRAD))
+            bench.arrive(images[-1])
+        up, down = images[:2]
+        drifted_A, self._drift_nm_s = np.zeros(2), None
+        if protected:
+            drifted_A = np.array(self._images.displaced_A(up, images[2]))
+            x, y = (specimen_um(drifted_A) * 1000 / max(at_s[2] - at_s[0], 1e-9)).tolist()
+            self._drift_nm_s = (x, y)
+        if not bench.twin.pixels:
             return self._told_um(down, _FOCUS_ERROR_UM)
-        up_seen, down_seen = (sight(one.pixels, one.pixel_A, one.axis_deg, one.tilt_deg) for one in (up, down))
-        found = displacement([(down_seen, (0.0, 0.0))], up_seen)
-        if found is None:
-            raise SEMerror("The focus images are empty")
-        return -found.yx_A[0] / (2e-3 * _BEAM_TILT_MRAD) / UM
+        # From down to up the beam's tilt moves the image; by half of the drift it had moved on from up to down.
+        tilted_A = np.array(self._images.displaced_A(down, up)) + drifted_A / 2
+        return -float(tilted_A[0]) / (2e-3 * _BEAM_TILT_MRAD) / UM
 
     def _told_um(self, image: Buffer, error_um: float) -> float:
         """Return an image's defocus from the truth, but for an error: for a twin without pixels."""
@@ -76,9 +83,9 @@ class RoutineCommands:
 
     @command("ReportFocusDrift")
     def drift(self) -> tuple[float, float]:
-        """Return the drift that was measured last, nm/s."""
-        if self._measured is None:
-            raise SEMerror("There is no autofocus to report the drift of")
+        """Return the drift that was measured last, nm/s in specimen X and Y."""
+        if self._drift_nm_s is None:
+            raise SEMerror("There is no drift: no autofocus took three images (user setting DriftProtection)")
         return self._drift_nm_s
 
     # --- eucentricity
@@ -106,7 +113,7 @@ class RoutineCommands:
             image = bench.shoot("V")
             bench.arrive(image)
             if before is not None:
-                seen_A += self._moved_A(before, image)[1]
+                seen_A += self._images.displaced_A(before, image)[1]
             across_A.append(seen_A)
             before = image
         # A place z above the tilt axis and x beside it is seen at x cos a + z sin a; few tilts cannot tell x.
@@ -120,12 +127,6 @@ class RoutineCommands:
         bench.log.add(f"Eucentricity: stage moved by {-height_A / UM:.2f} microns in Z")
         return -height_A
 
-    def _moved_A(self, before: Buffer, image: Buffer) -> tuple[float, float]:
-        found = self._images.displaced_A(before, image)
-        if found is None:
-            raise SEMerror("The image was lost on the way to eucentric height")
-        return found
-
     # --- CTF
 
     @command("CtfFind")
@@ -133,20 +134,20 @@ class RoutineCommands:
         """Fit the rings of an image: defocus, astigmatism (µm), its angle, phase shift (°), score, resolution (Å)."""
         image = self._bench.buffer(buffer)
         if not self._bench.twin.pixels:
-            return self._told_um(image, _CTF_ERROR_UM), 0.0, 0.0, 0.0, 0.1, 10.0
-        defocus_um, astigmatism_um, azimuth, finest_A = self._fitted(image, low_um, high_um)
-        return defocus_um, astigmatism_um, azimuth, 0.0, 0.1, finest_A
+            # Of a fit there would be, no more is told than its defocus.
+            return self._told_um(image, _CTF_ERROR_UM), 0.0, 0.0, 0.0, 0.0, 0.0
+        return self._fitted(image, low_um, high_um)
 
     @command("Ctfplotter")
     def ctfplotter(self, buffer: str, low_um: float, high_um: float, *_: float) -> tuple[float, ...]:
-        """Fit the rings of an image: defocus, astigmatism (µm), its angle, phase shift (°), unused, resolution (Å)."""
+        """Fit the rings of an image: defocus, astigmatism (µm), its angle, phase shift (°), score, resolution (Å)."""
         try:
             return self.ctffind(buffer, low_um, high_um)
         except SEMerror as error:  # of the program that fits, which SerialEM reports and does not raise
             self._bench.log.add(f"Ctfplotter: {error}")
             return 1.0, 1.0
 
-    def _fitted(self, image: Buffer, low_um: float, high_um: float) -> tuple[float, float, float, float]:
+    def _fitted(self, image: Buffer, low_um: float, high_um: float) -> tuple[float, ...]:
         near, far = sorted((abs(low_um), abs(high_um)))
         if not near < far:
             raise SEMerror(f"The range of defocus, {low_um:g} to {high_um:g} microns, is none")
@@ -165,7 +166,8 @@ class RoutineCommands:
             fit = fit_image(pixels, image.pixel_A, self._bench.twin.lens, settings)
         except (EucentricError, ValidationError) as error:
             raise SEMerror(f"The CTF could not be fitted: {error}") from error
-        return -fit.mean_A / UM, (fit.defocus_u_A - fit.defocus_v_A) / UM, fit.azimuth_deg, fit.fit_resolution_A or 0.0
+        astigmatism_um = (fit.defocus_u_A - fit.defocus_v_A) / UM
+        return -fit.mean_A / UM, astigmatism_um, fit.azimuth_deg, 0.0, fit.score, fit.fit_resolution_A or 0.0
 
     # --- the rest of a microscope
 

@@ -1,6 +1,6 @@
 """How the simulated SerialEM is set up: low-dose areas and camera parameter sets, properties and user settings."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -70,10 +70,6 @@ class CameraSet:
     size_xy: tuple[int, int] | None = None
     settling_s: float = 0.0
     saves_frames: bool = False
-
-    def with_exposure(self, seconds: float) -> "CameraSet":
-        """Return the set with another exposure."""
-        return replace(self, exposure_s=seconds)
 
 
 def usual_sets(record_s: float, frames: int) -> dict[Letter, CameraSet]:
