@@ -1,99 +1,102 @@
 """CPU form of the projector pair.
 
-Both are bound by memory traffic, so each thread takes a strip of `STRIP` rows: the strip of all projections
-fits the second-level cache, one row of voxels of all its `STRIP` rows fits the first, and the innermost loop
-runs along y over contiguous, aligned-width numbers, whatever the tilt.
+Each thread takes a strip of rows, so that one number of a projection or a voxel is a vector of rows whatever the tilt.
+Voxels are done in blocks small in x and z, which see few columns of each projection: these stay in the second-level
+cache while the block is done, and the sums of a voxel over all projections in registers.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eucentric.core.jit import compiled, parallel_range
+from eucentric.processing.operators._vectors import ROWS, add_rays, spread_over_rays
 
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
+Integers = NDArray[np.int32]
 
-STRIP = 16  # rows a thread works on: one 512-bit or two 256-bit vectors of float32
+_DEEP, _WIDE = 16, 64  # voxels of a block along z and x: 41 projections show it in 200 to 450 KB
+_TURNED = 16  # columns turned into vectors of rows at a time: one line of the cache of each row
 
 
 @compiled()
-def _columns_on_detector(start: float, step: float, width: int, columns: int) -> tuple[int, int]:
-    """Return the range of x for which both neighbours of ``start + x * step`` are detector columns."""
-    first, last = 0, columns
-    if step > 1e-9:
-        first = max(0, int(np.ceil(-start / step)))
-        last = min(columns, int(np.floor((width - 1 - start) / step)) + 1)
-    elif step < -1e-9:
-        first = max(0, int(np.ceil((width - 1 - start) / step)))
-        last = min(columns, int(np.floor(-start / step)) + 1)
-    elif start < 0 or start > width - 1:
-        last = 0
-    # Rounding may put an end just off the detector: step inside.
-    while first < last and (start + first * step < 0 or start + first * step >= width - 1):
-        first += 1
-    while last > first and (start + (last - 1) * step >= width - 1 or start + (last - 1) * step < 0):
-        last -= 1
-    return first, last
+def _columns(
+    zx: tuple[int, int], cos: Doubles, sin: Doubles, offset: Doubles, width: int, columns: Integers, shares: Floats
+) -> None:
+    """Tabulate where the rays through voxels (z, x), (z, x + 1) ... meet the detectors.
+
+    A voxel lies between the column that begins at number `columns` of a thread's rays and the next, `shares` of the way
+    to it. One off the detector is given the two columns of zeros beyond its end.
+    """
+    for i in range(len(cos)):
+        start = zx[0] * sin[i] + offset[i] + zx[1] * cos[i]
+        whole = np.floor(start)
+        base, part, step = np.int32(whole), np.float32(start - whole), np.float32(cos[i])
+        empty, end = np.int32(width), np.int32(width - 1)
+        first = np.int32(i * (width + 2))
+        for j in range(columns.shape[1]):
+            u = part + np.float32(j) * step
+            below = np.floor(u)
+            shares[i, j] = u - below
+            k = base + np.int32(below)
+            columns[i, j] = (first + (k if (k >= 0) & (k < end) else empty)) * np.int32(ROWS)
 
 
 @compiled(parallel=True)
 def backproject(projections: Floats, cos: Doubles, sin: Doubles, offset: Doubles, volume: Floats) -> None:
     """Add the rays of `projections` (n, y, u) to `volume` (z, y, x)."""
     n, rows, width = projections.shape
-    depth, _, columns = volume.shape
-    for strip in parallel_range((rows + STRIP - 1) // STRIP):
-        top = strip * STRIP
-        height = min(STRIP, rows - top)
-        rays = np.zeros((n, width + 1, STRIP), np.float32)
+    depth, _, across = volume.shape
+    for strip in parallel_range((rows + ROWS - 1) // ROWS):
+        top = strip * ROWS
+        height = min(ROWS, rows - top)
+        rays = np.zeros((n, width + 2, ROWS), np.float32)
         for i in range(n):
-            for row in range(height):
-                for u in range(width):
-                    rays[i, u, row] = projections[i, top + row, u]
-        line = np.empty((columns, STRIP), np.float32)
-        for z in range(depth):
-            line[:] = 0
-            for i in range(n):
-                step = cos[i]
-                start = (z - depth // 2) * sin[i] + offset[i] - (columns // 2) * step
-                first, last = _columns_on_detector(start, step, width, columns)
-                for x in range(first, last):
-                    u = start + x * step
-                    k = np.int64(u)
-                    f = np.float32(u - k)
-                    for row in range(STRIP):
-                        line[x, row] += rays[i, k, row] + f * (rays[i, k + 1, row] - rays[i, k, row])
-            for row in range(height):
-                for x in range(columns):
-                    volume[z, top + row, x] += line[x, row]
+            for left in range(0, width, _TURNED):
+                for row in range(height):
+                    for u in range(left, min(left + _TURNED, width)):
+                        rays[i, u, row] = projections[i, top + row, u]
+        columns = np.empty((n, _WIDE), np.int32)
+        shares = np.empty((n, _WIDE), np.float32)
+        line = np.empty((_WIDE, ROWS), np.float32)
+        for block in range(0, depth, _DEEP):
+            for left in range(0, across, _WIDE):
+                wide = min(_WIDE, across - left)
+                for z in range(block, min(block + _DEEP, depth)):
+                    place = (z - depth // 2, left - across // 2)
+                    _columns(place, cos, sin, offset, width, columns, shares)
+                    for x in range(wide):
+                        add_rays(rays, columns, shares, x, _WIDE, n, line)
+                    for row in range(height):
+                        for x in range(wide):
+                            volume[z, top + row, left + x] += line[x, row]
 
 
 @compiled(parallel=True)
 def project(volume: Floats, cos: Doubles, sin: Doubles, offset: Doubles, projections: Floats) -> None:
     """Add the sums of `volume` (z, y, x) along the beam to `projections` (n, y, u)."""
     n, rows, width = projections.shape
-    depth, _, columns = volume.shape
-    for strip in parallel_range((rows + STRIP - 1) // STRIP):
-        top = strip * STRIP
-        height = min(STRIP, rows - top)
-        rays = np.zeros((n, width + 1, STRIP), np.float32)
-        line = np.zeros((columns, STRIP), np.float32)
-        for z in range(depth):
-            for row in range(height):
-                for x in range(columns):
-                    line[x, row] = volume[z, top + row, x]
-            for i in range(n):
-                step = cos[i]
-                start = (z - depth // 2) * sin[i] + offset[i] - (columns // 2) * step
-                first, last = _columns_on_detector(start, step, width, columns)
-                for x in range(first, last):
-                    u = start + x * step
-                    k = np.int64(u)
-                    f = np.float32(u - k)
-                    for row in range(STRIP):
-                        part = f * line[x, row]
-                        rays[i, k + 1, row] += part
-                        rays[i, k, row] += line[x, row] - part
+    depth, _, across = volume.shape
+    for strip in parallel_range((rows + ROWS - 1) // ROWS):
+        top = strip * ROWS
+        height = min(ROWS, rows - top)
+        rays = np.zeros((n, width + 2, ROWS), np.float32)
+        columns = np.empty((n, _WIDE), np.int32)
+        shares = np.empty((n, _WIDE), np.float32)
+        line = np.zeros((_WIDE, ROWS), np.float32)
+        for block in range(0, depth, _DEEP):
+            for left in range(0, across, _WIDE):
+                wide = min(_WIDE, across - left)
+                for z in range(block, min(block + _DEEP, depth)):
+                    place = (z - depth // 2, left - across // 2)
+                    _columns(place, cos, sin, offset, width, columns, shares)
+                    for row in range(height):
+                        for x in range(wide):
+                            line[x, row] = volume[z, top + row, left + x]
+                    for x in range(wide):
+                        spread_over_rays(rays, columns, shares, x, _WIDE, n, line)
         for i in range(n):
-            for row in range(height):
-                for u in range(width):
-                    projections[i, top + row, u] += rays[i, u, row]
+            for left in range(0, width, _TURNED):
+                for row in range(height):
+                    for u in range(left, min(left + _TURNED, width)):
+                        projections[i, top + row, u] += rays[i, u, row]
