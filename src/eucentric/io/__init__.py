@@ -8,6 +8,7 @@ from eucentric.io._mrc_sections import SectionHeader
 from eucentric.io.alignment_json import read_alignment, write_alignment
 from eucentric.io.angles import read_angles, write_angles
 from eucentric.io.imod import format_excluded, read_imod_alignment, read_xf, write_tlt, write_xf
+from eucentric.io.imod_model import ImodModel, ImodObject, is_imod_model, read_imod_model, write_imod_model
 from eucentric.io.mdoc import MdocSection, MdocSeries, read_mdoc
 from eucentric.io.mdoc_findings import Finding, FindingName
 from eucentric.io.mrc import MrcImage, open_mrc
@@ -18,10 +19,13 @@ from eucentric.io.plans import plan_schema, read_plan, write_plan
 from eucentric.io.serialem_script import write_serialem_script
 from eucentric.io.series import LoadedSeries, load_series
 from eucentric.io.tables import TiltRow, read_tilt_table, write_tilt_table
+from eucentric.io.tracks import TrackTable, read_tracks, write_fiducials, write_tracks
 
 __all__ = [
     "Finding",
     "FindingName",
+    "ImodModel",
+    "ImodObject",
     "LoadedSeries",
     "MdocSection",
     "MdocSeries",
@@ -30,7 +34,9 @@ __all__ = [
     "PacetomoTarget",
     "SectionHeader",
     "TiltRow",
+    "TrackTable",
     "format_excluded",
+    "is_imod_model",
     "load_series",
     "open_mrc",
     "pacetomo_settings",
@@ -38,12 +44,16 @@ __all__ = [
     "read_alignment",
     "read_angles",
     "read_imod_alignment",
+    "read_imod_model",
     "read_mdoc",
     "read_plan",
     "read_tilt_table",
+    "read_tracks",
     "read_xf",
     "write_alignment",
     "write_angles",
+    "write_fiducials",
+    "write_imod_model",
     "write_mrc",
     "write_pacetomo",
     "write_plan",
@@ -51,5 +61,6 @@ __all__ = [
     "write_serialem_script",
     "write_tilt_table",
     "write_tlt",
+    "write_tracks",
     "write_xf",
 ]
