@@ -7,7 +7,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from eucentric.core import Alignment, InputError, TiltAlignment
-from eucentric.processing.reconstruction import Halves, ReconstructSettings, reconstruct, volume_shape
+from eucentric.processing.operators import HIGHEST
+from eucentric.processing.reconstruction import (
+    Halves,
+    ReconstructSettings,
+    reconstruct,
+    volume_shape,
+    weighted_slabs,
+)
+from eucentric.processing.reconstruction.weights import view_gains
 from phantoms import Phantom, chiral_phantom, density, project, wandering_alignment
 
 PIXEL_A = 20.0
@@ -132,8 +140,16 @@ def test_the_shape_follows_the_images_and_the_axis() -> None:
     assert volume_shape(views(TILTS_DEG), ReconstructSettings(size_yx=(40, 50), binning=2)) == (16, 40, 50)
 
 
-@pytest.mark.parametrize("window", ["ramp", "shepp-logan", "cosine", "hamming", "hann"])
-@pytest.mark.parametrize("weighting", ["uniform", "cosine"])
+@pytest.mark.parametrize(
+    ("window", "weighting"),
+    [
+        ("ramp", "uniform"),
+        ("shepp-logan", "cosine"),
+        ("cosine", "exact"),
+        ("hamming", "radial-sirt"),
+        ("hann", "uniform"),
+    ],
+)
 def test_every_filter_finds_the_blob(window: str, weighting: str) -> None:
     alignment = views(TILTS_DEG)
     settings = ReconstructSettings.model_validate(
@@ -148,9 +164,6 @@ def test_what_does_not_belong_together_is_refused() -> None:
     with pytest.raises(InputError, match="the stack has 3"):
         reconstruct(torch.zeros((3, *SHAPE)), alignment, FULL_BAND)
     images = torch.zeros((len(TILTS_DEG), *SHAPE))
-    tilted = tuple(view.replace(x_tilt_deg=1.0) for view in alignment.tilts)
-    with pytest.raises(InputError, match="x-tilt"):
-        reconstruct(images, alignment.replace(tilts=tilted), FULL_BAND)
     alone = tuple(view.replace(used=view.section == 3) for view in alignment.tilts)
     with pytest.raises(InputError, match="at least 2"):
         reconstruct(images, alignment.replace(tilts=alone), FULL_BAND)
@@ -172,3 +185,71 @@ def test_many_views_at_one_tilt_do_not_empty_the_volume() -> None:
     volume = full(reconstruct(recorded(blob(0, 0, 0), alignment), alignment, FULL_BAND))
     assert tuple(map(int, np.unravel_index(volume.argmax(), volume.shape)))[1:] == (48, 45)
     assert volume.max() > 0
+
+
+@pytest.mark.parametrize("x_tilt_deg", [4.0, None])
+def test_an_x_tilt_of_all_or_of_each_view_is_followed(x_tilt_deg: float | None) -> None:
+    phantom = Phantom(
+        np.array([[500.0, 500.0, -150.0], [-500.0, -500.0, 200.0], [450.0, -550.0, 300.0]]),
+        np.full(3, 36.0),
+        np.ones(3),
+    )
+    level = views(TILTS_DEG[::2], axis_deg=12.0, wander=0.03)
+    each = np.random.default_rng(0).uniform(-4, 4, len(level.tilts)) if x_tilt_deg is None else None
+    tilted = level.replace(
+        tilts=tuple(
+            view.replace(x_tilt_deg=x_tilt_deg if each is None else each[view.section], magnification=1.01)
+            for view in level.tilts
+        )
+    )
+    expected = full(reconstruct(recorded(phantom, level), level, FULL_BAND))
+    found = full(reconstruct(recorded(phantom, tilted), tilted, FULL_BAND))
+    as_if_level = full(reconstruct(recorded(phantom, tilted), level, FULL_BAND))
+    missed, missed_if_level = 1 - correlation(found, expected), 1 - correlation(as_if_level, expected)
+    assert missed < 0.06  # with an x-tilt of its own each view also sees another plane of the transform
+    assert missed < 0.5 * missed_if_level
+
+
+def test_slabs_are_the_planes_of_the_volume() -> None:
+    alignment = views(TILTS_DEG, axis_deg=10.0, wander=0.05)
+    images = recorded(blob(100.0, 200.0, -160.0), alignment)
+    volume = reconstruct(images, alignment, FULL_BAND)
+    mapped = images.numpy()  # an array is read as a tensor is
+    for first, slab in weighted_slabs(mapped, alignment, FULL_BAND, planes=24):
+        assert len(slab.even) == min(24, 64 - first)
+        planes = slice(first, first + len(slab.even))
+        torch.testing.assert_close(slab.even, volume.even[planes], rtol=1e-4, atol=1e-4 * float(volume.even.std()))
+        torch.testing.assert_close(slab.odd, volume.odd[planes], rtol=1e-4, atol=1e-4 * float(volume.odd.std()))
+
+
+def ramp_of_one_tilt(weighting: str) -> ReconstructSettings:
+    return ReconstructSettings.model_validate({"weighting": weighting, "cutoff": 1.0, "iterations": 1000})
+
+
+def test_exact_weights_are_the_ramp_where_views_overlap_and_flat_beyond() -> None:
+    """For even steps over all angles, bands of views overlap in number 1 / (depth f step): the inverse is the ramp."""
+    step, depth = np.deg2rad(1.0), 100
+    tilts = torch.arange(-90, 90, dtype=torch.float64) * step
+    frequency = torch.linspace(0, HIGHEST, 4097)
+    exact = view_gains(tilts, depth, ramp_of_one_tilt("exact"), 4000)[90]
+    ramp = view_gains(tilts, depth, ramp_of_one_tilt("uniform"), 4000)[90]
+    low = (frequency > 0.03) & (frequency < 0.1)
+    torch.testing.assert_close(exact[low], ramp[low], rtol=0.02, atol=0)
+    # From 1 / (depth sin step) on no two views overlap, and each is all that is known there.
+    alone = view_gains(tilts[::9], depth, ramp_of_one_tilt("exact"), 4000)[10]
+    high = (frequency > 1 / (depth * np.sin(9 * step))) & (frequency < 0.5)
+    torch.testing.assert_close(alone[high], torch.full_like(alone[high], 1 / depth))
+
+
+def test_weights_like_sirt_come_to_the_exact_ones_from_low_frequencies_up() -> None:
+    tilts = torch.deg2rad(torch.tensor(TILTS_DEG, dtype=torch.float64))
+    exact = view_gains(tilts, 64, ramp_of_one_tilt("exact"), 100)[20]
+    before = torch.zeros_like(exact)
+    for rounds in (1, 5, 50, 1000):
+        gain = view_gains(tilts, 64, ramp_of_one_tilt("radial-sirt").replace(iterations=rounds), 100)[20]
+        assert bool((gain >= before - 1e-7).all())
+        assert bool((gain <= exact + 1e-7).all())
+        share = gain / torch.clamp(exact, min=1e-9)
+        assert float(share[10]) >= float(share[2000]) - 1e-4
+        before = gain
+    torch.testing.assert_close(before, exact, rtol=1e-3, atol=1e-6)

@@ -3,22 +3,27 @@
 Each has one interface and two forms, numba on the CPU and torch anywhere else, held to the same tests.
 """
 
-from eucentric.processing.operators.fourier import FilterName, bin_images, ramp_filter
+from eucentric.processing.operators.across import HIGHEST, filter_across
+from eucentric.processing.operators.fourier import FilterName, bin_images, ramp_filter, ramp_gain, window_gain
 from eucentric.processing.operators.projector import backproject, project
 from eucentric.processing.operators.resampler import resample, spline_coefficients, spline_gain
 from eucentric.processing.operators.transforms import inverse_transform, transform
 from eucentric.processing.operators.warper import warp
 
 __all__ = [
+    "HIGHEST",
     "FilterName",
     "backproject",
     "bin_images",
+    "filter_across",
     "inverse_transform",
     "project",
     "ramp_filter",
+    "ramp_gain",
     "resample",
     "spline_coefficients",
     "spline_gain",
     "transform",
     "warp",
+    "window_gain",
 ]

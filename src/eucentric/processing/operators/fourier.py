@@ -42,10 +42,7 @@ def ramp_filter(
     width = projections.shape[-1]
     length = next_fast_len(2 * width, real=True)
     frequency = torch.arange(length // 2 + 1, device=projections.device, dtype=torch.float32) / length
-    gain = _sampled_ramp(length, projections.device) * _window(frequency, window, cutoff)
-    if cutoff < 0.5 or falloff > 0:
-        beyond = torch.clamp(frequency - cutoff, min=0)
-        gain = gain * torch.exp(-0.5 * (beyond / max(falloff, 1e-6)) ** 2)
+    gain = _sampled_ramp(length, projections.device) * window_gain(frequency, window, cutoff, falloff)
     if flat_above is not None:
         # Dividing by the number of overlapping slabs, at least one, is a ramp up to there and flat beyond.
         gain = gain[None] * torch.clamp(flat_above.float()[:, None] / torch.clamp(frequency, min=1e-6)[None], max=1)
@@ -71,6 +68,29 @@ def _sampled_ramp(length: int, device: torch.device) -> Tensor:
     kernel[0] = 0.25
     response: Tensor = torch.fft.rfft(kernel).real.float()
     return response
+
+
+def ramp_gain(frequency: Tensor, reach_px: int) -> Tensor:
+    """Return the ramp at frequencies (cycles per pixel) of at most 0.5, of the kernel cut off at `reach_px` pixels."""
+    length = next_fast_len(max(8 * reach_px, 4096), real=True)
+    n = torch.arange(length)
+    n = torch.minimum(n, length - n)
+    kernel = torch.where((n % 2 == 1) & (n <= reach_px), -1 / (torch.pi * torch.clamp(n, min=1).double()) ** 2, 0.0)
+    kernel[0] = 0.25
+    response = torch.fft.rfft(kernel).real
+    place = frequency.double() * length
+    below = torch.clamp(place.long(), max=len(response) - 2)
+    gain: Tensor = torch.lerp(response[below], response[below + 1], place - below).float()
+    return gain
+
+
+def window_gain(frequency: Tensor, window: FilterName, cutoff: float, falloff: float) -> Tensor:
+    """Return what `ramp_filter` multiplies its ramp by, at frequencies in cycles per pixel."""
+    gain = _window(frequency, window, cutoff)
+    if cutoff < 0.5 or falloff > 0:
+        beyond = torch.clamp(frequency - cutoff, min=0)
+        gain = gain * torch.exp(-0.5 * (beyond / max(falloff, 1e-6)) ** 2)
+    return gain
 
 
 def _window(frequency: Tensor, window: FilterName, cutoff: float) -> Tensor:

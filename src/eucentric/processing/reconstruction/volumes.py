@@ -1,0 +1,58 @@
+"""Volumes from aligned views, by the method that the settings name."""
+
+import torch
+
+from eucentric.core import SILENT, Alignment, Reporter
+from eucentric.processing.reconstruction.settings import Halves, ReconstructSettings, volume_shape, zeros
+from eucentric.processing.reconstruction.views import Images
+from eucentric.processing.reconstruction.wbp import weighted_slabs
+
+
+def reconstruct(
+    images: Images,  # (n, y, x)
+    alignment: Alignment,
+    settings: ReconstructSettings,
+    *,
+    device: torch.device | None = None,
+    reporter: Reporter = SILENT,
+) -> Halves:
+    """Reconstruct a volume, and its halves, from the views of an alignment.
+
+    Parameters
+    ----------
+    images
+        Views (n, y, x) in section order, each of mean zero, such as `prepare_images` gives; dense may be dark or
+        bright, and is in the volume as it is in them. An array may be memory-mapped: views are read one at a time.
+    alignment
+        How they see the specimen; views not used are left out.
+    settings
+        See `ReconstructSettings`.
+    device
+        Where to compute; the CPU if absent.
+    reporter
+        Where progress goes.
+
+    Returns
+    -------
+    Halves
+        The volumes are about the specimen's origin, y along the tilt axis. Voxels that only some views see are
+        brought to the scale of the others.
+
+    Raises
+    ------
+    InputError
+        If images and alignment do not belong together, or fewer than 2 views are used.
+    """
+    shape = volume_shape(alignment, settings)
+    volumes: Halves | None = None
+    for first, slab in weighted_slabs(images, alignment, settings, device=device, reporter=reporter):
+        if slab.even.shape == shape:
+            return slab
+        if volumes is None:
+            whole = [zeros(shape, slab.even.device) for _ in range(2)]
+            volumes = Halves(whole[0], whole[1], slab.voxel_A)
+        volumes.even[first : first + len(slab.even)] = slab.even
+        volumes.odd[first : first + len(slab.odd)] = slab.odd
+    if volumes is None:
+        raise ValueError("a volume has at least one plane")
+    return volumes
