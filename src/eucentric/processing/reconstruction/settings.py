@@ -2,17 +2,18 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from eucentric.core import Alignment, Record
 from eucentric.processing.operators import FilterName
 
 Method = Literal["wbp", "sirt", "cgls"]
+Positivity = Literal["none", "bright", "dark"]
 Weighting = Literal["uniform", "cosine", "exact", "radial-sirt"]
 
 
@@ -22,7 +23,8 @@ class ReconstructSettings(Record):
     `binning` old pixels along each side make a voxel; `thickness_A` is the volume's extent along z (0.3 of the field
     if absent) and `size_yx` its voxels along y and x (those of the images if absent, swapped where the tilt axis lies
     nearer to the image's x axis). `method` is weighted back-projection, or SIRT or CGLS of at most `iterations`
-    rounds, with `positivity` (what is dense in the images as given) if asked for.
+    rounds, fewer if one lowers the residual by less than the share `least_gain`. With `positivity`, SIRT holds density
+    on one side of the images' mean: that of dense matter which is ``bright`` or ``dark`` in them.
 
     For weighted back-projection, `filter` and `cutoff` (share of Nyquist), with a Gaussian `falloff` beyond it, shape
     the weights. `weighting`: the ramp with views weighted by the angle that each stands for (``uniform``), and also by
@@ -39,7 +41,16 @@ class ReconstructSettings(Record):
     weighting: Weighting = "uniform"
     method: Method = "wbp"
     iterations: Annotated[int, Field(ge=1, le=1000)] = 20
-    positivity: bool = False
+    least_gain: Annotated[float, Field(ge=0, lt=1)] = 0.001
+    positivity: Positivity = "none"
+
+    @model_validator(mode="after")
+    def _fit_the_method(self) -> Self:
+        if self.method != "wbp" and self.weighting in ("exact", "radial-sirt"):
+            raise ValueError(f"weighting {self.weighting} belongs to weighted back-projection (wbp), not {self.method}")
+        if self.method != "sirt" and self.positivity != "none":
+            raise ValueError(f"positivity is held by the method sirt, not {self.method}")
+        return self
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import torch
 
 from eucentric.core import SILENT, Alignment, Reporter
+from eucentric.processing.reconstruction.iterative import solve_halves
 from eucentric.processing.reconstruction.settings import Halves, ReconstructSettings, volume_shape, zeros
 from eucentric.processing.reconstruction.views import Images
 from eucentric.processing.reconstruction.wbp import weighted_slabs
@@ -41,8 +42,11 @@ def reconstruct(
     Raises
     ------
     InputError
-        If images and alignment do not belong together, or fewer than 2 views are used.
+        If images and alignment do not belong together, fewer than 2 views are used, or an x-tilt is more than the
+        method can follow.
     """
+    if settings.method != "wbp":
+        return solve_halves(images, alignment, settings, device=device, reporter=reporter)
     shape = volume_shape(alignment, settings)
     volumes: Halves | None = None
     for first, slab in weighted_slabs(images, alignment, settings, device=device, reporter=reporter):
