@@ -12,6 +12,7 @@ from eucentric.processing.reconstruction import (
     Halves,
     ReconstructSettings,
     reconstruct,
+    reconstruct_subvolumes,
     volume_shape,
     weighted_slabs,
 )
@@ -253,3 +254,59 @@ def test_weights_like_sirt_come_to_the_exact_ones_from_low_frequencies_up() -> N
         assert float(share[10]) >= float(share[2000]) - 1e-4
         before = gain
     torch.testing.assert_close(before, exact, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("x_tilt_deg", [0.0, 2.0])
+def test_a_sub_volume_is_its_piece_of_the_whole(x_tilt_deg: float) -> None:
+    alignment = views(TILTS_DEG, axis_deg=10.0, wander=0.05)
+    alignment = alignment.replace(tilts=tuple(view.replace(x_tilt_deg=x_tilt_deg) for view in alignment.tilts))
+    voxels = [(0, 0, 0), (-10, 12, 20), (15, -31, 30)]  # the last at the border, where only some views see all
+    places = [(z * PIXEL_A, y * PIXEL_A, x * PIXEL_A) for z, y, x in voxels]
+    images = recorded(Phantom(np.array(places) + 35.0, np.array([50.0, 60.0, 55.0]), np.ones(3)), alignment)
+    whole = reconstruct(images, alignment, FULL_BAND)
+    found = list(reconstruct_subvolumes(images.numpy(), alignment, places, (16, 20, 18), FULL_BAND))
+    assert [sub.centre_zyx_A for sub in found] == places
+    for (z, y, x), sub in zip(voxels, found, strict=True):
+        box = np.s_[32 + z - 8 : 32 + z + 8, 48 + y - 10 : 48 + y + 10, 45 + x - 9 : 45 + x + 9]
+        for half, expected in ((sub.halves.even, whole.even[box]), (sub.halves.odd, whole.odd[box])):
+            # Coverage is known on a coarse grid, which lies elsewhere in each volume.
+            assert float((half - expected).abs().max()) < 0.05 * float(whole.even.abs().max())
+            assert correlation(half.numpy(), expected.numpy()) > (0.995 if x_tilt_deg == 0 else 0.98)
+
+
+def test_a_place_between_voxels_is_in_the_middle_of_its_sub_volume() -> None:
+    alignment = views(TILTS_DEG, axis_deg=85.0)
+    place = (107.0, -251.0, 173.0)
+    images = recorded(blob(*place, sigma_A=60.0), alignment)
+    (sub,) = reconstruct_subvolumes(images, alignment, [place], (16, 16, 16), FULL_BAND)
+    middle = sub.halves.full()[5:12, 5:12, 5:12].clamp(min=0).double()
+    total = middle.sum()
+    for axis in range(3):
+        others = [a for a in range(3) if a != axis]
+        offset = (middle.sum(others) * (torch.arange(7) - 3)).sum() / total
+        assert abs(float(offset)) < 0.1
+
+
+def test_sub_volumes_come_in_batches_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    alignment = views(TILTS_DEG[::4])
+    images = recorded(blob(0, 0, 0), alignment)
+    places = [(0.0, 20.0 * i, 0.0) for i in range(5)]
+    at_once = list(reconstruct_subvolumes(images, alignment, places, (8, 8, 8), FULL_BAND))
+    monkeypatch.setattr("eucentric.processing.reconstruction.subvolumes._PIECES_BYTES", 12_000)
+    for one, other in zip(
+        at_once, reconstruct_subvolumes(images, alignment, places, (8, 8, 8), FULL_BAND), strict=True
+    ):
+        assert torch.equal(one.halves.even, other.halves.even)
+        assert one.index == other.index
+
+
+def test_sub_volumes_that_make_no_sense_are_refused() -> None:
+    alignment = views(TILTS_DEG)
+    images = torch.zeros((len(TILTS_DEG), *SHAPE))
+    for places, size, options, said in (
+        ([(0.0, 0.0, 0.0)], (4, 8, 8), FULL_BAND, "too small"),
+        ([(0.0, 0.0, 0.0), (0.0, float("nan"), 0.0)], (8, 8, 8), FULL_BAND, "Place 2"),
+        ([(0.0, 0.0, 0.0)], (8, 8, 8), FULL_BAND.replace(method="sirt"), "SIRT"),
+    ):
+        with pytest.raises(InputError, match=said):
+            list(reconstruct_subvolumes(images, alignment, places, size, options))
