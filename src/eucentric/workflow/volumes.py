@@ -1,6 +1,7 @@
 """Tomograms as files, and the reconstruction of summed movies: corrected for the CTF, halves of tilts or of frames."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -8,13 +9,23 @@ from torch import Tensor
 
 from eucentric.core import SILENT, Alignment, FormatError, Reporter
 from eucentric.io import open_mrc, write_mrc
+from eucentric.io.mrc_writer import mrc_sections
 from eucentric.io.ome_zarr import write_ome_zarr
 from eucentric.processing.alignment import prepare_images
 from eucentric.processing.ctf.records import SeriesCTF
-from eucentric.processing.reconstruction import Halves, reconstruct
+from eucentric.processing.reconstruction import (
+    Halves,
+    Images,
+    ReconstructSettings,
+    reconstruct,
+    reconstruct_slabs,
+    volume_shape,
+)
 from eucentric.session import StageRun
 from eucentric.workflow.about import VOLUME_LABELS, about_file
 from eucentric.workflow.records import HalvesOf, ReconstructStage
+
+_SLAB_BYTES = 1 << 28  # of a slab of one volume
 
 VOLUMES = ("", "_even", "_odd")
 """What the names of the whole tomogram and of the halves end in."""
@@ -70,6 +81,50 @@ def write_volumes(run: StageRun, halves: Halves, name: str, of: HalvesOf, report
         run.output(path)
         step()
     run.metric("shape_zyx", list(full.shape))
+
+
+def write_halves(written: Mapping[str, Path], halves: Halves) -> None:
+    """Write a volume, its halves, or both, as MRC: the file for each of `VOLUMES` that is wanted."""
+    for suffix, path in written.items():
+        volume = halves.even if suffix == "_even" else halves.odd if suffix == "_odd" else halves.full()
+        write_mrc(path, volume.cpu().numpy(), halves.voxel_A, kind="volume", label=VOLUME_LABELS[suffix])
+
+
+def write_reconstruction(
+    images: Images,
+    alignment: Alignment,
+    settings: ReconstructSettings,
+    written: Mapping[str, Path],
+    *,
+    device: torch.device,
+    reporter: Reporter = SILENT,
+) -> None:
+    """Reconstruct into MRC files, slab by slab as they are made, so that memory need not hold the volume.
+
+    Parameters are those of `reconstruct`, and in `written` the file for each of `VOLUMES` that is wanted.
+
+    Raises
+    ------
+    InputError
+        As `reconstruct`.
+    OutputError
+        If a file cannot be written; then none of them stands.
+    """
+    _, rows, columns = volume_shape(alignment, settings)
+    planes = max(8, _SLAB_BYTES // (4 * rows * columns))
+    size_A = alignment.pixel_A * settings.binning
+    with ExitStack() as files:
+        append = {
+            suffix: files.enter_context(
+                mrc_sections(path, (rows, columns), "float32", size_A, kind="volume", label=VOLUME_LABELS[suffix])
+            )
+            for suffix, path in written.items()
+        }
+        for _, slab in reconstruct_slabs(images, alignment, settings, planes=planes, device=device, reporter=reporter):
+            for suffix, add in append.items():
+                volume = slab.even if suffix == "_even" else slab.odd if suffix == "_odd" else slab.full()
+                for plane in volume.cpu().numpy():
+                    add(plane)
 
 
 def voxel_A(path: Path) -> float:

@@ -2,16 +2,19 @@
 
 from eucentric.processing.reconstruction.settings import Halves, Method, ReconstructSettings, Weighting, volume_shape
 from eucentric.processing.reconstruction.subvolumes import Subvolume, reconstruct_subvolumes
-from eucentric.processing.reconstruction.volumes import reconstruct
+from eucentric.processing.reconstruction.views import Images
+from eucentric.processing.reconstruction.volumes import reconstruct, reconstruct_slabs
 from eucentric.processing.reconstruction.wbp import weighted_slabs
 
 __all__ = [
     "Halves",
+    "Images",
     "Method",
     "ReconstructSettings",
     "Subvolume",
     "Weighting",
     "reconstruct",
+    "reconstruct_slabs",
     "reconstruct_subvolumes",
     "volume_shape",
     "weighted_slabs",

@@ -1,5 +1,7 @@
 """Volumes from aligned views, by the method that the settings name."""
 
+from collections.abc import Iterator
+
 import torch
 
 from eucentric.core import SILENT, Alignment, Reporter
@@ -45,11 +47,9 @@ def reconstruct(
         If images and alignment do not belong together, fewer than 2 views are used, or an x-tilt is more than the
         method can follow.
     """
-    if settings.method != "wbp":
-        return solve_halves(images, alignment, settings, device=device, reporter=reporter)
     shape = volume_shape(alignment, settings)
     volumes: Halves | None = None
-    for first, slab in weighted_slabs(images, alignment, settings, device=device, reporter=reporter):
+    for first, slab in reconstruct_slabs(images, alignment, settings, device=device, reporter=reporter):
         if slab.even.shape == shape:
             return slab
         if volumes is None:
@@ -60,3 +60,28 @@ def reconstruct(
     if volumes is None:
         raise ValueError("a volume has at least one plane")
     return volumes
+
+
+def reconstruct_slabs(
+    images: Images,
+    alignment: Alignment,
+    settings: ReconstructSettings,
+    *,
+    planes: int | None = None,
+    device: torch.device | None = None,
+    reporter: Reporter = SILENT,
+) -> Iterator[tuple[int, Halves]]:
+    """Reconstruct as `reconstruct` does, slab by slab: at most `planes` of z at a time, from the lowest up.
+
+    Only weighted back-projection comes in parts, whose memory is that of the filtered views and a slab; what is solved
+    in rounds comes whole.
+
+    Yields
+    ------
+    tuple
+        The slab's first plane in the volume, and its halves.
+    """
+    if settings.method == "wbp":
+        yield from weighted_slabs(images, alignment, settings, planes=planes, device=device, reporter=reporter)
+    else:
+        yield 0, solve_halves(images, alignment, settings, device=device, reporter=reporter)
