@@ -2,23 +2,32 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from eucentric.core import Reporter
-from eucentric.processing.alignment.matcher import Matcher
+from eucentric.processing.alignment.matcher import Matcher, turn_matrix
+from eucentric.processing.alignment.pairs import scan_pairs
 from eucentric.processing.alignment.prepare import standardise
 from eucentric.processing.alignment.records import AxisSearch
-from eucentric.processing.alignment.search import Scores, climb, local_peaks
-from eucentric.processing.alignment.steps import Refined, align_outwards, judge, refine
+from eucentric.processing.alignment.search import Scores, climb
+from eucentric.processing.alignment.steps import (
+    Refined,
+    align_outwards,
+    judge,
+    judge_in_place,
+    refine,
+)
 from eucentric.processing.operators import bin_images
 
 COARSE_FIELD, MIDDLE_FIELD, FINE_FIELD = 80, 160, 320  # pixels along the shorter side of each level
-_SCAN_STEP_DEG = 10.0  # the score's peak is about 30° wide on coarse images
-_DEPTHS = (0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.37, 0.45, 0.55)  # shares of the field tried as the specimen's depth
+_DEPTHS = (0.08, 0.18, 0.4)  # shares of the field tried as the specimen's depth, to climb from the best
+_DOUBTFUL = 0.5  # share of the best candidate's height from which on another axis is looked at
+_NEAR_DEG = 8.0  # from the nominal axis to what pairs find: their error
 
 
 class Levels:
@@ -26,18 +35,22 @@ class Levels:
 
     def __init__(self, images: Tensor, tilts_deg: Sequence[float], device: torch.device) -> None:
         self._images = images
-        self._tilts_rad = torch.deg2rad(torch.tensor(tilts_deg, dtype=torch.float64))
+        self.tilts_deg = torch.tensor(tilts_deg, dtype=torch.float64)
         self._device = device
         self._binned: dict[int, Tensor] = {}
         self.field = min(images.shape[1:])
 
-    def matcher(self, field: int, depth_px: float) -> tuple[Matcher, int]:
-        """Return a matcher whose images have about `field` pixels along their shorter side, and its binning."""
+    def matcher(self, field: int, depth_px: float, tilt_offset_deg: float) -> tuple[Matcher, int]:
+        """Return a matcher whose images have about `field` pixels along their shorter side, and its binning.
+
+        It predicts views from a slab of `depth_px` that lies flat at the stage tilt ``-tilt_offset_deg``.
+        """
         factor = max(1, round(self.field / field))
         if factor not in self._binned:
             small = torch.stack([bin_images(image, factor) for image in self._images])
             self._binned[factor] = standardise(small).to(self._device)
-        return Matcher(self._binned[factor], self._tilts_rad, max(3, round(depth_px / factor))), factor
+        tilts_rad = torch.deg2rad(self.tilts_deg + tilt_offset_deg)
+        return Matcher(self._binned[factor], tilts_rad, max(3, round(depth_px / factor))), factor
 
 
 @dataclass
@@ -45,70 +58,115 @@ class State:
     """What is known so far, in units that hold at every level: degrees and full-size pixels.
 
     `shifts_px` (n, 2) yx; `views` the indices of the views in use; `max_shift_fraction` as in the settings;
-    `depth_fixed` where the depth was given.
+    `depth_fixed` where the depth was given; `tilt_offset_deg` what is added to every stage tilt so that the specimen
+    lies flat at 0°.
     """
 
     axis_deg: float
     depth_px: float
     depth_fixed: bool
+    tilt_offset_deg: float
     shifts_px: Tensor
     views: Tensor
     max_shift_fraction: float
 
 
-def scan_axis(levels: Levels, state: State, reporter: Reporter) -> None:
-    """Try axes all around on coarse images, and take the best after a closer look at the best few."""
-    axes = [float(axis) for axis in np.arange(-90.0, 90.0, _SCAN_STEP_DEG)]
-    watched = reporter.each(axes, "Scanning for the tilt axis")
-    scores = [_axis_score(levels, state, axis, state.depth_px) for axis in watched]
-    closer = []
-    for axis in local_peaks(axes, scores, 180.0)[:3]:
-        depth_px = best_depth(levels, state, axis)
-        for offset in (-0.75, -0.25, 0.25, 0.75):
-            near = axis + offset * _SCAN_STEP_DEG
-            closer.append((_axis_score(levels, state, near, depth_px), near))
-    _, state.axis_deg = max(closer)
+def find_axis(levels: Levels, state: State, nominal_deg: float | None, reporter: Reporter) -> None:
+    """Look for the axis all around: pairs of views name candidates, and where they leave a doubt, volumes decide.
 
-
-def best_depth(levels: Levels, state: State, axis_deg: float) -> float:
-    """Return the depth in full-size pixels with which views predict each other best."""
-    if state.depth_fixed:
-        return state.depth_px
-    depths = [share * levels.field for share in _DEPTHS]
-    settled = [_settled(levels, state, axis_deg, depth)[1] for depth in depths]
-    return max(
-        (float(refined.match.correlation.mean()), depth) for refined, depth in zip(settled, depths, strict=True)
-    )[1]
+    The nominal axis is a candidate too, unless pairs have found the axis close to it.
+    """
+    matcher, _ = levels.matcher(COARSE_FIELD, state.depth_px, state.tilt_offset_deg)
+    found = scan_pairs(matcher, state.views, state.max_shift_fraction * matcher.field, reporter)
+    candidates = [axis for axis, height in found if height > _DOUBTFUL][:3]
+    if nominal_deg is not None and not any(abs(_turned(axis - nominal_deg)) < _NEAR_DEG for axis in candidates[:1]):
+        candidates.append(nominal_deg)
+    if len(candidates) > 1:
+        scores = [_axis_scores(levels, state, axis).mean() for axis in reporter.each(candidates, "Trying tilt axes")]
+        candidates = [candidates[int(np.argmax(scores))]]
+    if candidates:
+        state.axis_deg = climb(lambda axis: _axis_scores(levels, state, axis), candidates[0], 4.0, 2.0).best
 
 
 def first_pass(levels: Levels, state: State) -> None:
-    """Find the depth, align outwards on images of middle size, and find the depth again with that alignment."""
-    state.depth_px = best_depth(levels, state, state.axis_deg)
-    matcher, factor = levels.matcher(MIDDLE_FIELD, state.depth_px)
+    """Find how the specimen lies on coarse images, and align outwards on images of middle size."""
+    state.shifts_px, state.depth_px = _coarse(levels, state)
+    settle_slab(levels, state, COARSE_FIELD, 4.0)
+    matcher, factor = levels.matcher(MIDDLE_FIELD, state.depth_px, state.tilt_offset_deg)
     move = state.max_shift_fraction * matcher.field
     state.shifts_px = align_outwards(matcher, state.axis_deg, state.views, move) * factor
-    if state.depth_fixed:
-        return
+    settle_slab(levels, state, COARSE_FIELD, 4.0)
 
-    def score(log_depth: float) -> Scores:
-        trial, _ = levels.matcher(MIDDLE_FIELD, math.exp(log_depth))
-        start = state.shifts_px / factor
-        return refine(trial, state.axis_deg, start, state.views, rounds=3, learn=False).match.correlation.cpu().numpy()
 
-    state.depth_px = math.exp(climb(score, math.log(state.depth_px), 0.2, 0.1).best)
+def _coarse(levels: Levels, state: State) -> tuple[Tensor, float]:
+    """Return shifts, and the depth among a few, in full-size pixels, with which coarse images predict each other best."""
+    found = []
+    for share in (state.depth_px / levels.field,) if state.depth_fixed else _DEPTHS:
+        depth_px = share * levels.field
+        matcher, factor = levels.matcher(COARSE_FIELD, depth_px, state.tilt_offset_deg)
+        shifts = align_outwards(matcher, state.axis_deg, state.views, state.max_shift_fraction * matcher.field)
+        shifts = refine(matcher, state.axis_deg, shifts, state.views, rounds=2, learn=False).shifts
+        score = float(judge_in_place(matcher, state.axis_deg, shifts, state.views).mean())
+        found.append((score, depth_px, shifts * factor))
+    _, depth_px, shifts_px = max(found, key=lambda one: one[0])
+    return shifts_px, depth_px
+
+
+def settle_slab(levels: Levels, state: State, field: int, step: float) -> None:
+    """Move, turn and thicken the slab that views are predicted from to where views far apart in tilt agree best.
+
+    Its height and tilt, and all views together across the axis, are what neighbours cannot tell, and what rounds of
+    refinement leave as the pass outwards has made them. A specimen that lies beside the slab's middle is predicted
+    in part, and a curved membrane, seen where it is edge-on, slides along; from nearby tilts both look like a specimen
+    that lies elsewhere. The thinner the slab, the more distant views tell of each other, until it no longer holds
+    the specimen.
+
+    Parameters
+    ----------
+    levels, state
+        Images, and what is known.
+    field
+        Of the level to judge on.
+    step
+        First distance between places tried: hundredths of the field, degrees, and twentieths of the depth.
+    """
+    sin = torch.sin(torch.deg2rad(levels.tilts_deg[state.views] + state.tilt_offset_deg))
+    across = turn_matrix(state.axis_deg)[:, 1] * levels.field / 100
+    moves = {"height": sin[:, None] * across, "offset": torch.ones_like(sin)[:, None] * across}
+
+    def placed(name: str, by: float) -> State:
+        trial = replace(state)
+        if name in moves:
+            trial.shifts_px = state.shifts_px.clone()
+            trial.shifts_px[state.views] += by * moves[name]
+        elif name == "tilt":
+            trial.tilt_offset_deg += by
+        elif not state.depth_fixed:
+            trial.depth_px *= math.exp(by / 20)
+        return trial
+
+    def score(name: str, by: float) -> Scores:
+        trial = placed(name, by)
+        matcher, factor = levels.matcher(field, trial.depth_px, trial.tilt_offset_deg)
+        return judge_in_place(matcher, trial.axis_deg, trial.shifts_px / factor, trial.views).numpy()
+
+    for size in (step, step / 2):
+        for name in ("height", "offset", "tilt", "depth"):
+            best = placed(name, climb(partial(score, name), 0.0, size, size).best)
+            state.shifts_px, state.tilt_offset_deg, state.depth_px = best.shifts_px, best.tilt_offset_deg, best.depth_px
 
 
 def climb_axis(
     levels: Levels, state: State, field: int, step_deg: float, smallest_deg: float, reporter: Reporter
 ) -> AxisSearch:
     """Move the axis to the nearest peak of the held-out correlation, realigning at every place tried."""
-    matcher, factor = levels.matcher(field, state.depth_px)
+    matcher, factor = levels.matcher(field, state.depth_px, state.tilt_offset_deg)
     learnt = refine(matcher, state.axis_deg, state.shifts_px / factor, state.views, rounds=2)
 
-    with reporter.task(f"Refining the tilt axis ({field} px)", 9) as advance:
+    with reporter.task(f"Refining the tilt axis ({field} px)", 5) as advance:
 
         def score(axis_deg: float) -> Scores:
-            refined = refine(matcher, axis_deg, learnt.shifts, state.views, rounds=2, learn=False)
+            refined = refine(matcher, axis_deg, learnt.shifts, state.views, rounds=1, learn=False)
             advance()
             return judge(matcher, axis_deg, refined.shifts, state.views).numpy()
 
@@ -125,7 +183,7 @@ def climb_axis(
 
 def refine_level(levels: Levels, state: State, field: int, rounds: int, reporter: Reporter) -> tuple[Refined, int]:
     """Refine all views on images of one size; return the evidence and the level's binning."""
-    matcher, factor = levels.matcher(field, state.depth_px)
+    matcher, factor = levels.matcher(field, state.depth_px, state.tilt_offset_deg)
     with reporter.task(f"Refining shifts ({field} px)", rounds) as advance:
         refined = refine(
             matcher, state.axis_deg, state.shifts_px / factor, state.views, rounds=rounds, each_round=advance
@@ -134,16 +192,17 @@ def refine_level(levels: Levels, state: State, field: int, rounds: int, reporter
     return refined, factor
 
 
-def _settled(levels: Levels, state: State, axis_deg: float, depth_px: float) -> tuple[Matcher, Refined]:
-    """Align outwards on coarse images and settle for two rounds.
+def _axis_scores(levels: Levels, state: State, axis_deg: float) -> Scores:
+    """Align outwards on coarse images with this axis, settle for two rounds, and judge.
 
-    The weights of frequencies stay as they are at first, so that scores at all axes and depths compare.
+    The weights of frequencies stay as they are at first, so that scores at all axes compare.
     """
-    matcher, _ = levels.matcher(COARSE_FIELD, depth_px)
+    matcher, _ = levels.matcher(COARSE_FIELD, state.depth_px, state.tilt_offset_deg)
     shifts = align_outwards(matcher, axis_deg, state.views, state.max_shift_fraction * matcher.field)
-    return matcher, refine(matcher, axis_deg, shifts, state.views, rounds=2, learn=False)
+    shifts = refine(matcher, axis_deg, shifts, state.views, rounds=2, learn=False).shifts
+    return judge(matcher, axis_deg, shifts, state.views).numpy()
 
 
-def _axis_score(levels: Levels, state: State, axis_deg: float, depth_px: float) -> float:
-    matcher, refined = _settled(levels, state, axis_deg, depth_px)
-    return float(judge(matcher, axis_deg, refined.shifts, state.views).mean())
+def _turned(angle_deg: float) -> float:
+    """Return the angle between two axes, within ±90°."""
+    return (angle_deg + 90) % 180 - 90

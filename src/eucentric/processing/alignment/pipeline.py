@@ -13,9 +13,10 @@ from eucentric.processing.alignment.levels import (
     Levels,
     State,
     climb_axis,
+    find_axis,
     first_pass,
     refine_level,
-    scan_axis,
+    settle_slab,
 )
 from eucentric.processing.alignment.prepare import PreparedImages
 from eucentric.processing.alignment.quality import poorly_predicted
@@ -76,23 +77,27 @@ def align_series(
         axis_deg=given or 0.0,
         depth_px=(settings.specimen_depth_A or 0.0) / pixel_A if depth_fixed else _UNKNOWN_DEPTH * levels.field,
         depth_fixed=depth_fixed,
+        tilt_offset_deg=0.0,
         shifts_px=torch.zeros((n, 2), dtype=torch.float64),
         views=torch.tensor([section for section in range(n) if section not in prepared.reasons]),
         max_shift_fraction=settings.max_shift_fraction,
     )
     search = settings.axis_deg is None or settings.refine_axis
-    if search and given is None:
-        scan_axis(levels, state, reporter)
+    if search:
+        find_axis(levels, state, given, reporter)
     first_pass(levels, state)
     coarse_px = state.shifts_px.clone()
+    refine_level(levels, state, MIDDLE_FIELD, 2, reporter)
     if search:
-        climb_axis(levels, state, MIDDLE_FIELD, 4.0, 1.0, reporter)
+        climb_axis(levels, state, MIDDLE_FIELD, 2.0, 1.0, reporter)
+    settle_slab(levels, state, MIDDLE_FIELD, 1.0)
     middle, _ = refine_level(levels, state, MIDDLE_FIELD, settings.rounds, reporter)
     reasons = dict(prepared.reasons)
     poor = poorly_predicted(middle.match.correlation.cpu().numpy(), [tilts_deg[view] for view in state.views])
     reasons |= {int(state.views[place]): reason for place, reason in poor.items()}
     state.views = torch.tensor([section for section in range(n) if section not in reasons])
-    axis_search = climb_axis(levels, state, FINE_FIELD, 1.0, 0.5, reporter) if search else None
+    axis_search = climb_axis(levels, state, FINE_FIELD, 0.5, 0.5, reporter) if search else None
+    settle_slab(levels, state, MIDDLE_FIELD, 1.0)
     refined, factor = refine_level(levels, state, FINE_FIELD, settings.rounds, reporter)
 
     axis_deg = _nearest_opposite(state.axis_deg, given)
@@ -108,7 +113,7 @@ def align_series(
         tilts=tuple(
             TiltAlignment(
                 section=section,
-                tilt_deg=tilts_deg[section],
+                tilt_deg=tilts_deg[section] + state.tilt_offset_deg,
                 axis_deg=axis_deg,
                 shift_yx_A=_yx(state.shifts_px[section] * pixel_A),
                 used=section not in reasons,

@@ -7,7 +7,8 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from eucentric.processing.alignment.matcher import Match, Matcher, turn_matrix
+from eucentric.processing.alignment.faster import Anderson
+from eucentric.processing.alignment.matcher import WIDE_BLOCK, Match, Matcher, turn_matrix
 
 _NEIGHBOURS = 8  # aligned views that predict the next one: more add views too far in angle to overlap
 _LOCAL_MOVE = 0.1  # share of the field that a view may move in one refining round
@@ -104,12 +105,15 @@ def refine(
     shifts = shifts.clone()
     turn = turn_matrix(axis_deg)
     changes = []
+    faster = Anderson(largest=_LOCAL_MOVE * matcher.field / 2)
     for number in range(rounds):
-        match = _match(matcher, axis_deg, shifts, views, matcher.predict_from_others)
-        if learn and number < _LEARNING_ROUNDS:
+        learning = learn and number < _LEARNING_ROUNDS
+        match = _match(matcher, axis_deg, shifts, views, matcher.predict_from_others, learning)
+        if match.coherence is not None:
             matcher.learn_weights(match.coherence)
+            faster.forget()
         moves = match.move_vu.cpu() @ turn.T
-        shifts[views] += moves
+        shifts[views] += faster.step(shifts[views], moves)
         changes.append(float(moves.square().sum(1).mean().sqrt()))
         each_round()
     final = _match(matcher, axis_deg, shifts, views, matcher.predict_from_others)
@@ -117,8 +121,20 @@ def refine(
 
 
 def judge(matcher: Matcher, axis_deg: float, shifts: Tensor, views: Tensor) -> Tensor:
-    """Return the correlation (len(views),) of each view with its prediction from views some way off in tilt."""
+    """Return the correlation (len(views),) of each view, moved to where it fits best, with its prediction from afar.
+
+    That is from views some way off in tilt, which tell a wrong axis whatever it has done to the shifts.
+    """
     return _match(matcher, axis_deg, shifts, views, matcher.predict_from_afar).correlation.cpu()
+
+
+def judge_in_place(matcher: Matcher, axis_deg: float, shifts: Tensor, views: Tensor) -> Tensor:
+    """Return the correlation (len(views),) of each view where it is with its prediction from views far off in tilt."""
+
+    def predict(filtered: Tensor, views: Tensor) -> Tensor:
+        return matcher.predict_from_afar(filtered, views, WIDE_BLOCK)
+
+    return _match(matcher, axis_deg, shifts, views, predict).in_place.cpu()
 
 
 def _match(
@@ -127,6 +143,7 @@ def _match(
     shifts: Tensor,
     views: Tensor,
     predict: Callable[[Tensor, Tensor], Tensor],
+    learn: bool = False,
 ) -> Match:
     images = matcher.aligned(axis_deg, shifts[views], views)
-    return matcher.match(predict(matcher.filtered(images), views), images, _LOCAL_MOVE * matcher.field)
+    return matcher.match(predict(matcher.filtered(images), views), images, _LOCAL_MOVE * matcher.field, learn=learn)
