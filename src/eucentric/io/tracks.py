@@ -25,12 +25,16 @@ _BETWEEN_SECTIONS = 0.25  # a point farther from a whole section is in none
 
 @dataclass(frozen=True)
 class TrackTable:
-    """Observations: bead (m,), view (m,) from 0, place yx (m, 2) as array indices; (rows, columns) where known."""
+    """Observations: bead (m,), view (m,) from 0, and place yx (m, 2) as array indices.
+
+    `shape_yx` and `pixel_A` are those of the images, where the file says them.
+    """
 
     bead: NDArray[np.int64]
     view: NDArray[np.int64]
     yx_px: NDArray[np.float64]
     shape_yx: tuple[int, int] | None = None
+    pixel_A: float | None = None
 
 
 def read_tracks(path: Path) -> TrackTable:
@@ -112,6 +116,7 @@ def _from_model(path: Path, model: ImodModel) -> TrackTable:
         view=view[inside].astype(np.int64),
         yx_px=points[inside][:, 1::-1] - _IMOD_HALF_PX,
         shape_yx=(rows, columns) if rows > 0 and columns > 0 else None,
+        pixel_A=model.pixel_A,
     )
 
 
