@@ -1,5 +1,6 @@
 """Tomograms from aligned views."""
 
+from eucentric.processing.reconstruction.ctf3d import reconstruct_ctf3d, slab_thickness_A
 from eucentric.processing.reconstruction.settings import Halves, Method, ReconstructSettings, Weighting, volume_shape
 from eucentric.processing.reconstruction.subvolumes import Subvolume, reconstruct_subvolumes
 from eucentric.processing.reconstruction.views import Images
@@ -14,8 +15,10 @@ __all__ = [
     "Subvolume",
     "Weighting",
     "reconstruct",
+    "reconstruct_ctf3d",
     "reconstruct_slabs",
     "reconstruct_subvolumes",
+    "slab_thickness_A",
     "volume_shape",
     "weighted_slabs",
 ]

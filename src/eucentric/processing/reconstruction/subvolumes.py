@@ -29,7 +29,7 @@ from eucentric.processing.reconstruction.views import (
 from eucentric.processing.reconstruction.wbp import reach_of
 from eucentric.processing.reconstruction.weights import quadrature, view_gains
 
-_PIECES_BYTES = 1 << 30  # of the pieces of a batch
+_PIECES_BYTES = 800 << 20  # of the pieces of a batch: about as much again as filtering a view of 4096² takes
 
 
 @dataclass(frozen=True)

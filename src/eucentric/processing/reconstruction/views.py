@@ -7,7 +7,7 @@ place across the axis about the box's centre. With an x-tilt a box may only be s
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,8 +17,22 @@ from torch import Tensor
 from eucentric.core import Alignment, InputError, TiltAlignment
 from eucentric.processing.operators import bin_images, filter_across, resample
 
-Images = Tensor | NDArray[Any]
-"""Views (n, y, x) in section order; an array may be memory-mapped, and is read view by view."""
+
+class Images(Protocol):
+    """Views (n, y, x) in section order: a tensor, an array that may be memory-mapped, or what makes each as asked.
+
+    They are read one at a time.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many views of how many rows and columns."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, section: int, /) -> Any: ...
+
 
 _MARGIN = 0.08  # share of the field over which a view fades beyond its border, so that filtering sees no step
 _ROW_ERROR = 0.125  # pixels that a row may be off at the top and bottom of a slab, with an x-tilt

@@ -24,7 +24,7 @@ from eucentric.processing.reconstruction.views import (
 )
 from eucentric.processing.reconstruction.weights import quadrature, view_gains
 
-_REACH = 0.5  # of the field, that the ramp's kernel reaches to either side
+_REACH, _FARTHEST = 0.5, 768  # of the field, and in pixels, that the ramp's kernel reaches: beyond is 1e-4 of it
 
 
 def weighted_slabs(
@@ -33,6 +33,7 @@ def weighted_slabs(
     settings: ReconstructSettings,
     *,
     planes: int | None = None,
+    only: tuple[int, int] | None = None,
     device: torch.device | None = None,
     reporter: Reporter = SILENT,
 ) -> Iterator[tuple[int, Halves]]:
@@ -44,6 +45,8 @@ def weighted_slabs(
         As for `reconstruct`.
     planes
         Most planes of a slab; all of the volume if absent.
+    only
+        First plane that is wanted, and the first that is not any more; all if absent.
 
     Yields
     ------
@@ -73,8 +76,9 @@ def weighted_slabs(
     if upright:
         halves = [torch.stack(views[half::2]) for half in range(2)]
         views.clear()
-    for first in reporter.each(range(0, depth, planes), "Back-projecting"):
-        deep = min(planes, depth - first)
+    start, stop = only or (0, depth)
+    for first in reporter.each(range(start, stop, planes), "Back-projecting"):
+        deep = min(planes, stop - first)
         z = float(first + deep // 2 - depth // 2)
         volumes = []
         for half in range(2):
@@ -90,7 +94,7 @@ def weighted_slabs(
 
 def reach_of(image_yx: tuple[int, int]) -> int:
     """Return how many pixels the ramp's kernel reaches."""
-    return max(1, round(_REACH * max(image_yx)))
+    return max(1, min(round(_REACH * max(image_yx)), _FARTHEST))
 
 
 def _pieces(views: Sequence[Tensor], rays: Sequence[Ray], centre_zyx: Zyx, shape: tuple[int, int]) -> Tensor:
