@@ -16,6 +16,8 @@ from eucentric.processing.reconstruction import (
     volume_shape,
     weighted_slabs,
 )
+from eucentric.processing.reconstruction.coverage import Coverage, apply_torch
+from eucentric.processing.reconstruction.views import rays_of
 from eucentric.processing.reconstruction.weights import view_gains
 from phantoms import Phantom, chiral_phantom, density, project, wandering_alignment
 
@@ -310,3 +312,16 @@ def test_sub_volumes_that_make_no_sense_are_refused() -> None:
     ):
         with pytest.raises(InputError, match=said):
             list(reconstruct_subvolumes(images, alignment, places, size, options))
+
+
+def test_both_forms_of_coverage_are_the_same() -> None:
+    alignment = views(TILTS_DEG, axis_deg=30.0, wander=0.1)
+    images = torch.zeros((len(TILTS_DEG), *SHAPE))
+    rays = rays_of(images, alignment, 1)
+    coverage = Coverage(rays, [1.0] * len(rays), (21, 96, 101), SHAPE)
+    found, other = torch.ones((11, 96, 101)), torch.ones((11, 96, 101))
+    coverage.apply(found, 10)
+    apply_torch(torch.from_numpy(coverage.scale), 10, other)
+    torch.testing.assert_close(found, other, rtol=1e-5, atol=1e-5)
+    assert float(found.max()) > 1.3
+    assert float(found[5, 48, 50]) == 1

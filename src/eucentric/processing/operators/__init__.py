@@ -3,7 +3,7 @@
 Each has one interface and two forms, numba on the CPU and torch anywhere else, held to the same tests.
 """
 
-from eucentric.processing.operators.across import HIGHEST, filter_across
+from eucentric.processing.operators.across import HIGHEST, filter_across, filter_rows
 from eucentric.processing.operators.fourier import FilterName, bin_images, ramp_filter, ramp_gain, window_gain
 from eucentric.processing.operators.projector import backproject, project
 from eucentric.processing.operators.resampler import resample, spline_coefficients, spline_gain
@@ -16,6 +16,7 @@ __all__ = [
     "backproject",
     "bin_images",
     "filter_across",
+    "filter_rows",
     "inverse_transform",
     "project",
     "ramp_filter",

@@ -1,6 +1,7 @@
 """Filter recorded images across the tilt axis, whichever way it lies in them, and make them ready to resample."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.fft
@@ -65,29 +66,69 @@ def filter_across(
         phases.append(frequency * (move_yx_px[axis] if move_yx_px else 0.0))
     along = [torch.fft.fftfreq(size[0]) * across_yx[0], torch.fft.rfftfreq(size[1]) * across_yx[1]]
     factors = [g * torch.exp(-2j * torch.pi * p) for g, p in zip(gains, phases, strict=True)]
-    if image.device.type == "cpu":
+    if _on_cpu(image):
         threads = workers(2 * wide.numel())
         spectrum = scipy.fft.rfft2(wide.numpy(), workers=threads, overwrite_x=True)
         _multiply(spectrum, gain.numpy(), *(a.numpy() for a in along), *(f.numpy() for f in factors))
         return torch.from_numpy(scipy.fft.irfft2(spectrum, s=size, workers=threads, overwrite_x=True))
-    spectra = torch.fft.rfft2(wide)
-    fy, fx = (a.to(image.device) for a in along)
-    place = (fy[:, None] + fx[None, :]).abs_() * ((len(gain) - 1) / HIGHEST)
-    below = torch.clamp(place.long(), max=len(gain) - 2)
-    table = gain.to(image.device)
-    spectra *= torch.lerp(table[below], table[below + 1], place - below)
-    spectra *= factors[0].to(image.device)[:, None] * factors[1].to(image.device)[None, :]
-    result: Tensor = torch.fft.irfft2(spectra, s=size)
+    return _filtered(wide, gain, along, factors)
+
+
+def filter_rows(
+    image: Tensor,  # (y, x) float32
+    gain: Tensor,  # (m,) float32
+    *,
+    reach_px: int,
+    margin_px: int,
+    move_px: float,
+) -> Tensor:
+    """Filter an image along its rows and move it along them, as `filter_across` does: (y, x'), as wide as need be."""
+    rows, columns = image.shape
+    length = next_fast_len(columns + 2 * margin_px + reach_px, real=True)
+    wide = torch.zeros((rows, length), dtype=torch.float32, device=image.device)
+    left = length // 2 - columns // 2 - margin_px
+    wide[:, left : left + columns + 2 * margin_px] = _faded(image, margin_px, sides=1)
+    frequency = torch.fft.rfftfreq(length)
+    factor = _at(gain, frequency) * torch.exp(-2j * torch.pi * frequency * move_px)
+    if _on_cpu(image):
+        threads = workers(2 * wide.numel())
+        spectrum = scipy.fft.rfft(wide.numpy(), workers=threads, overwrite_x=True)
+        spectrum *= factor.numpy()
+        return torch.from_numpy(scipy.fft.irfft(spectrum, n=length, workers=threads, overwrite_x=True))
+    result: Tensor = torch.fft.irfft(torch.fft.rfft(wide) * factor.to(image.device), n=length)
     return result
 
 
-def _faded(image: Tensor, margin: int) -> Tensor:
-    """Return the image with its faded mirror image on all sides."""
+def _on_cpu(image: Tensor) -> bool:
+    return image.device.type == "cpu"
+
+
+def _filtered(wide: Tensor, gain: Tensor, along: Sequence[Tensor], factors: Sequence[Tensor]) -> Tensor:
+    """Filter on any device."""
+    device = wide.device
+    spectrum = torch.fft.rfft2(wide)
+    spectrum *= _at(gain.to(device), (along[0].to(device)[:, None] + along[1].to(device)[None, :]).abs_())
+    spectrum *= factors[0].to(device)[:, None] * factors[1].to(device)[None, :]
+    size = (int(wide.shape[0]), int(wide.shape[1]))
+    result: Tensor = torch.fft.irfft2(spectrum, s=size)
+    return result
+
+
+def _at(gain: Tensor, frequency: Tensor) -> Tensor:
+    """Look frequencies up in a table of gain."""
+    place = frequency * ((len(gain) - 1) / HIGHEST)
+    below = torch.clamp(place.long(), max=len(gain) - 2)
+    return torch.lerp(gain[below], gain[below + 1], place - below)
+
+
+def _faded(image: Tensor, margin: int, *, sides: int = 2) -> Tensor:
+    """Return the image with its faded mirror image on all sides, or (`sides` 1) to the left and right alone."""
     if margin == 0:
         return image
-    wide = torch.nn.functional.pad(image[None, None], (margin,) * 4, mode="reflect")[0, 0]
+    mirrored = torch.nn.functional.pad(image[None, None], (margin, margin, *[(sides - 1) * margin] * 2), mode="reflect")
+    wide = mirrored[0, 0]
     fade = 0.5 + 0.5 * torch.cos(torch.pi * (torch.arange(margin, device=image.device) + 0.5) / margin)
-    for axis in range(2):
+    for axis in range(2 - sides, 2):
         shape = (-1, 1) if axis == 0 else (1, -1)
         wide.narrow(axis, 0, margin).mul_(fade.flip(0).reshape(shape))
         wide.narrow(axis, wide.shape[axis] - margin, margin).mul_(fade.reshape(shape))

@@ -37,21 +37,25 @@ class Coverage:
         shifts = np.stack([ray.shift_px for ray in rays])
         shares = np.asarray(weights, dtype=np.float64) / max(float(np.sum(weights)), 1e-12)
         _see(matrices, shifts, shares, corner, np.array(image_yx) / 2, seen)
-        self._scale = (1 / np.maximum(seen, _LEAST)).astype(np.float32)
-        self._scale[seen > 1 - 1e-6] = 1
+        self.scale = (1 / np.maximum(seen, _LEAST)).astype(np.float32)
+        self.scale[seen > 1 - 1e-6] = 1
 
     def apply(self, volume: Tensor, first: int = 0) -> None:
         """Multiply the planes of the box from `first` on in place."""
         if volume.device.type == "cpu":
-            _apply(self._scale, first, volume.numpy())
-            return
-        scale = torch.from_numpy(self._scale).to(volume.device)
-        for z in range(len(volume)):
-            below, share = divmod(first + z, _STEP)
-            plane = torch.lerp(scale[below], scale[below + 1], share / _STEP)
-            size = tuple((n - 1) * _STEP + 1 for n in plane.shape)
-            fine = torch.nn.functional.interpolate(plane[None, None], size, mode="bilinear", align_corners=True)
-            volume[z] *= fine[0, 0, : volume.shape[1], : volume.shape[2]]
+            _apply(self.scale, first, volume.numpy())
+        else:
+            apply_torch(torch.from_numpy(self.scale).to(volume.device), first, volume)
+
+
+def apply_torch(scale: Tensor, first: int, volume: Tensor) -> None:
+    """Multiply a volume in place, on any device."""
+    for z in range(len(volume)):
+        below, share = divmod(first + z, _STEP)
+        plane = torch.lerp(scale[below], scale[below + 1], share / _STEP)
+        size = tuple((n - 1) * _STEP + 1 for n in plane.shape)
+        fine = torch.nn.functional.interpolate(plane[None, None], size, mode="bilinear", align_corners=True)
+        volume[z] *= fine[0, 0, : volume.shape[1], : volume.shape[2]]
 
 
 @compiled(parallel=True)
@@ -83,14 +87,12 @@ def _apply(scale: Floats, first: int, volume: Floats) -> None:
         line = np.empty(scale.shape[2], np.float32)
         for y in range(rows):
             b, q = y // _STEP, np.float32((y % _STEP) / _STEP)
-            every = True
             for c in range(len(line)):
                 here = scale[a, b, c] + q * (scale[a, b + 1, c] - scale[a, b, c])
                 above = scale[a + 1, b, c] + q * (scale[a + 1, b + 1, c] - scale[a + 1, b, c])
                 line[c] = here + p * (above - here)
-                every &= line[c] == 1
-            if every:
-                continue
-            for x in range(columns):
-                c = x // _STEP
-                volume[z, y, x] *= line[c] + np.float32((x % _STEP) / _STEP) * (line[c + 1] - line[c])
+            for c in range(len(line) - 1):
+                if line[c] != 1 or line[c + 1] != 1:
+                    slope = (line[c + 1] - line[c]) / np.float32(_STEP)
+                    for i in range(min(_STEP, columns - c * _STEP)):
+                        volume[z, y, c * _STEP + i] *= line[c] + np.float32(i) * slope

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eucentric.core import Alignment, InputError, TiltAlignment
-from eucentric.processing.operators import bin_images, filter_across, resample
+from eucentric.processing.operators import bin_images, filter_across, filter_rows, resample
 
 
 class Images(Protocol):
@@ -36,6 +36,7 @@ class Images(Protocol):
 
 _MARGIN = 0.08  # share of the field over which a view fades beyond its border, so that filtering sees no step
 _ROW_ERROR = 0.125  # pixels that a row may be off at the top and bottom of a slab, with an x-tilt
+_STILL_PX = 1e-4
 _SAME = 1e-7  # a turn that moves no pixel of any image by a thousandth is none
 
 Doubles = NDArray[np.float64]
@@ -153,14 +154,14 @@ def whole(image: Tensor, ray: Ray, gain: Tensor, reach_px: int, shape: tuple[int
         return piece(coefficients(image, ray, gain, reach_px), ray, (0.0, 0.0, 0.0), shape)
     pixels = np.round(ray.shift_px).astype(int)
     rest = ray.shift_px - pixels
-    moved = filter_across(
-        image,
-        gain * ray.scale,
-        ray.across_yx,
-        reach_px=reach_px,
-        margin_px=margin_of(image),
-        move_yx_px=(-float(rest[0]), -float(rest[1])),
-    )
+    y, x = -float(rest[0]), -float(rest[1])
+    margin = margin_of(image)
+    if abs(y) < _STILL_PX:  # such as the views of a stack that was aligned before
+        moved = filter_rows(image, gain * ray.scale, reach_px=reach_px, margin_px=margin, move_px=x)
+    else:
+        moved = filter_across(
+            image, gain * ray.scale, ray.across_yx, reach_px=reach_px, margin_px=margin, move_yx_px=(y, x)
+        )
     out = torch.zeros(shape, dtype=torch.float32, device=image.device)
     first = [n // 2 - m // 2 + int(p) for n, m, p in zip(moved.shape, shape, pixels, strict=True)]
     low = [max(0, -f) for f in first]
