@@ -30,6 +30,33 @@ def _fade(position: float, n: int, margin: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * beyond / margin)
 
 
+@compiled()
+def _weights(f: float) -> tuple[float, float, float, float]:
+    """Return the cubic B-spline weights of the four samples about a place `f` beyond the second (float32)."""
+    sixth, half = np.float32(1 / 6), np.float32(0.5)
+    g = np.float32(1) - f
+    f2, g2 = f * f, g * g
+    two_thirds = np.float32(2 / 3)
+    return (
+        g2 * g * sixth,
+        two_thirds - f2 * (np.float32(1) - half * f),
+        two_thirds - g2 * (np.float32(1) - half * g),
+        f2 * f * sixth,
+    )
+
+
+@compiled()
+def _across(coefficients: Floats, i: int, y: int, x: int, v: tuple[float, float, float, float]) -> float:
+    """Return the weighted sum of four coefficients of a row."""
+    total: float = (
+        v[0] * coefficients[i, y, x]
+        + v[1] * coefficients[i, y, x + 1]
+        + v[2] * coefficients[i, y, x + 2]
+        + v[3] * coefficients[i, y, x + 3]
+    )
+    return total
+
+
 @compiled(parallel=True)
 def resample(coefficients: Floats, maps: Doubles, margin: float, out: Floats) -> None:
     """Fill `out` (n, y', x') from `coefficients` (n, y, x)."""
@@ -48,30 +75,20 @@ def resample(coefficients: Floats, maps: Doubles, margin: float, out: Floats) ->
                 out[i, row, column] = 0.0
                 continue
             y0, x0 = int(np.floor(y)), int(np.floor(x))
-            f, g = y - y0, x - x0
-            wy = (
-                (1 - f) ** 3 / 6,
-                (4 - 6 * f**2 + 3 * f**3) / 6,
-                (4 - 6 * (1 - f) ** 2 + 3 * (1 - f) ** 3) / 6,
-                f**3 / 6,
-            )
-            wx = (
-                (1 - g) ** 3 / 6,
-                (4 - 6 * g**2 + 3 * g**3) / 6,
-                (4 - 6 * (1 - g) ** 2 + 3 * (1 - g) ** 3) / 6,
-                g**3 / 6,
-            )
-            total = 0.0
+            w = _weights(np.float32(y - y0))
+            v = _weights(np.float32(x - x0))
             if 1 <= y0 < rows - 2 and 1 <= x0 < columns - 2:
-                for a in range(4):
-                    line = 0.0
-                    for b in range(4):
-                        line += wx[b] * coefficients[i, y0 - 1 + a, x0 - 1 + b]
-                    total += wy[a] * line
+                total = (
+                    w[0] * _across(coefficients, i, y0 - 1, x0 - 1, v)
+                    + w[1] * _across(coefficients, i, y0, x0 - 1, v)
+                    + w[2] * _across(coefficients, i, y0 + 1, x0 - 1, v)
+                    + w[3] * _across(coefficients, i, y0 + 2, x0 - 1, v)
+                )
             else:
+                total = np.float32(0)
                 for a in range(4):
-                    line = 0.0
+                    line = np.float32(0)
                     for b in range(4):
-                        line += wx[b] * coefficients[i, _mirrored(y0 - 1 + a, rows), _mirrored(x0 - 1 + b, columns)]
-                    total += wy[a] * line
-            out[i, row, column] = weight * total
+                        line += v[b] * coefficients[i, _mirrored(y0 - 1 + a, rows), _mirrored(x0 - 1 + b, columns)]
+                    total += w[a] * line
+            out[i, row, column] = np.float32(weight) * total
