@@ -9,6 +9,7 @@ from eucentric.core.jit import compiled, parallel_range
 
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
+Four = tuple[np.float32, np.float32, np.float32, np.float32]
 
 
 @compiled()
@@ -31,7 +32,7 @@ def _fade(position: float, n: int, margin: float) -> float:
 
 
 @compiled()
-def _weights(f: float) -> tuple[float, float, float, float]:
+def _weights(f: np.float32) -> Four:
     """Return the cubic B-spline weights of the four samples about a place `f` beyond the second (float32)."""
     sixth, half = np.float32(1 / 6), np.float32(0.5)
     g = np.float32(1) - f
@@ -46,9 +47,9 @@ def _weights(f: float) -> tuple[float, float, float, float]:
 
 
 @compiled()
-def _across(coefficients: Floats, i: int, y: int, x: int, v: tuple[float, float, float, float]) -> float:
+def _across(coefficients: Floats, i: int, y: int, x: int, v: Four) -> np.float32:
     """Return the weighted sum of four coefficients of a row."""
-    total: float = (
+    total: np.float32 = (
         v[0] * coefficients[i, y, x]
         + v[1] * coefficients[i, y, x + 1]
         + v[2] * coefficients[i, y, x + 2]
@@ -75,8 +76,8 @@ def resample(coefficients: Floats, maps: Doubles, margin: float, out: Floats) ->
                 out[i, row, column] = 0.0
                 continue
             y0, x0 = int(np.floor(y)), int(np.floor(x))
-            w = _weights(np.float32(y - y0))
-            v = _weights(np.float32(x - x0))
+            w, v = _weights(np.float32(y - y0)), _weights(np.float32(x - x0))
+            total = np.float32(0)
             if 1 <= y0 < rows - 2 and 1 <= x0 < columns - 2:
                 total = (
                     w[0] * _across(coefficients, i, y0 - 1, x0 - 1, v)
@@ -85,7 +86,6 @@ def resample(coefficients: Floats, maps: Doubles, margin: float, out: Floats) ->
                     + w[3] * _across(coefficients, i, y0 + 2, x0 - 1, v)
                 )
             else:
-                total = np.float32(0)
                 for a in range(4):
                     line = np.float32(0)
                     for b in range(4):
