@@ -1,0 +1,112 @@
+"""Beads in three dimensions: a blob filter's response in each view, back-projected over all of them."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from eucentric.core import Alignment
+from eucentric.processing.operators import backproject, resample, spline_coefficients
+
+Array = NDArray[np.float64]
+
+RADII_A = (30.0, 40.0, 50.0, 65.0, 80.0, 100.0, 150.0)
+"""Radii of gold that are tried; 5 to 30 nm are sold."""
+
+_BRIGHTEST = 25  # peaks of a view by which a radius is judged
+_JUDGING_VIEWS = 7
+_CLIP = 12.0  # noise units: one large thing in one view is not to be a bead by itself
+_MAD = 1.4826
+_SMALLEST_PX = 1.0
+_COARSE_FROM_PX = 2.5
+_TAIL, _TAIL_SIGMAS = 0.999, 3.09
+_BODY, _BODY_SIGMAS = 0.99, 2.326
+_HEAVIER = 1.5  # how much the tail's scale is over the body's on real series; beads at every place make it more
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Places zyx (b, 3) in pixels from the specimen's origin, and how far each stands out, in noise units."""
+
+    zyx_px: Array
+    significance: Array
+
+
+def responses(images: Tensor, radius_px: float, views: list[int]) -> Tensor:
+    """Return how much each pixel looks like the middle of a dense disc, (n, y, x), in units of the view's noise.
+
+    The filter is a Laplacian of a Gaussian (Lindeberg 1998, 10.1023/A:1008045108935), which for a disc of this radius
+    peaks at `radius / sqrt(2)`. Views that are not used are zero.
+    """
+    out = np.zeros(tuple(images.shape), dtype=np.float32)
+    sigma = max(radius_px, _SMALLEST_PX) / math.sqrt(2)
+    for view in views:
+        blobs = ndimage.gaussian_laplace(images[view].numpy(), sigma, mode="reflect")
+        blobs -= np.median(blobs)
+        out[view] = blobs / max(_MAD * float(np.median(np.abs(blobs))), 1e-30)
+    return torch.from_numpy(out)
+
+
+def find_radius(images: Tensor, views: list[int], tilts_deg: Array, pixel_A: float) -> float:
+    """Return the radius (Å) of the blobs that stand out most in the least tilted views."""
+    least = sorted(views, key=lambda view: abs(tilts_deg[view]))[:_JUDGING_VIEWS]
+    scores = []
+    for radius_A in RADII_A:
+        blobs = responses(images[least], radius_A / pixel_A, list(range(len(least)))).numpy()
+        wide = 2 * max(2, round(radius_A / pixel_A)) + 1
+        brightest = []
+        for one in blobs:
+            tops = one[(one == ndimage.maximum_filter(one, wide)) & (one > 0)]
+            brightest.append(np.sort(tops)[-_BRIGHTEST:].mean() if tops.size else 0.0)
+        scores.append(float(np.median(brightest)))
+    return RADII_A[int(np.argmax(scores))]
+
+
+def find_in_3d(blobs: Tensor, alignment: Alignment, radius_px: float, depth_px: int, threshold: float) -> Peaks:
+    """Return the places where the responses of all views meet.
+
+    Parameters
+    ----------
+    blobs
+        From `responses`.
+    alignment
+        How views see the specimen; errors of a bead's radius are forgiven.
+    radius_px
+        Of a bead: no two peaks lie closer than its diameter.
+    depth_px
+        Height of the volume that is searched, about the specimen's origin.
+    threshold
+        In noise units of the volume, below which nothing is a peak.
+    """
+    used = [tilt for tilt in alignment.tilts if tilt.used]
+    rows, columns = alignment.shape_yx
+    coarser = 2 if radius_px >= _COARSE_FROM_PX else 1  # the response is smooth on the scale of the radius
+    depth_px = max(4, depth_px // coarser)
+    diagonal = math.ceil(math.hypot(rows, columns) / coarser)
+    maps = torch.zeros((len(used), 2, 3), dtype=torch.float64)
+    for i, tilt in enumerate(used):
+        angle = math.radians(tilt.axis_deg)
+        cos, sin = math.cos(angle) * tilt.magnification, math.sin(angle) * tilt.magnification
+        maps[i, :, :2] = coarser * torch.tensor([[cos, sin], [-sin, cos]])
+        maps[i, :, 2] = torch.tensor(tilt.shift_yx_A) / alignment.pixel_A
+    sections = [tilt.section for tilt in used]
+    turned = resample(spline_coefficients(blobs[sections].clamp(-_CLIP, _CLIP)), maps, (diagonal, diagonal))
+    tilts = torch.tensor([math.radians(tilt.tilt_deg) for tilt in used], dtype=torch.float64)
+    volume = backproject(turned, tilts, (depth_px, diagonal)).numpy()
+    # Where fewer views reach, sums have less noise: planes along x are brought to one scale. Its unit is read off the
+    # tail, which is heavier than a Gaussian's, but not heavier than real series have it: beyond, it is beads that make
+    # it up, as in a small volume full of them.
+    noise = _MAD * np.median(np.abs(volume[:, ::4]), axis=(0, 1))
+    volume = volume / np.maximum(noise, 0.3 * np.median(noise[noise > 0]))[None, None, :]
+    far, near = (float(q) for q in np.quantile(volume[:, ::2, ::2], (_TAIL, _BODY)))
+    volume /= max(min(far / _TAIL_SIGMAS, _HEAVIER * near / _BODY_SIGMAS), 1e-30)
+    wide = 2 * max(2, round(radius_px / coarser)) + 1
+    found = np.argwhere((volume > threshold) & (volume == ndimage.maximum_filter(volume, (2 * wide, wide, wide))))
+    strength = volume[tuple(found.T)]
+    order = np.argsort(-strength, kind="stable")
+    centre = np.array([depth_px // 2, diagonal // 2, diagonal // 2])
+    return Peaks(coarser * (found - centre)[order].astype(np.float64), strength[order].astype(np.float64))

@@ -1,0 +1,236 @@
+"""`align_by_beads`: beads found in three dimensions, tracked by prediction, and the views adjusted to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import ndimage
+
+from eucentric.core import SILENT, Alignment, InputError, Record, Reporter
+from eucentric.processing.alignment.beads.adjust import adjust_bundle
+from eucentric.processing.alignment.beads.detect import Peaks, find_in_3d, find_radius, responses
+from eucentric.processing.alignment.beads.freedom import ChosenFreedom, adjust_freely
+from eucentric.processing.alignment.beads.model import Freedom
+from eucentric.processing.alignment.beads.records import BundleAdjustment, BundleSettings
+from eucentric.processing.alignment.beads.tracks import Tracks
+from eucentric.processing.alignment.prepare import PreparedImages
+
+Array = NDArray[np.float64]
+
+_ROUNDS_PX = ((12.0, 5.0), (5.0, 4.0), (3.0, 3.0))  # how far a view, and then a bead in it, is looked for
+_PASSES = 2  # detection in 3D again with better views finds more beads
+_FORGIVING = 0.6
+_MOST_BEADS = 120
+_SEEN = 3.5  # noise units of a view: a bead is not seen below
+_TRACKED_SHARE = 0.4  # of the views, in which a bead must be seen to be one
+_WORST_SIGMA_PX = 1.5  # beyond it the points that were followed are no beads
+
+
+class BeadSettings(Record):
+    """Settings of the search for beads.
+
+    `radius_A` of the gold, found from the images if absent; `significance` (noise units of the back-projected
+    response) from which a peak is taken for a bead; `fewest` beads that an alignment is made from; `depth_share` of the
+    shorter side of the images, how high the volume is in which they are looked for; `free` lets held-out beads say what
+    may vary from view to view, and else only shifts and one axis do.
+    """
+
+    radius_A: Annotated[float, Field(gt=0)] | None = None
+    significance: Annotated[float, Field(gt=0)] = 8.0
+    fewest: Annotated[int, Field(ge=3)] = 5
+    depth_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    free: bool = True
+
+
+@dataclass(frozen=True)
+class BeadAlignment:
+    """An alignment by beads: their radius, how they stood out, tracks with their adjustment, and why it is taken."""
+
+    alignment: Alignment
+    bundle: BundleAdjustment
+    freedom: ChosenFreedom | None
+    radius_A: float
+    significance: tuple[float, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class NoBeads:
+    """There are no beads to align by, and why."""
+
+    reason: str
+
+
+def align_by_beads(
+    prepared: PreparedImages,
+    tilts_deg: Sequence[float],
+    alignment: Alignment,
+    settings: BeadSettings | None = None,
+    reporter: Reporter = SILENT,
+) -> BeadAlignment | NoBeads:
+    """Find beads, follow them through the series, and adjust the views to them.
+
+    Parameters
+    ----------
+    prepared
+        Images of the series, dense matter dark.
+    tilts_deg
+        Tilt of each section.
+    alignment
+        A coarse one: views may be wrong by about 10 pixels.
+    settings
+        See `BeadSettings`.
+    reporter
+        Where progress goes.
+    """
+    settings = settings or BeadSettings()
+    pixel_A = alignment.pixel_A
+    views = [section for section in range(len(prepared.images)) if section not in prepared.reasons]
+    tilts = np.asarray(tilts_deg, dtype=float)
+    radius_A = settings.radius_A or find_radius(prepared.images, views, tilts, pixel_A)
+    blobs = responses(prepared.images, radius_A / pixel_A, views)
+    depth_px = max(8, int(settings.depth_share * min(alignment.shape_yx)))
+    now = alignment
+    bundle: BundleAdjustment | None = None
+    peaks = Peaks(np.zeros((0, 3)), np.zeros(0))
+    with reporter.task("Finding beads", _PASSES * len(_ROUNDS_PX)) as step:
+        for round_of in range(_PASSES):
+            # Views that are off blur the beads: only what stands out after they were moved decides.
+            threshold = settings.significance * (_FORGIVING if round_of == 0 else 1.0)
+            peaks = find_in_3d(blobs, now, radius_A / pixel_A, depth_px, threshold)
+            if len(peaks.zyx_px) < settings.fewest:
+                return NoBeads(
+                    f"{len(peaks.zyx_px)} points of radius {radius_A:.0f} Å stand out by {threshold:.0f} "
+                    f"noise units in three dimensions, and {settings.fewest} beads are needed"
+                )
+            beads = peaks.zyx_px[:_MOST_BEADS]
+            for view_px, bead_px in _ROUNDS_PX:
+                tracks = _followed(blobs.numpy(), now, beads, views, view_px, bead_px)
+                tracks = _of_many_views(tracks, len(views))
+                if len(np.unique(tracks.bead)) < settings.fewest:
+                    return NoBeads(
+                        f"only {len(np.unique(tracks.bead))} of {len(beads)} points can be followed through the series"
+                    )
+                try:
+                    bundle = adjust_bundle(
+                        tracks, tilts.tolist(), now.shape_yx, BundleSettings(axis_deg=_axis(now), freedom=Freedom())
+                    )
+                except InputError as error:
+                    return NoBeads(f"the points that stand out do not move as beads do: {error.what}")
+                now = _with_reasons(bundle.alignment(pixel_A), prepared)
+                places = bundle.beads_zyx_px[np.isfinite(bundle.beads_zyx_px[:, 0])]
+                beads = places
+                step()
+    if bundle is None or bundle.sigma_px > _WORST_SIGMA_PX:
+        return NoBeads("the points that stand out do not move as beads do")
+    chosen: ChosenFreedom | None = None
+    if settings.free:
+        bundle, chosen = adjust_freely(bundle.tracks, tilts.tolist(), now.shape_yx, BundleSettings(axis_deg=_axis(now)))
+        now = _with_reasons(bundle.alignment(pixel_A), prepared)
+    good = sum(not reason for reason in bundle.bead_reasons)
+    if good < settings.fewest:
+        return NoBeads(f"only {good} of {len(bundle.bead_reasons)} points move as beads do")
+    return BeadAlignment(
+        alignment=now,
+        bundle=bundle,
+        freedom=chosen,
+        radius_A=radius_A,
+        significance=tuple(float(value) for value in peaks.significance),
+        why=f"{good} beads of radius {radius_A:.0f} Å stand out by {np.median(peaks.significance):.0f} noise units "
+        f"(median) and are met to {bundle.mean_residual_px:.2f} px",
+    )
+
+
+def _followed(
+    blobs: NDArray[np.float32], alignment: Alignment, beads: Array, views: list[int], view_px: float, bead_px: float
+) -> Tracks:
+    """Return where each bead is seen in each view, looked for where the alignment says.
+
+    First the view as a whole is moved to where the responses around all predicted places add up best, by up to
+    `view_px`; then the highest response within `bead_px` of the place is the bead, if it is one at all.
+    """
+    centre = np.array([size // 2 for size in alignment.shape_yx], dtype=float)
+    found: list[tuple[int, int, float, float]] = []
+    for view in views:
+        tilt = alignment.tilts[view]
+        predicted = tilt.sample2image()(beads * alignment.pixel_A)[:, 1:] / alignment.pixel_A + centre
+        response = blobs[view]
+        moved = predicted + _common_move(response, predicted, view_px)
+        for bead, place in enumerate(moved):
+            seen = _nearest_peak(response, place, bead_px)
+            if seen is not None:
+                found.append((bead, view, *seen))
+    if not found:
+        return Tracks.of([], [], np.zeros((0, 2)))
+    table = np.array(found)
+    return _without_shared(Tracks.of(table[:, 0].astype(int), table[:, 1].astype(int), table[:, 2:]))
+
+
+def _common_move(response: NDArray[np.float32], places: Array, reach_px: float) -> Array:
+    reach = round(reach_px)
+    rows, columns = response.shape
+    near = np.round(places).astype(int)
+    inside = (near >= reach).all(axis=1) & (near[:, 0] < rows - reach) & (near[:, 1] < columns - reach)
+    if inside.sum() < 3:
+        return np.zeros(2)
+    total = np.zeros((2 * reach + 1, 2 * reach + 1))
+    for y, x in near[inside]:
+        total += np.clip(response[y - reach : y + reach + 1, x - reach : x + reach + 1], 0, 8)
+    total = ndimage.gaussian_filter(total, 1.0)
+    y, x = np.unravel_index(int(np.argmax(total)), total.shape)
+    return np.array([y - reach, x - reach], dtype=float)
+
+
+def _nearest_peak(response: NDArray[np.float32], place: Array, reach_px: float) -> tuple[float, float] | None:
+    """Return the sub-pixel place of the highest response within reach that is a peak, or nothing."""
+    reach = int(np.ceil(reach_px))
+    y, x = np.round(place).astype(int)
+    rows, columns = response.shape
+    if not (reach < y < rows - reach - 1 and reach < x < columns - reach - 1):
+        return None
+    part = response[y - reach : y + reach + 1, x - reach : x + reach + 1]
+    offsets = np.arange(-reach, reach + 1)
+    far = np.hypot(offsets[:, None] + y - place[0], offsets[None, :] + x - place[1])
+    scored = np.where(far <= reach_px, part, -np.inf)
+    top_y, top_x = (int(index) for index in np.unravel_index(int(np.argmax(scored)), scored.shape))
+    top_y, top_x = y - reach + top_y, x - reach + top_x
+    around = response[top_y - 1 : top_y + 2, top_x - 1 : top_x + 2].astype(float)
+    if around[1, 1] < _SEEN or around.max() > around[1, 1]:
+        return None
+    return top_y + _vertex(*around[:, 1]), top_x + _vertex(*around[1])
+
+
+def _vertex(before: float, at: float, after: float) -> float:
+    """Return where the parabola through three values has its top, between -0.5 and 0.5."""
+    bend = before - 2 * at + after
+    return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0
+
+
+def _without_shared(tracks: Tracks) -> Tracks:
+    """Leave out places that two beads claim in one view: one of them is wrong, and nothing says which."""
+    keys = np.round(np.column_stack((tracks.view, tracks.yx_px * 4))).astype(np.int64)
+    _, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    return tracks.only(counts[inverse.reshape(-1)] == 1)
+
+
+def _of_many_views(tracks: Tracks, views: int) -> Tracks:
+    numbers, counts = np.unique(tracks.bead, return_counts=True)
+    return tracks.only(np.isin(tracks.bead, numbers[counts >= max(3, _TRACKED_SHARE * views)]))
+
+
+def _axis(alignment: Alignment) -> float:
+    return float(np.median([tilt.axis_deg for tilt in alignment.tilts]))
+
+
+def _with_reasons(alignment: Alignment, prepared: PreparedImages) -> Alignment:
+    return alignment.replace(
+        tilts=tuple(
+            tilt.replace(used=False, reason=prepared.reasons[tilt.section])
+            if tilt.section in prepared.reasons
+            else tilt
+            for tilt in alignment.tilts
+        )
+    )
