@@ -11,7 +11,6 @@ from importlib.metadata import version
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-
 def _keep_freed_memory() -> None:
     """Let the C library keep arrays of up to 64 MB that were freed, and up to 512 MB of them, for those that follow.
 

@@ -16,6 +16,7 @@ from eucentric.core.errors import (
 )
 from eucentric.core.files import make_folder, remove_partials, whole_or_nothing, write_text
 from eucentric.core.frames import Frame, Transform
+from eucentric.core.local_motion import LocalMotion
 from eucentric.core.progress import SILENT, ConsoleReporter, Reporter
 from eucentric.core.random import stream
 from eucentric.core.record import Angstrom, Degrees, ElectronsPerA2, Record, did_you_mean
@@ -35,6 +36,7 @@ __all__ = [
     "FormatWarning",
     "Frame",
     "InputError",
+    "LocalMotion",
     "OutputError",
     "Record",
     "Reporter",

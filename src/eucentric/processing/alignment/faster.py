@@ -39,7 +39,10 @@ class Anderson:
         changed = torch.stack(self._moves, 1).diff(dim=1)
         normal = changed.T @ changed
         damping = _DAMPING * normal.diagonal().mean().clamp(min=1e-30)
-        share = torch.linalg.solve(normal + damping * torch.eye(len(normal), dtype=normal.dtype), changed.T @ moves.reshape(-1))
+        share = torch.linalg.solve(
+            normal + damping * torch.eye(len(normal), dtype=normal.dtype), changed.T @ moves.reshape(-1)
+        )
         step = (moves.reshape(-1) - (went + changed) @ share).reshape(moves.shape)
         longest = float(step.norm(dim=1).max())
-        return step * min(1.0, self._largest / max(longest, 1e-12))
+        shortened: Tensor = step * min(1.0, self._largest / max(longest, 1e-12))
+        return shortened

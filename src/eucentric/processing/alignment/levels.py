@@ -7,9 +7,11 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from eucentric.core import Reporter
+from eucentric.core import Alignment, LocalMotion, Reporter, TiltAlignment
+from eucentric.processing.alignment.local import fit_local, measure_pieces
 from eucentric.processing.alignment.matcher import Matcher, turn_matrix
 from eucentric.processing.alignment.pairs import scan_pairs
 from eucentric.processing.alignment.prepare import standardise
@@ -23,10 +25,13 @@ from eucentric.processing.alignment.steps import (
     refine,
 )
 from eucentric.processing.operators import bin_images
+from eucentric.processing.stillness import still
 
 COARSE_FIELD, MIDDLE_FIELD, FINE_FIELD = 80, 160, 320  # pixels along the shorter side of each level
 _DEPTHS = (0.08, 0.18, 0.4)  # shares of the field tried as the specimen's depth, to climb from the best
 _DOUBTFUL = 0.5  # share of the best candidate's height from which on another axis is looked at
+NEAR_BLOCK, FAR_BLOCK = 5, 21  # views held out together where the axis is judged: all know a little, far ones best
+_LOCAL_ROUNDS = 3  # of finding what is left of local motion and taking it out
 _NEAR_DEG = 8.0  # from the nominal axis to what pairs find: their error
 
 
@@ -38,7 +43,13 @@ class Levels:
         self.tilts_deg = torch.tensor(tilts_deg, dtype=torch.float64)
         self._device = device
         self._binned: dict[int, Tensor] = {}
+        self._alignment: Alignment | None = None
         self.field = min(images.shape[1:])
+
+    def take_out(self, alignment: Alignment) -> None:
+        """From now on, let images be without the local motion of an alignment."""
+        self._alignment = alignment
+        self._still: dict[int, Tensor] = {}
 
     def matcher(self, field: int, depth_px: float, tilt_offset_deg: float) -> tuple[Matcher, int]:
         """Return a matcher whose images have about `field` pixels along their shorter side, and its binning.
@@ -49,8 +60,14 @@ class Levels:
         if factor not in self._binned:
             small = torch.stack([bin_images(image, factor) for image in self._images])
             self._binned[factor] = standardise(small).to(self._device)
+        images = self._binned[factor]
+        if self._alignment is not None:
+            if factor not in self._still:
+                views = [still(image, self._alignment, section) for section, image in enumerate(images)]
+                self._still[factor] = torch.stack(views)
+            images = self._still[factor]
         tilts_rad = torch.deg2rad(self.tilts_deg + tilt_offset_deg)
-        return Matcher(self._binned[factor], tilts_rad, max(3, round(depth_px / factor))), factor
+        return Matcher(images, tilts_rad, max(3, round(depth_px / factor))), factor
 
 
 @dataclass
@@ -69,6 +86,35 @@ class State:
     shifts_px: Tensor
     views: Tensor
     max_shift_fraction: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the images are, besides their pixels; `reasons` why sections are left out."""
+
+    pixel_A: float
+    shape_yx: tuple[int, int]
+    tilts_deg: tuple[float, ...]
+    reasons: dict[int, str]
+
+    def alignment(self, state: State, local: LocalMotion | None) -> Alignment:
+        """Return what is known as an alignment."""
+        return Alignment(
+            pixel_A=self.pixel_A,
+            shape_yx=self.shape_yx,
+            tilts=tuple(
+                TiltAlignment(
+                    section=section,
+                    tilt_deg=tilt_deg + state.tilt_offset_deg,
+                    axis_deg=state.axis_deg,
+                    shift_yx_A=(float(y) * self.pixel_A, float(x) * self.pixel_A),
+                    used=section not in self.reasons,
+                    reason=self.reasons.get(section, ""),
+                )
+                for section, (tilt_deg, (y, x)) in enumerate(zip(self.tilts_deg, state.shifts_px, strict=True))
+            ),
+            local=local,
+        )
 
 
 def find_axis(levels: Levels, state: State, nominal_deg: float | None, reporter: Reporter) -> None:
@@ -99,7 +145,7 @@ def first_pass(levels: Levels, state: State) -> None:
 
 
 def _coarse(levels: Levels, state: State) -> tuple[Tensor, float]:
-    """Return shifts, and the depth among a few, in full-size pixels, with which coarse images predict each other best."""
+    """Return the shifts and the depth, of a few, in full-size pixels with which coarse images agree best."""
     found = []
     for share in (state.depth_px / levels.field,) if state.depth_fixed else _DEPTHS:
         depth_px = share * levels.field
@@ -157,9 +203,15 @@ def settle_slab(levels: Levels, state: State, field: int, step: float) -> None:
 
 
 def climb_axis(
-    levels: Levels, state: State, field: int, step_deg: float, smallest_deg: float, reporter: Reporter
+    levels: Levels,
+    state: State,
+    field: int,
+    step_deg: float,
+    smallest_deg: float,
+    block_views: int,
+    reporter: Reporter,
 ) -> AxisSearch:
-    """Move the axis to the nearest peak of the held-out correlation, realigning at every place tried."""
+    """Move the axis to the nearest peak of the correlation with `block_views` held out, realigning at every place."""
     matcher, factor = levels.matcher(field, state.depth_px, state.tilt_offset_deg)
     learnt = refine(matcher, state.axis_deg, state.shifts_px / factor, state.views, rounds=2)
 
@@ -168,7 +220,7 @@ def climb_axis(
         def score(axis_deg: float) -> Scores:
             refined = refine(matcher, axis_deg, learnt.shifts, state.views, rounds=1, learn=False)
             advance()
-            return judge(matcher, axis_deg, refined.shifts, state.views).numpy()
+            return judge(matcher, axis_deg, refined.shifts, state.views, block_views).numpy()
 
         peak = climb(score, state.axis_deg, step_deg, smallest_deg)
     state.axis_deg = peak.best
@@ -192,6 +244,28 @@ def refine_level(levels: Levels, state: State, field: int, rounds: int, reporter
     return refined, factor
 
 
+def settle_local(
+    levels: Levels, state: State, seen: Seen, exposures_e_A2: NDArray[np.float64], reporter: Reporter
+) -> LocalMotion | None:
+    """Find the specimen's local motion, and take it out of the images, if held-out pieces of views gain by it."""
+    local: LocalMotion | None = None
+    with reporter.task("Looking for local motion", _LOCAL_ROUNDS) as advance:
+        for _ in range(_LOCAL_ROUNDS):
+            matcher, factor = levels.matcher(FINE_FIELD, state.depth_px, state.tilt_offset_deg)
+            refined = refine(matcher, state.axis_deg, state.shifts_px / factor, state.views, rounds=2)
+            state.shifts_px = refined.shifts * factor
+            aligned = matcher.aligned(state.axis_deg, refined.shifts[state.views], state.views)
+            predicted = matcher.predict_from_others(matcher.filtered(aligned), state.views)
+            pieces = measure_pieces(matcher, predicted, aligned)
+            known = seen.alignment(state, local)
+            local = fit_local(pieces, known, exposures_e_A2, state.views.numpy(), seen.pixel_A * factor)
+            advance()
+            if local is None:
+                return None
+            levels.take_out(known.replace(local=local))
+    return local
+
+
 def _axis_scores(levels: Levels, state: State, axis_deg: float) -> Scores:
     """Align outwards on coarse images with this axis, settle for two rounds, and judge.
 
@@ -200,7 +274,7 @@ def _axis_scores(levels: Levels, state: State, axis_deg: float) -> Scores:
     matcher, _ = levels.matcher(COARSE_FIELD, state.depth_px, state.tilt_offset_deg)
     shifts = align_outwards(matcher, axis_deg, state.views, state.max_shift_fraction * matcher.field)
     shifts = refine(matcher, axis_deg, shifts, state.views, rounds=2, learn=False).shifts
-    return judge(matcher, axis_deg, shifts, state.views).numpy()
+    return judge(matcher, axis_deg, shifts, state.views, NEAR_BLOCK).numpy()
 
 
 def _turned(angle_deg: float) -> float:

@@ -16,7 +16,6 @@ from eucentric.processing.operators import backproject, project, ramp_filter, re
 _EDGE = 0.1  # share of the field over which windows fall off: wide enough to keep the border out of every frequency
 _LOW_CYCLES = 4.0  # frequencies below this many cycles per field hold thickness and beam profile, not features
 _WIDEST = 3.0  # at most this many fields across: beyond 70° views overlap too little to be worth the memory
-NEAR_BLOCK, WIDE_BLOCK = 5, 11  # views held out together where the geometry is judged
 _COHERENCE_CAP = 0.8  # beyond, errors of the model and not noise limit the match, so more weight is not deserved
 
 
@@ -105,7 +104,7 @@ class Matcher:
         predicted[:, :, 1:] -= (above * filtered)[:, :, :-1]
         return predicted
 
-    def predict_from_afar(self, filtered: Tensor, views: Tensor, block_views: int = NEAR_BLOCK) -> Tensor:
+    def predict_from_afar(self, filtered: Tensor, views: Tensor, block_views: int) -> Tensor:
         """Predict each block of `block_views` views neighbouring in tilt from all views outside it.
 
         Nearest neighbours agree with each other even when the geometry is wrong; only views some way apart
@@ -128,12 +127,9 @@ class Matcher:
         """
         rows, columns = aligned.shape[1:]
         ring, multiplicity, count = self._rings[(rows, columns)]
-        window = self._window(rows, columns)
-        a = torch.fft.rfft2(predicted * window)
-        b = torch.fft.rfft2(aligned * window)
-        power = self._ring_sums(_power(a), ring, multiplicity) * self._ring_sums(_power(b), ring, multiplicity)
+        a, b, whitening_a, whitening_b = self._spectra(predicted, aligned)
         # Whitened: every ring has power one in both images, so that a weight is a weight.
-        whitening = torch.rsqrt(power / count**2 + 1e-20)
+        whitening = whitening_a * whitening_b
         cross = a.conj() * b
         total = (self.weights * count).sum()
         weighted = cross * (whitening * self.weights)[:, ring]
@@ -148,6 +144,27 @@ class Matcher:
             cross *= torch.exp(2j * torch.pi * moves[:, 1, None] * kx)[:, None, :]
             coherence = (self._ring_sums(cross.real, ring, multiplicity) * whitening / count).mean(0)
         return Match(moves.double(), heights.double(), correlation[:, 0, 0].double(), coherence)
+
+    def weighted_pair(self, predicted: Tensor, aligned: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both images (n, v, u) filtered, so that the sum of their product is what `match` makes largest."""
+        rows, columns = aligned.shape[1:]
+        ring = self._rings[(rows, columns)][0]
+        a, b, *whitenings = self._spectra(predicted, aligned)
+        first, second = (
+            torch.fft.irfft2(spectrum * (whitening * self.weights.sqrt())[:, ring], s=(rows, columns))
+            for spectrum, whitening in zip((a, b), whitenings, strict=True)
+        )
+        return first, second
+
+    def _spectra(self, predicted: Tensor, aligned: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the spectra of both, windowed, and for each what (n, rings) brings its rings to power one."""
+        rows, columns = aligned.shape[1:]
+        ring, multiplicity, count = self._rings[(rows, columns)]
+        window = self._window(rows, columns)
+        a = torch.fft.rfft2(predicted * window)
+        b = torch.fft.rfft2(aligned * window)
+        whitening = [torch.rsqrt(self._ring_sums(_power(one), ring, multiplicity) / count + 1e-20) for one in (a, b)]
+        return a, b, whitening[0], whitening[1]
 
     def learn_weights(self, coherence: Tensor) -> None:
         """Weight each ring by its measured coherence r: r / (1 - r²), the maximum-likelihood weight of its phases."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eucentric.core import Reporter
-from eucentric.processing.alignment.matcher import Matcher, turn_matrix
+from eucentric.processing.alignment.matcher import Matcher
 
 _APART = (1, 2)  # places in the order of tilts between the views of a pair: farther ones differ by parallax
 _STEP_DEG = 10.0  # half of what the score's peak is wide

@@ -6,16 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eucentric.core import SILENT, Alignment, InputError, Reporter, TiltAlignment
+from eucentric.core import SILENT, Alignment, InputError, Reporter
 from eucentric.processing.alignment.levels import (
+    FAR_BLOCK,
     FINE_FIELD,
     MIDDLE_FIELD,
+    NEAR_BLOCK,
     Levels,
+    Seen,
     State,
     climb_axis,
     find_axis,
     first_pass,
     refine_level,
+    settle_local,
     settle_slab,
 )
 from eucentric.processing.alignment.prepare import PreparedImages
@@ -33,6 +37,7 @@ def align_series(
     settings: AlignSettings,
     *,
     nominal_axis_deg: float | None = None,
+    exposures_e_A2: Sequence[float] | None = None,
     device: torch.device | None = None,
     reporter: Reporter = SILENT,
 ) -> AlignmentResult:
@@ -58,6 +63,9 @@ def align_series(
         See `AlignSettings`.
     nominal_axis_deg
         The microscope's word for the axis: where a search starts, and which of two opposites is meant.
+    exposures_e_A2
+        What the specimen had received by the middle of each view, in section order: local motion follows it. Absent,
+        none is looked for.
     device
         Where to compute; the CPU if absent.
     reporter
@@ -89,15 +97,21 @@ def align_series(
     coarse_px = state.shifts_px.clone()
     refine_level(levels, state, MIDDLE_FIELD, 2, reporter)
     if search:
-        climb_axis(levels, state, MIDDLE_FIELD, 2.0, 1.0, reporter)
+        climb_axis(levels, state, MIDDLE_FIELD, 2.0, 1.0, NEAR_BLOCK, reporter)
     settle_slab(levels, state, MIDDLE_FIELD, 1.0)
     middle, _ = refine_level(levels, state, MIDDLE_FIELD, settings.rounds, reporter)
     reasons = dict(prepared.reasons)
     poor = poorly_predicted(middle.match.correlation.cpu().numpy(), [tilts_deg[view] for view in state.views])
     reasons |= {int(state.views[place]): reason for place, reason in poor.items()}
     state.views = torch.tensor([section for section in range(n) if section not in reasons])
-    axis_search = climb_axis(levels, state, FINE_FIELD, 0.5, 0.5, reporter) if search else None
+    axis_search = climb_axis(levels, state, FINE_FIELD, 0.5, 0.5, FAR_BLOCK, reporter) if search else None
     settle_slab(levels, state, MIDDLE_FIELD, 1.0)
+    seen = Seen(pixel_A, (rows, columns), tuple(tilts_deg), reasons)
+    local = None
+    if settings.local_motion and exposures_e_A2 is not None:
+        local = settle_local(levels, state, seen, np.asarray(exposures_e_A2, dtype=float), reporter)
+        if search and local is not None:
+            axis_search = climb_axis(levels, state, FINE_FIELD, 0.25, 0.25, FAR_BLOCK, reporter)
     refined, factor = refine_level(levels, state, FINE_FIELD, settings.rounds, reporter)
 
     axis_deg = _nearest_opposite(state.axis_deg, given)
@@ -107,21 +121,8 @@ def align_series(
         axis_search = axis_search.replace(axes_deg=axes, best_deg=axis_deg)
     moves_A = dict(zip(state.views.tolist(), refined.match.move_vu.norm(dim=1).tolist(), strict=True))
     correlations = dict(zip(state.views.tolist(), refined.match.correlation.tolist(), strict=True))
-    alignment = Alignment(
-        pixel_A=pixel_A,
-        shape_yx=(rows, columns),
-        tilts=tuple(
-            TiltAlignment(
-                section=section,
-                tilt_deg=tilts_deg[section] + state.tilt_offset_deg,
-                axis_deg=axis_deg,
-                shift_yx_A=_yx(state.shifts_px[section] * pixel_A),
-                used=section not in reasons,
-                reason=reasons.get(section, ""),
-            )
-            for section in range(n)
-        ),
-    )
+    state.axis_deg = axis_deg
+    alignment = seen.alignment(state, local)
     return AlignmentResult(
         alignment=_with_origin_in_untilted_view(alignment),
         axis_search=axis_search,

@@ -13,7 +13,8 @@ class AlignSettings(Record):
     `axis_deg` is the tilt-axis angle (IMOD's: from the image's y axis, counter-clockwise), searched for if
     absent; `refine_axis` searches around a given one too; `specimen_depth_A` is the depth of the volume that
     predicts views, found from the data if absent; `max_shift_fraction` is the largest shift between views of
-    neighbouring tilt, as a share of the field; `rounds` the most refining rounds at each level.
+    neighbouring tilt, as a share of the field; `rounds` the most refining rounds at each level; `local_motion` whether
+    the specimen's change of shape in the beam is looked for, where exposures are known.
     """
 
     axis_deg: Annotated[Degrees, Field(ge=-360, le=360)] | None = None
@@ -21,3 +22,4 @@ class AlignSettings(Record):
     specimen_depth_A: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     max_shift_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.2
     rounds: Annotated[int, Field(ge=1, le=50)] = 6
+    local_motion: bool = True

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from eucentric.processing.alignment.faster import Anderson
-from eucentric.processing.alignment.matcher import WIDE_BLOCK, Match, Matcher, turn_matrix
+from eucentric.processing.alignment.matcher import Match, Matcher, turn_matrix
 
 _NEIGHBOURS = 8  # aligned views that predict the next one: more add views too far in angle to overlap
 _LOCAL_MOVE = 0.1  # share of the field that a view may move in one refining round
 _TRUSTED = 0.3  # a view predicted this much worse than those before it says nothing about its neighbours
+_WIDE_BLOCK = 11  # views held out together where the specimen's place is judged: what is near agrees anyway
 _LEARNING_ROUNDS = 2  # rounds after which the coherence, and with it the weights, no longer change
 
 
@@ -120,19 +121,24 @@ def refine(
     return Refined(shifts, final, tuple(changes))
 
 
-def judge(matcher: Matcher, axis_deg: float, shifts: Tensor, views: Tensor) -> Tensor:
+def judge(matcher: Matcher, axis_deg: float, shifts: Tensor, views: Tensor, block_views: int) -> Tensor:
     """Return the correlation (len(views),) of each view, moved to where it fits best, with its prediction from afar.
 
-    That is from views some way off in tilt, which tell a wrong axis whatever it has done to the shifts.
+    That is from views beyond a block of `block_views` neighbours, which tell a wrong axis whatever it has done to the
+    shifts.
     """
-    return _match(matcher, axis_deg, shifts, views, matcher.predict_from_afar).correlation.cpu()
+
+    def predict(filtered: Tensor, views: Tensor) -> Tensor:
+        return matcher.predict_from_afar(filtered, views, block_views)
+
+    return _match(matcher, axis_deg, shifts, views, predict).correlation.cpu()
 
 
 def judge_in_place(matcher: Matcher, axis_deg: float, shifts: Tensor, views: Tensor) -> Tensor:
     """Return the correlation (len(views),) of each view where it is with its prediction from views far off in tilt."""
 
     def predict(filtered: Tensor, views: Tensor) -> Tensor:
-        return matcher.predict_from_afar(filtered, views, WIDE_BLOCK)
+        return matcher.predict_from_afar(filtered, views, _WIDE_BLOCK)
 
     return _match(matcher, axis_deg, shifts, views, predict).in_place.cpu()
 
