@@ -45,7 +45,6 @@ class Subvolume:
 class _Slab:
     """A part of the box of a place: planes `first` to ``first + deep``, about `centre` in voxels."""
 
-    place: int
     first: int
     deep: int
     centre: Zyx
@@ -105,16 +104,17 @@ def reconstruct_subvolumes(
         pieces = _pieces(images, alignment, rays, slabs, shape, settings, device, reporter)
         for place in places:
             volumes = [zeros(size_zyx, device) for _ in range(2)]
-            for slab, views in zip(slabs, pieces, strict=True):
-                if slab.place == place:
-                    for half, volume in enumerate(volumes):
-                        out = volume[slab.first : slab.first + slab.deep]
-                        backproject(views[half::2], tilts_of(rays[half::2]), (slab.deep, size_zyx[2]), out=out)
+            for number, slab in enumerate(per_place[place], (place - first) * len(per_place[place])):
+                views = pieces[number]
+                for half, volume in enumerate(volumes):
+                    out = volume[slab.first : slab.first + slab.deep]
+                    backproject(views[half::2], tilts_of(rays[half::2]), (slab.deep, size_zyx[2]), out=out)
             small = (alignment.shape_yx[0] // settings.binning, alignment.shape_yx[1] // settings.binning)
             coverage = Coverage(rays, quadrature(tilts_of(rays)).tolist(), size_zyx, small, centres[place])
             for volume in volumes:
                 coverage.apply(volume)
             yield Subvolume(place, centres_zyx_A[place], Halves(volumes[0], volumes[1], voxel_A))
+        del pieces, views  # before those of the next batch are made
 
 
 def _in_voxels(centre_A: Zyx, index: int, voxel_A: float) -> Zyx:
@@ -129,11 +129,11 @@ def _slabs(rays: Sequence[Ray], size_zyx: tuple[int, int, int], centres: Sequenc
     planes = deepest(rays, size_zyx[0])
     starts = range(0, size_zyx[0], planes)
     slabs = []
-    for place, (z, y, x) in enumerate(centres):
+    for z, y, x in centres:
         mine = []
         for first in starts:
             deep = min(planes, size_zyx[0] - first)
-            mine.append(_Slab(place, first, deep, (z + first + deep // 2 - size_zyx[0] // 2, y, x)))
+            mine.append(_Slab(first, deep, (z + first + deep // 2 - size_zyx[0] // 2, y, x)))
         slabs.append(mine)
     return slabs
 
@@ -147,12 +147,12 @@ def _pieces(
     settings: ReconstructSettings,
     device: torch.device,
     reporter: Reporter,
-) -> list[Tensor]:
-    """Return, for each slab, its pieces (n, rows, columns) of all views."""
+) -> Tensor:
+    """Return, for each slab, its pieces of all views: (slabs, n, rows, columns)."""
     small = (alignment.shape_yx[0] // settings.binning, alignment.shape_yx[1] // settings.binning)
     reach = reach_of(small)
     gains = 2 * view_gains(tilts_of(rays), volume_shape(alignment, settings)[0], settings, reach)
-    pieces = [torch.empty((len(rays), *shape), dtype=torch.float32, device=device) for _ in slabs]
+    pieces = torch.empty((len(slabs), len(rays), *shape), dtype=torch.float32, device=device)
     for i, ray in enumerate(reporter.each(rays, "Filtering views")):
         spline = coefficients(read_view(images, ray.section, settings.binning, device), ray, gains[i], reach)
         for slab, views in zip(slabs, pieces, strict=True):
