@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 _ROUNDS_PX = ((12.0, 5.0), (5.0, 4.0), (3.0, 3.0))  # how far a view, and then a bead in it, is looked for
 _PASSES = 2  # detection in 3D again with better views finds more beads
 _FORGIVING = 0.6
+_FIT_SHARE = 0.3  # of the beads that fit in a usual view: with fewer a view met by chance, and is left out
 _MOST_BEADS = 120
 _SEEN = 3.5  # noise units of a view: a bead is not seen below
 _TRACKED_SHARE = 0.4  # of the views, in which a bead must be seen to be one
@@ -120,7 +121,7 @@ def align_by_beads(
                     )
                 except InputError as error:
                     return NoBeads(f"the points that stand out do not move as beads do: {error.what}")
-                now = _with_reasons(bundle.alignment(pixel_A), prepared)
+                now = _with_left_out(bundle, now, prepared)
                 places = bundle.beads_zyx_px[np.isfinite(bundle.beads_zyx_px[:, 0])]
                 beads = places
                 step()
@@ -129,7 +130,7 @@ def align_by_beads(
     chosen: ChosenFreedom | None = None
     if settings.free:
         bundle, chosen = adjust_freely(bundle.tracks, tilts.tolist(), now.shape_yx, BundleSettings(axis_deg=_axis(now)))
-        now = _with_reasons(bundle.alignment(pixel_A), prepared)
+        now = _with_left_out(bundle, now, prepared)
     good = sum(not reason for reason in bundle.bead_reasons)
     if good < settings.fewest:
         return NoBeads(f"only {good} of {len(bundle.bead_reasons)} points move as beads do")
@@ -225,12 +226,32 @@ def _axis(alignment: Alignment) -> float:
     return float(np.median([tilt.axis_deg for tilt in alignment.tilts]))
 
 
-def _with_reasons(alignment: Alignment, prepared: PreparedImages) -> Alignment:
-    return alignment.replace(
+def _with_left_out(bundle: BundleAdjustment, before: Alignment, prepared: PreparedImages) -> Alignment:
+    """Return the alignment with views that beads say nothing of where they were, moved as their neighbours in tilt.
+
+    So they are looked for in the next round from no worse a place, and come back if beads are seen in them then.
+    """
+    fit = np.bincount(bundle.tracks.view[bundle.used], minlength=len(before.tilts))
+    fewest = max(3.0, _FIT_SHARE * float(np.median(fit)))
+    found = bundle.alignment(before.pixel_A)
+    found = found.replace(
         tilts=tuple(
-            tilt.replace(used=False, reason=prepared.reasons[tilt.section])
-            if tilt.section in prepared.reasons
-            else tilt
-            for tilt in alignment.tilts
+            tilt
+            if fit[tilt.section] >= fewest
+            else tilt.replace(used=False, reason=tilt.reason or f"only {fit[tilt.section]} of its beads fit")
+            for tilt in found.tilts
         )
     )
+    used = sorted((tilt for tilt in found.tilts if tilt.used), key=lambda tilt: tilt.tilt_deg)
+    angles = [tilt.tilt_deg for tilt in used]
+    moves = np.array([np.subtract(tilt.shift_yx_A, before.tilts[tilt.section].shift_yx_A) for tilt in used])
+    tilts = []
+    for tilt in found.tilts:
+        if not tilt.used:
+            move = [float(np.interp(tilt.tilt_deg, angles, moves[:, axis])) for axis in (0, 1)]
+            y, x = before.tilts[tilt.section].shift_yx_A
+            reason = prepared.reasons.get(tilt.section, tilt.reason)
+            tilts.append(tilt.replace(shift_yx_A=(y + move[0], x + move[1]), reason=reason))
+        else:
+            tilts.append(tilt)
+    return found.replace(tilts=tuple(tilts))
