@@ -12,7 +12,7 @@ from torch import Tensor
 
 from eucentric.core import Alignment, LocalMotion, Reporter, TiltAlignment
 from eucentric.processing.alignment.local import fit_local, measure_pieces
-from eucentric.processing.alignment.matcher import Matcher, turn_matrix
+from eucentric.processing.alignment.matcher import Match, Matcher, turn_matrix
 from eucentric.processing.alignment.pairs import scan_pairs
 from eucentric.processing.alignment.prepare import standardise
 from eucentric.processing.alignment.records import AxisSearch
@@ -22,6 +22,7 @@ from eucentric.processing.alignment.steps import (
     align_outwards,
     judge,
     judge_in_place,
+    match_others,
     refine,
 )
 from eucentric.processing.operators import bin_images
@@ -43,13 +44,14 @@ class Levels:
         self.tilts_deg = torch.tensor(tilts_deg, dtype=torch.float64)
         self._device = device
         self._binned: dict[int, Tensor] = {}
+        self._matchers: dict[int, Matcher] = {}
         self._alignment: Alignment | None = None
         self.field = min(images.shape[1:])
 
     def take_out(self, alignment: Alignment) -> None:
         """From now on, let images be without the local motion of an alignment."""
         self._alignment = alignment
-        self._still: dict[int, Tensor] = {}
+        self._matchers.clear()
 
     def matcher(self, field: int, depth_px: float, tilt_offset_deg: float) -> tuple[Matcher, int]:
         """Return a matcher whose images have about `field` pixels along their shorter side, and its binning.
@@ -57,17 +59,19 @@ class Levels:
         It predicts views from a slab of `depth_px` that lies flat at the stage tilt ``-tilt_offset_deg``.
         """
         factor = max(1, round(self.field / field))
+        if factor not in self._matchers:
+            self._matchers[factor] = Matcher(self._level(factor))
+        tilts_rad = torch.deg2rad(self.tilts_deg + tilt_offset_deg)
+        return self._matchers[factor].with_slab(tilts_rad, max(3, round(depth_px / factor))), factor
+
+    def _level(self, factor: int) -> Tensor:
         if factor not in self._binned:
             small = torch.stack([bin_images(image, factor) for image in self._images])
             self._binned[factor] = standardise(small).to(self._device)
         images = self._binned[factor]
-        if self._alignment is not None:
-            if factor not in self._still:
-                views = [still(image, self._alignment, section) for section, image in enumerate(images)]
-                self._still[factor] = torch.stack(views)
-            images = self._still[factor]
-        tilts_rad = torch.deg2rad(self.tilts_deg + tilt_offset_deg)
-        return Matcher(images, tilts_rad, max(3, round(depth_px / factor))), factor
+        if self._alignment is None:
+            return images
+        return torch.stack([still(image, self._alignment, section) for section, image in enumerate(images)])
 
 
 @dataclass
@@ -131,17 +135,17 @@ def find_axis(levels: Levels, state: State, nominal_deg: float | None, reporter:
         scores = [_axis_scores(levels, state, axis).mean() for axis in reporter.each(candidates, "Trying tilt axes")]
         candidates = [candidates[int(np.argmax(scores))]]
     if candidates:
-        state.axis_deg = climb(lambda axis: _axis_scores(levels, state, axis), candidates[0], 4.0, 2.0).best
+        state.axis_deg = climb(lambda axis: _axis_scores(levels, state, axis), candidates[0], 4.0, 4.0).best
 
 
 def first_pass(levels: Levels, state: State) -> None:
     """Find how the specimen lies on coarse images, and align outwards on images of middle size."""
     state.shifts_px, state.depth_px = _coarse(levels, state)
-    settle_slab(levels, state, COARSE_FIELD, 4.0)
+    settle_slab(levels, state, COARSE_FIELD, 4.0, 2.0)
     matcher, factor = levels.matcher(MIDDLE_FIELD, state.depth_px, state.tilt_offset_deg)
     move = state.max_shift_fraction * matcher.field
     state.shifts_px = align_outwards(matcher, state.axis_deg, state.views, move) * factor
-    settle_slab(levels, state, COARSE_FIELD, 4.0)
+    settle_slab(levels, state, COARSE_FIELD, 4.0, 2.0)
 
 
 def _coarse(levels: Levels, state: State) -> tuple[Tensor, float]:
@@ -158,7 +162,7 @@ def _coarse(levels: Levels, state: State) -> tuple[Tensor, float]:
     return shifts_px, depth_px
 
 
-def settle_slab(levels: Levels, state: State, field: int, step: float) -> None:
+def settle_slab(levels: Levels, state: State, field: int, *steps: float) -> None:
     """Move, turn and thicken the slab that views are predicted from to where views far apart in tilt agree best.
 
     Its height and tilt, and all views together across the axis, are what neighbours cannot tell, and what rounds of
@@ -173,8 +177,8 @@ def settle_slab(levels: Levels, state: State, field: int, step: float) -> None:
         Images, and what is known.
     field
         Of the level to judge on.
-    step
-        First distance between places tried: hundredths of the field, degrees, and twentieths of the depth.
+    steps
+        Distances between places tried, in turn: hundredths of the field, degrees, and twentieths of the depth.
     """
     sin = torch.sin(torch.deg2rad(levels.tilts_deg[state.views] + state.tilt_offset_deg))
     across = turn_matrix(state.axis_deg)[:, 1] * levels.field / 100
@@ -196,9 +200,9 @@ def settle_slab(levels: Levels, state: State, field: int, step: float) -> None:
         matcher, factor = levels.matcher(field, trial.depth_px, trial.tilt_offset_deg)
         return judge_in_place(matcher, trial.axis_deg, trial.shifts_px / factor, trial.views).numpy()
 
-    for size in (step, step / 2):
+    for step in steps:
         for name in ("height", "offset", "tilt", "depth"):
-            best = placed(name, climb(partial(score, name), 0.0, size, size).best)
+            best = placed(name, climb(partial(score, name), 0.0, step, step).best)
             state.shifts_px, state.tilt_offset_deg, state.depth_px = best.shifts_px, best.tilt_offset_deg, best.depth_px
 
 
@@ -233,15 +237,17 @@ def climb_axis(
     )
 
 
-def refine_level(levels: Levels, state: State, field: int, rounds: int, reporter: Reporter) -> tuple[Refined, int]:
-    """Refine all views on images of one size; return the evidence and the level's binning."""
+def refine_level(
+    levels: Levels, state: State, field: int, rounds: int, reporter: Reporter
+) -> tuple[Refined, Match, int]:
+    """Refine all views on images of one size; return the rounds, the final match, and the level's binning."""
     matcher, factor = levels.matcher(field, state.depth_px, state.tilt_offset_deg)
     with reporter.task(f"Refining shifts ({field} px)", rounds) as advance:
         refined = refine(
             matcher, state.axis_deg, state.shifts_px / factor, state.views, rounds=rounds, each_round=advance
         )
     state.shifts_px = refined.shifts * factor
-    return refined, factor
+    return refined, match_others(matcher, state.axis_deg, refined.shifts, state.views), factor
 
 
 def settle_local(

@@ -5,6 +5,7 @@ own axes, the sense of `TiltAlignment.shift_yx_A`. Aligned images have the tilt 
 """
 
 import math
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -41,26 +42,35 @@ class Matcher:
     ----------
     images
         (n, y, x) float32, each with mean 0 and standard deviation 1.
-    tilts_rad
-        (n,) float64.
-    depth
-        Thickness in pixels of the volume that views are predicted from: it should hold the specimen and no
-        more, since the thinner the specimen is known to be, the farther one view can predict another.
     """
 
-    def __init__(self, images: Tensor, tilts_rad: Tensor, depth: int) -> None:
+    def __init__(self, images: Tensor) -> None:
         self.coefficients = spline_coefficients(images)
-        self.tilts_rad = tilts_rad
-        self.depth = depth
         self.n, self.rows, self.columns = images.shape
         self.field = min(self.rows, self.columns)
         fast = prev_fast_len(self.rows, real=True), prev_fast_len(self.columns, real=True)
         self._shapes = fast, (fast[1], fast[0])
-        self._known_bands: tuple[tuple[tuple[int, ...], int], Tensor] | None = None
         self._set_rings(images.device)
+
+    def with_slab(self, tilts_rad: Tensor, depth: int) -> "Matcher":
+        """Return a matcher of the same images that predicts views from a slab.
+
+        Parameters
+        ----------
+        tilts_rad
+            (n,) float64: the slab lies flat at 0.
+        depth
+            Thickness of the slab in pixels: it should hold the specimen and no more, since the thinner the specimen
+            is known to be, the farther one view can predict another.
+        """
+        other = copy(self)
+        other.tilts_rad = tilts_rad
+        other.depth = depth
         increment = float(torch.diff(tilts_rad.sort().values).median()) if self.n > 1 else 1.0
         # Beyond this frequency the slabs of neighbouring views no longer overlap (Crowther's criterion).
-        self._flat_above = 1 / (depth * max(increment, 1e-3))
+        other._flat_above = 1 / (depth * max(increment, 1e-3))
+        other._known_bands = None
+        return other
 
     def shape(self, axis_deg: float) -> tuple[int, int]:
         """Return rows and columns of an aligned image: those of the recorded one, swapped if its axis lies along x.
@@ -184,6 +194,11 @@ class Matcher:
         largest = float(self.tilts_rad.abs().max())
         cos = max(math.cos(largest), 1 / _WIDEST)
         return min(int((width + self.depth * math.sin(largest)) / cos) + 1, int(_WIDEST * width))
+
+    tilts_rad: Tensor
+    depth: int
+    _flat_above: float
+    _known_bands: tuple[tuple[tuple[int, ...], int], Tensor] | None
 
     def _bands(self, views: Tensor, width: int) -> Tensor:
         """Return the bands of `_own_projection_bands`, kept from call to call: they are those of the geometry alone."""

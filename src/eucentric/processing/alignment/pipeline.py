@@ -99,28 +99,28 @@ def align_series(
     if search:
         climb_axis(levels, state, MIDDLE_FIELD, 2.0, 1.0, NEAR_BLOCK, reporter)
     settle_slab(levels, state, MIDDLE_FIELD, 1.0)
-    middle, _ = refine_level(levels, state, MIDDLE_FIELD, settings.rounds, reporter)
+    _, middle, _ = refine_level(levels, state, MIDDLE_FIELD, settings.rounds, reporter)
     reasons = dict(prepared.reasons)
-    poor = poorly_predicted(middle.match.correlation.cpu().numpy(), [tilts_deg[view] for view in state.views])
+    poor = poorly_predicted(middle.correlation.cpu().numpy(), [tilts_deg[view] for view in state.views])
     reasons |= {int(state.views[place]): reason for place, reason in poor.items()}
     state.views = torch.tensor([section for section in range(n) if section not in reasons])
     axis_search = climb_axis(levels, state, FINE_FIELD, 0.5, 0.5, FAR_BLOCK, reporter) if search else None
-    settle_slab(levels, state, MIDDLE_FIELD, 1.0)
+    settle_slab(levels, state, MIDDLE_FIELD, 0.5)
     seen = Seen(pixel_A, (rows, columns), tuple(tilts_deg), reasons)
     local = None
     if settings.local_motion and exposures_e_A2 is not None:
         local = settle_local(levels, state, seen, np.asarray(exposures_e_A2, dtype=float), reporter)
         if search and local is not None:
             axis_search = climb_axis(levels, state, FINE_FIELD, 0.25, 0.25, FAR_BLOCK, reporter)
-    refined, factor = refine_level(levels, state, FINE_FIELD, settings.rounds, reporter)
+    refined, match, factor = refine_level(levels, state, FINE_FIELD, settings.rounds, reporter)
 
     axis_deg = _nearest_opposite(state.axis_deg, given)
     if axis_search is not None:
         turn = axis_deg - state.axis_deg
         axes = tuple(axis + turn for axis in axis_search.axes_deg)
         axis_search = axis_search.replace(axes_deg=axes, best_deg=axis_deg)
-    moves_A = dict(zip(state.views.tolist(), refined.match.move_vu.norm(dim=1).tolist(), strict=True))
-    correlations = dict(zip(state.views.tolist(), refined.match.correlation.tolist(), strict=True))
+    moves_A = dict(zip(state.views.tolist(), match.move_vu.norm(dim=1).tolist(), strict=True))
+    correlations = dict(zip(state.views.tolist(), match.correlation.tolist(), strict=True))
     state.axis_deg = axis_deg
     alignment = seen.alignment(state, local)
     return AlignmentResult(

@@ -19,10 +19,9 @@ _LEARNING_ROUNDS = 2  # rounds after which the coherence, and with it the weight
 
 @dataclass(frozen=True)
 class Refined:
-    """Shifts (n, 2) in pixels of the level, a match made with them, and the rms change of each round in pixels."""
+    """Shifts (n, 2) in pixels of the level, and the rms change of each round in pixels."""
 
     shifts: Tensor
-    match: Match
     rounds_rms: tuple[float, ...]
 
 
@@ -117,8 +116,12 @@ def refine(
         shifts[views] += faster.step(shifts[views], moves)
         changes.append(float(moves.square().sum(1).mean().sqrt()))
         each_round()
-    final = _match(matcher, axis_deg, shifts, views, matcher.predict_from_others)
-    return Refined(shifts, final, tuple(changes))
+    return Refined(shifts, tuple(changes))
+
+
+def match_others(matcher: Matcher, axis_deg: float, shifts: Tensor, views: Tensor) -> Match:
+    """Match each view with its prediction from all the others."""
+    return _match(matcher, axis_deg, shifts, views, matcher.predict_from_others)
 
 
 def judge(matcher: Matcher, axis_deg: float, shifts: Tensor, views: Tensor, block_views: int) -> Tensor:
