@@ -35,7 +35,7 @@ from eucentric.processing.ctf.records import TiltCTF
 from eucentric.processing.dose_weighting import accumulated_e_A2
 from eucentric.processing.motion.records import MotionTrack
 from eucentric.processing.motion.sums import sum_movie
-from eucentric.processing.reconstruction.wbp import ReconstructSettings, reconstruct
+from eucentric.processing.reconstruction import ReconstructSettings, reconstruct
 from eucentric.specimen.samples import build
 from eucentric.twin import Effects, Exposed, Twin
 from eucentric.twin.field import Field

@@ -174,6 +174,7 @@ def _align_stack(
                 series.pixel_A,
                 AlignSettings(axis_deg=axis_deg),
                 nominal_axis_deg=series.tilt_axis_deg,
+                exposures_e_A2=series.mid_exposures_e_A2,
                 device=where,
                 reporter=reporter(),
             )

@@ -52,6 +52,16 @@ class TiltSeries(Record):
         """Tilt angles in section order."""
         return tuple(tilt.tilt_deg for tilt in self.tilts)
 
+    @property
+    def mid_exposures_e_A2(self) -> tuple[float, ...] | None:
+        """What the specimen had received by the middle of each image, in section order; None unless known for all."""
+        middles = []
+        for tilt in self.tilts:
+            if tilt.pre_exposure_e_A2 is None or tilt.exposure_e_A2 is None:
+                return None
+            middles.append(tilt.pre_exposure_e_A2 + tilt.exposure_e_A2 / 2)
+        return tuple(middles)
+
     def by_order(self) -> tuple[Tilt, ...]:
         """Tilts as they were acquired."""
         return tuple(sorted(self.tilts, key=lambda tilt: tilt.order))

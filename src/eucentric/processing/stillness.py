@@ -1,10 +1,8 @@
 """Images with the specimen's local motion taken out: as it would be seen if it had kept its mean shape."""
 
 import math
-from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from eucentric.core import Alignment
@@ -34,34 +32,3 @@ def still(image: Tensor, alignment: Alignment, section: int) -> Tensor:
     places_A = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1) * pixel_A
     shift_A = alignment.local_shift_yx_A(section, places_A.reshape(-1, 2)).reshape(places_A.shape)
     return warp(spline_coefficients(image[None])[0], shift_A / pixel_A, step)
-
-
-class StillImages:
-    """The images of a series without local motion, each made when it is asked for.
-
-    Parameters
-    ----------
-    images
-        Views (n, y, x) in section order; only read.
-    alignment
-        With its local motion.
-    """
-
-    def __init__(self, images: Any, alignment: Alignment) -> None:
-        self._images = images
-        self._alignment = alignment
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """How many views of how many rows and columns."""
-        return tuple(self._images.shape)
-
-    def __len__(self) -> int:
-        """Return how many views there are."""
-        return len(self._images)
-
-    def __getitem__(self, section: int, /) -> Tensor:
-        image = self._images[section]
-        if not isinstance(image, Tensor):
-            image = torch.from_numpy(np.array(image, dtype=np.float32))
-        return still(image.float(), self._alignment, section)

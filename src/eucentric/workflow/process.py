@@ -31,7 +31,7 @@ from eucentric.workflow.summed_movies import CTFFound, SummedMovies
 from eucentric.workflow.volumes import VOLUMES, reconstruct_sums, voxel_A, write_volumes
 
 # Raised whenever a stage's code gives other results, so that sessions made before are outdated.
-VERSIONS = {"gain": 1, "motion": 1, "sums": 1, "align": 1, "ctf": 1, "reconstruct": 1, "assess": 1, "report": 2}
+VERSIONS = {"gain": 1, "motion": 1, "sums": 1, "align": 2, "ctf": 1, "reconstruct": 2, "assess": 1, "report": 3}
 
 
 def process_series(
@@ -161,6 +161,7 @@ class SeriesRun:
                 self._series.pixel_A,
                 self._settings.align,
                 nominal_axis_deg=self._series.tilt_axis_deg,
+                exposures_e_A2=self._series.mid_exposures_e_A2,
                 device=self._device,
                 reporter=self._reporter,
             )

@@ -19,9 +19,9 @@ from eucentric.processing.alignment.matcher import Matcher
 
 Array = NDArray[np.float64]
 
-_DEGREE = 2
+DEGREE = 2
 _DECAY_e_A2 = 20.0  # movement is most of it over within tens of e/Å²; one law for all, since data tell little of it
-_USUAL_A = (30.0, 15.0)  # movement at the field's border by degree: tens of Å in all (10.1016/j.yjsbx.2022.100068)
+USUAL_A = (30.0, 15.0)  # movement at the field's border by degree: tens of Å in all (10.1016/j.yjsbx.2022.100068)
 _STEP = 1.5  # of the change that a fit asks for: predictions follow the views, and so tell less than all of it
 _PIECES = 7  # along each side of the field
 _PIECE_SHARE = 0.2  # of the field: standard deviation of a piece's weight is a quarter of it
@@ -84,16 +84,21 @@ def fit_local(
     known = alignment.local
     if known is not None:
         return _improved(pieces, alignment, known, views, pixel_A)
-    still = LocalMotion(
-        degree=_DEGREE,
-        radius_A=0.5 * min(alignment.shape_yx) * alignment.pixel_A,
-        decays_e_A2=(_DECAY_e_A2,),
-        exposures_e_A2=tuple(float(one) for one in exposures_e_A2),
-        coefficients_A=(((0.0,),) * len(powers(_DEGREE)),) * 3,
-    )
+    still = motionless(alignment, exposures_e_A2)
     if _held_out(pieces, alignment, still, views, pixel_A) <= _SURE:
         return None
     return _improved(pieces, alignment, still, views, pixel_A)
+
+
+def motionless(alignment: Alignment, exposures_e_A2: Array) -> LocalMotion:
+    """Return the motion, of the kind that is looked for, of a specimen that does not move."""
+    return LocalMotion(
+        degree=DEGREE,
+        radius_A=0.5 * min(alignment.shape_yx) * alignment.pixel_A,
+        decays_e_A2=(_DECAY_e_A2,),
+        exposures_e_A2=tuple(float(one) for one in exposures_e_A2),
+        coefficients_A=(((0.0,),) * len(powers(DEGREE)),) * 3,
+    )
 
 
 def _improved(pieces: Pieces, alignment: Alignment, motion: LocalMotion, views: Array, pixel_A: float) -> LocalMotion:
@@ -137,7 +142,7 @@ def _solve(design: Array, pieces: Pieces, which: NDArray[np.bool_], motion: Loca
     """Return the change of the motion's coefficients that the pieces `which` ask for, held to what is usual."""
     some, slope, curvature = design[:, which], pieces.slope[:, which], pieces.curvature[:, which]
     bent = np.einsum("npij,npjc->npic", curvature, some)
-    usual_A = np.array([_USUAL_A[sum(power) - 1] for power in powers(motion.degree)])
+    usual_A = np.array([USUAL_A[sum(power) - 1] for power in powers(motion.degree)])
     prior = np.tile(np.repeat(usual_A, len(motion.decays_e_A2)), 3) ** -2.0
     n, noise = design.shape[-1], _noise(pieces)
     normal = some.reshape(-1, n).T @ bent.reshape(-1, n) / noise + np.diag(prior)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from eucentric.core import SILENT, Alignment, InputError, Reporter
+from eucentric.processing.alignment.by_beads import ByBeads, refine_by_beads
 from eucentric.processing.alignment.levels import (
     FAR_BLOCK,
     FINE_FIELD,
@@ -106,25 +107,42 @@ def align_series(
     state.views = torch.tensor([section for section in range(n) if section not in reasons])
     axis_search = climb_axis(levels, state, FINE_FIELD, 0.5, 0.5, FAR_BLOCK, reporter) if search else None
     settle_slab(levels, state, MIDDLE_FIELD, 0.5)
+    # From here on local motion and beads may follow the axis, which cannot be turned over without them.
+    state.axis_deg = _nearest_opposite(state.axis_deg, given)
     seen = Seen(pixel_A, (rows, columns), tuple(tilts_deg), reasons)
-    local = None
+    exposures = None
     if settings.local_motion and exposures_e_A2 is not None:
-        local = settle_local(levels, state, seen, np.asarray(exposures_e_A2, dtype=float), reporter)
+        exposures = np.asarray(exposures_e_A2, dtype=float)
+    by_beads = ByBeads(None, "by images, as asked for")
+    if settings.beads == "auto":
+        refine_level(levels, state, FINE_FIELD, 2, reporter)
+        now = seen.alignment(state, None)
+        by_beads = refine_by_beads(prepared, now, state.depth_px * pixel_A, exposures, reporter)
+    local, said = None, by_beads.local_motion
+    if by_beads.alignment is None and exposures is not None:
+        local = settle_local(levels, state, seen, exposures, reporter)
+        said = "taken out: pieces of views held out gain by it" if local else "none: pieces held out gain nothing by it"
         if search and local is not None:
             axis_search = climb_axis(levels, state, FINE_FIELD, 0.25, 0.25, FAR_BLOCK, reporter)
     refined, match, factor = refine_level(levels, state, FINE_FIELD, settings.rounds, reporter)
 
-    axis_deg = _nearest_opposite(state.axis_deg, given)
+    if local is None and by_beads.alignment is None:
+        state.axis_deg = _nearest_opposite(state.axis_deg, given)
     if axis_search is not None:
-        turn = axis_deg - state.axis_deg
+        turn = _nearest_opposite(axis_search.best_deg, state.axis_deg) - axis_search.best_deg
         axes = tuple(axis + turn for axis in axis_search.axes_deg)
-        axis_search = axis_search.replace(axes_deg=axes, best_deg=axis_deg)
+        axis_search = axis_search.replace(axes_deg=axes, best_deg=axis_search.best_deg + turn)
     moves_A = dict(zip(state.views.tolist(), match.move_vu.norm(dim=1).tolist(), strict=True))
     correlations = dict(zip(state.views.tolist(), match.correlation.tolist(), strict=True))
-    state.axis_deg = axis_deg
-    alignment = seen.alignment(state, local)
+    alignment = by_beads.alignment or seen.alignment(state, local)
     return AlignmentResult(
         alignment=_with_origin_in_untilted_view(alignment),
+        tilt_offset_deg=state.tilt_offset_deg,
+        method="images" if by_beads.alignment is None else "beads",
+        why=by_beads.why,
+        beads=by_beads.beads,
+        bead_residual_A=by_beads.residual_A,
+        local_motion=said,
         axis_search=axis_search,
         specimen_depth_A=state.depth_px * pixel_A,
         tilts=tuple(

@@ -1,6 +1,6 @@
 """What an alignment gives besides the alignment itself: its evidence."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -42,8 +42,10 @@ class AlignmentResult(Record):
     """An alignment with its evidence.
 
     `axis_search` is absent where the axis was given; `specimen_depth_A` is the depth of the volume that predicts
-    views best, from which z is counted; `rounds_rms_A` is the rms change of the shifts in each round of the last
-    refinement; `tilts` follow the sections.
+    views best, from whose middle z is counted; `tilt_offset_deg` what was added to the stage tilts so that the specimen
+    lies flat at 0°; `rounds_rms_A` is the rms change of the shifts in each round of the last refinement; `tilts` follow
+    the sections. `method` says whether images or beads had the last word, and `why`; there are `beads` of them, met to
+    `bead_residual_A` in the mean. `local_motion` says what became of the search for it.
     """
 
     alignment: Alignment
@@ -51,3 +53,9 @@ class AlignmentResult(Record):
     specimen_depth_A: Annotated[float, Field(gt=0)]
     tilts: tuple[TiltResidual, ...]
     rounds_rms_A: tuple[float, ...]
+    tilt_offset_deg: Degrees = 0.0
+    method: Literal["images", "beads"] = "images"
+    why: str = ""
+    beads: Annotated[int, Field(ge=0)] = 0
+    bead_residual_A: Annotated[float, Field(ge=0)] | None = None
+    local_motion: str = ""

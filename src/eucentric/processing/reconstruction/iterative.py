@@ -72,7 +72,7 @@ def solve_halves(
     volumes = []
     for half in range(2):
         views = [
-            whole(read_view(images, ray.section, settings.binning, device), ray, plain, 0, shape)
+            whole(read_view(images, alignment, ray.section, settings.binning, device), ray, plain, 0, shape)
             for ray in reporter.each(rays[half::2], "Aligning views")
         ]
         seen = torch.stack([_seen(ray, small, shape, device) for ray in rays[half::2]])

@@ -154,7 +154,7 @@ def _pieces(
     gains = 2 * view_gains(tilts_of(rays), volume_shape(alignment, settings)[0], settings, reach)
     pieces = torch.empty((len(slabs), len(rays), *shape), dtype=torch.float32, device=device)
     for i, ray in enumerate(reporter.each(rays, "Filtering views")):
-        spline = coefficients(read_view(images, ray.section, settings.binning, device), ray, gains[i], reach)
+        spline = coefficients(read_view(images, alignment, ray.section, settings.binning, device), ray, gains[i], reach)
         for slab, views in zip(slabs, pieces, strict=True):
             views[i] = piece(spline, ray, slab.centre, shape)
     return pieces

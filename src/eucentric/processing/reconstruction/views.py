@@ -16,6 +16,7 @@ from torch import Tensor
 
 from eucentric.core import Alignment, InputError, TiltAlignment
 from eucentric.processing.operators import bin_images, filter_across, filter_rows, resample
+from eucentric.processing.stillness import still
 
 
 class Images(Protocol):
@@ -129,12 +130,12 @@ def detector_width(rays: Sequence[Ray], depth: int, columns: int) -> int:
     return 2 * math.ceil(reach / 2) + 2
 
 
-def read_view(images: Images, section: int, binning: int, device: torch.device) -> Tensor:
-    """Return one view, binned, as float32 on the device."""
+def read_view(images: Images, alignment: Alignment, section: int, binning: int, device: torch.device) -> Tensor:
+    """Return one view, binned, as float32 on the device, without the specimen's local motion."""
     image = images[section]
     if not isinstance(image, Tensor):
         image = torch.from_numpy(np.array(image, dtype=np.float32))
-    return bin_images(image.to(device, torch.float32), binning)
+    return still(bin_images(image.to(device, torch.float32), binning), alignment, section)
 
 
 def coefficients(image: Tensor, ray: Ray, gain: Tensor, reach_px: int) -> Tensor:

@@ -71,7 +71,7 @@ def weighted_slabs(
     upright = deepest(rays, depth) == depth
     views = []
     for ray, gain in reporter.each(list(zip(rays, 2 * gains, strict=True)), "Filtering views"):  # 2: for half the views
-        image = read_view(images, ray.section, settings.binning, device)
+        image = read_view(images, alignment, ray.section, settings.binning, device)
         views.append(whole(image, ray, gain, reach, shape) if upright else coefficients(image, ray, gain, reach))
     if upright:
         halves = [torch.stack(views[half::2]) for half in range(2)]

@@ -36,7 +36,8 @@ class BeadSettings(Record):
     `radius_A` of the gold, found from the images if absent; `significance` (noise units of the back-projected
     response) from which a peak is taken for a bead; `fewest` beads that an alignment is made from; `depth_share` of the
     shorter side of the images, how high the volume is in which they are looked for; `free` lets held-out beads say what
-    may vary from view to view, and else only shifts and one axis do.
+    may vary from view to view, and else only shifts and one axis do. `closest`, if given, is the share of their radius
+    to which beads must be met in the mean.
     """
 
     radius_A: Annotated[float, Field(gt=0)] | None = None
@@ -44,6 +45,7 @@ class BeadSettings(Record):
     fewest: Annotated[int, Field(ge=3)] = 5
     depth_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     free: bool = True
+    closest: Annotated[float, Field(gt=0)] | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,15 @@ def align_by_beads(
                 step()
     if bundle is None or bundle.sigma_px > _WORST_SIGMA_PX:
         return NoBeads("the points that stand out do not move as beads do")
+    good = sum(not reason for reason in bundle.bead_reasons)
+    if good < settings.fewest:
+        return NoBeads(f"only {good} of {len(bundle.bead_reasons)} points move as beads do")
+    residual_A = bundle.mean_residual_px * pixel_A
+    if settings.closest is not None and residual_A > settings.closest * radius_A:
+        return NoBeads(
+            f"{good} points of radius {radius_A:.0f} Å are met to {residual_A:.1f} Å only, and beads would be to "
+            f"{settings.closest * radius_A:.1f} Å"
+        )
     chosen: ChosenFreedom | None = None
     if settings.free:
         bundle, chosen = adjust_freely(bundle.tracks, tilts.tolist(), now.shape_yx, BundleSettings(axis_deg=_axis(now)))

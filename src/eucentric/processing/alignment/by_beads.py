@@ -1,0 +1,82 @@
+"""Whether beads have the last word on an alignment by images, and what they say."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eucentric.core import Alignment, Reporter
+from eucentric.processing.alignment.beads import BeadAlignment, BeadSettings, NoBeads, align_by_beads
+from eucentric.processing.alignment.beads.motion import motion_of_beads
+from eucentric.processing.alignment.prepare import PreparedImages
+
+_FEWEST = 8  # beads: what fewer have in common may be chance
+_CLOSE = 0.12  # of their radius, to which beads must be met in the mean; gold of 10 nm in real series is, to 0.07
+_ROOM = 1.5  # times the depth of the specimen, and 400 Å, where beads are looked for: they lie on its faces
+_ROOM_A = 400.0
+
+
+@dataclass(frozen=True)
+class ByBeads:
+    """What became of the search for beads; the alignment is None where images keep the last word."""
+
+    alignment: Alignment | None
+    why: str
+    beads: int = 0
+    residual_A: float | None = None
+    local_motion: str = ""
+
+
+def refine_by_beads(
+    prepared: PreparedImages,
+    alignment: Alignment,
+    depth_A: float,
+    exposures_e_A2: NDArray[np.float64] | None,
+    reporter: Reporter,
+) -> ByBeads:
+    """Look for beads in the specimen, and let them mend the alignment if there are enough and they agree.
+
+    Parameters
+    ----------
+    prepared
+        Images of the series.
+    alignment
+        By images; the specimen's middle is its origin.
+    depth_A
+        Thickness of the specimen.
+    exposures_e_A2
+        What the specimen had received by the middle of each view, by section; None if not known, or if local motion
+        is not asked for.
+    reporter
+        Where progress goes.
+    """
+    tilts_deg = [view.tilt_deg for view in alignment.tilts]
+    field_A = min(alignment.shape_yx) * alignment.pixel_A
+    settings = BeadSettings(depth_share=min(0.5, (_ROOM * depth_A + _ROOM_A) / field_A), fewest=_FEWEST, closest=_CLOSE)
+    found = align_by_beads(prepared, tilts_deg, alignment, settings, reporter)
+    if isinstance(found, NoBeads):
+        return ByBeads(None, f"by images: {found.reason}")
+    moving = motion_of_beads(found.bundle, found.alignment, exposures_e_A2) if exposures_e_A2 is not None else None
+    return ByBeads(
+        _about_the_same_origin(moving or found.alignment, alignment),
+        f"by beads: {found.why}",
+        sum(not reason for reason in found.bundle.bead_reasons),
+        found.bundle.mean_residual_px * alignment.pixel_A,
+        _said(found, moving, exposures_e_A2),
+    )
+
+
+def _said(found: BeadAlignment, moving: Alignment | None, exposures_e_A2: NDArray[np.float64] | None) -> str:
+    if exposures_e_A2 is None:
+        return ""
+    freedom = f"; {found.freedom.why()}" if found.freedom else ""
+    return ("taken out: beads held out gain by it" if moving else "none: beads held out gain nothing by it") + freedom
+
+
+def _about_the_same_origin(alignment: Alignment, other: Alignment) -> Alignment:
+    """Move the specimen's origin to where the views of another alignment have it, as nearly as they allow."""
+    pairs = [(view, other.tilts[view.section]) for view in alignment.used]
+    views = np.array([view.sample2image().linear[1:] for view, _ in pairs]).reshape(-1, 3)
+    apart = np.array([np.subtract(old.shift_yx_A, view.shift_yx_A) for view, old in pairs]).reshape(-1)
+    z, y, x = (float(one) for one in np.linalg.lstsq(views, apart, rcond=None)[0])
+    return alignment.moved((z, y, x))
