@@ -48,7 +48,19 @@ app = App(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status: 0 done, 1 failed with a reason, 2 wrong usage."""
-    from eucentric.cli import acquire, align, ctf, demo, design, process, reconstruct, rehearse, session, simulate  # noqa: F401
+    from eucentric.cli import (  # noqa: F401
+        acquire,
+        align,
+        bench,
+        ctf,
+        demo,
+        design,
+        process,
+        reconstruct,
+        rehearse,
+        session,
+        simulate,
+    )
 
     try:
         status = app(

@@ -140,26 +140,36 @@ def find_axis(levels: Levels, state: State, nominal_deg: float | None, reporter:
 
 def first_pass(levels: Levels, state: State) -> None:
     """Find how the specimen lies on coarse images, and align outwards on images of middle size."""
-    state.shifts_px, state.depth_px = _coarse(levels, state)
-    settle_slab(levels, state, COARSE_FIELD, 4.0, 2.0)
+    best = max((_coarse(levels, state, depth_px) for depth_px in _depths(levels, state)), key=lambda one: one[0])[1]
+    state.tilt_offset_deg, state.depth_px = best.tilt_offset_deg, best.depth_px
     matcher, factor = levels.matcher(MIDDLE_FIELD, state.depth_px, state.tilt_offset_deg)
     move = state.max_shift_fraction * matcher.field
     state.shifts_px = align_outwards(matcher, state.axis_deg, state.views, move) * factor
     settle_slab(levels, state, COARSE_FIELD, 4.0, 2.0)
 
 
-def _coarse(levels: Levels, state: State) -> tuple[Tensor, float]:
-    """Return the shifts and the depth, of a few, in full-size pixels with which coarse images agree best."""
-    found = []
-    for share in (state.depth_px / levels.field,) if state.depth_fixed else _DEPTHS:
-        depth_px = share * levels.field
-        matcher, factor = levels.matcher(COARSE_FIELD, depth_px, state.tilt_offset_deg)
-        shifts = align_outwards(matcher, state.axis_deg, state.views, state.max_shift_fraction * matcher.field)
-        shifts = refine(matcher, state.axis_deg, shifts, state.views, rounds=2, learn=False).shifts
-        score = float(judge_in_place(matcher, state.axis_deg, shifts, state.views).mean())
-        found.append((score, depth_px, shifts * factor))
-    _, depth_px, shifts_px = max(found, key=lambda one: one[0])
-    return shifts_px, depth_px
+def _depths(levels: Levels, state: State) -> list[float]:
+    return [state.depth_px] if state.depth_fixed else [share * levels.field for share in _DEPTHS]
+
+
+def _coarse(levels: Levels, state: State, depth_px: float) -> tuple[float, State]:
+    """Return how well far views agree on coarse images if one begins with this depth, and what is found then.
+
+    Begun with a wrong depth, shifts may be such that a wrong depth fits them: one beginning is not enough.
+    """
+    trial = replace(state, depth_px=depth_px)
+    matcher, factor = levels.matcher(COARSE_FIELD, depth_px, trial.tilt_offset_deg)
+    move = trial.max_shift_fraction * matcher.field
+    trial.shifts_px = align_outwards(matcher, trial.axis_deg, trial.views, move) * factor
+    for step in (4.0, 2.0):
+        trial.shifts_px = (
+            refine(matcher, trial.axis_deg, trial.shifts_px / factor, trial.views, rounds=2, learn=False).shifts
+            * factor
+        )
+        settle_slab(levels, trial, COARSE_FIELD, step)
+        matcher, factor = levels.matcher(COARSE_FIELD, trial.depth_px, trial.tilt_offset_deg)
+    scores = judge_in_place(matcher, trial.axis_deg, trial.shifts_px / factor, trial.views)
+    return float(scores.mean()), trial
 
 
 def settle_slab(levels: Levels, state: State, field: int, *steps: float) -> None:

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from eucentric.core import Reporter
 from eucentric.processing.alignment.matcher import Matcher
+from eucentric.processing.alignment.search import local_peaks
 
 _APART = (1, 2)  # places in the order of tilts between the views of a pair: farther ones differ by parallax
 _STEP_DEG = 10.0  # half of what the score's peak is wide
+_MOST = 4  # candidates that are looked at closer
 _CLOSER_DEG = 4.0  # from the parabola through the highest values, both ways
 
 
@@ -34,22 +36,23 @@ def scan_pairs(matcher: Matcher, views: Tensor, max_move: float, reporter: Repor
     list of (axis_deg, height)
         Local peaks, best first; the height is that above the median over all axes, in units of the best one's.
     """
-    axes = np.arange(-90.0, 90.0, _STEP_DEG)
-    known = {
-        float(axis): _score(matcher, views, float(axis), max_move)
-        for axis in reporter.each(list(axes), "Scanning for the tilt axis")
-    }
-    scores = np.array([known[float(axis)] for axis in axes])
+    axes = [float(axis) for axis in np.arange(-90.0, 90.0, _STEP_DEG)]
+    scores = [_score(matcher, views, axis, max_move) for axis in reporter.each(axes, "Scanning for the tilt axis")]
     floor = float(np.median(scores))
     peaks = []
-    for place in np.flatnonzero((scores >= np.roll(scores, 1)) & (scores > np.roll(scores, -1))):
-        axis = float(axes[place] + _STEP_DEG * _vertex(scores[[place - 1, place, (place + 1) % len(axes)]]))
-        near = np.array([_score(matcher, views, axis + step, max_move) for step in (-_CLOSER_DEG, 0.0, _CLOSER_DEG)])
-        axis += _CLOSER_DEG * _vertex(near)
-        peaks.append(((axis + 90) % 180 - 90, float(near.max()) - floor))
+    for coarse in local_peaks(axes, scores, 180.0)[:_MOST]:
+        axis, height = coarse, 0.0
+        for step in (_STEP_DEG, _CLOSER_DEG):
+            three = np.array([_score(matcher, views, axis + away, max_move) for away in (-step, 0.0, step)])
+            axis, height = axis + step * _vertex(three), float(three.max()) - floor
+        peaks.append((_within_90(axis), height))
     peaks.sort(key=lambda peak: -peak[1])
-    best = max(peaks[0][1], 1e-12) if peaks else 1.0
+    best = max(peaks[0][1], 1e-12)
     return [(axis, height / best) for axis, height in peaks]
+
+
+def _within_90(axis_deg: float) -> float:
+    return (axis_deg + 90) % 180 - 90
 
 
 def _score(matcher: Matcher, views: Tensor, axis_deg: float, max_move: float) -> float:
