@@ -247,7 +247,7 @@ def test_a_place_that_cannot_be_written_to_is_named_before_any_work(
 def test_a_full_disk_keeps_what_was_done_and_the_same_command_carries_on(
     run: Run, small_disk: Path, phantom: WrittenPhantom
 ) -> None:
-    command = ("process", phantom.stack, "--output", small_disk / "session", *QUICK)
+    command = ("process", phantom.stack, "--output", small_disk / "session", "--thickness", 4000, *QUICK)
     ran = run(*command)  # one volume alone is larger than the disk
     assert ran.status == 1
     assert "the disk is full" in ran.err

@@ -65,7 +65,7 @@ def process(
     amplitude_contrast: float | None = None,
     min_defocus: float = 3000.0,
     max_defocus: float = 90_000.0,
-    ctf_correction: Literal["none", "phase-flip"] = "phase-flip",
+    ctf_correction: Literal["none", "phase-flip", "slabs"] = "phase-flip",
     halves: Literal["tilts", "frames"] | None = None,
     axis: float | None = None,
     refine_axis: bool = False,
@@ -139,7 +139,9 @@ def process(
     min_defocus, max_defocus
         Range that is searched, in Å, underfocus positive.
     ctf_correction
-        Of each tilt before reconstruction, place by place at its own height; where a CTF could be fitted.
+        Of each tilt before reconstruction, place by place at its own height (phase-flip), or in three dimensions, slab
+        by slab of the specimen (slabs: for thick specimens and detail finer than 12 Å; slower); where a CTF could be
+        fitted.
     halves
         What the two tomograms are made of that are compared; from movies with two frames or more, of frames, else of
         tilts.

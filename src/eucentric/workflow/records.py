@@ -14,7 +14,7 @@ from eucentric.processing.gain import GainOrientation
 from eucentric.processing.motion.records import MotionSettings
 from eucentric.processing.reconstruction import ReconstructSettings
 
-CTFCorrection = Literal["none", "phase-flip"]
+CTFCorrection = Literal["none", "phase-flip", "slabs"]
 HalvesOf = Literal["tilts", "frames"]
 QuarterTurns = Annotated[int, Field(ge=0, le=3)]
 

@@ -18,6 +18,7 @@ from eucentric.processing.reconstruction import (
     Images,
     ReconstructSettings,
     reconstruct,
+    reconstruct_ctf3d,
     reconstruct_slabs,
     volume_shape,
 )
@@ -54,9 +55,7 @@ def reconstruct_sums(
         with about_file(stack):
             tilts_deg = [tilt.tilt_deg for tilt in alignment.tilts]
             images = prepare_images(open_mrc(stack).data, tilts_deg, reporter=reporter).images
-            if ctf is not None and settings.ctf_correction != "none":
-                _correct(images, alignment, ctf, device, reporter)
-            volumes.append(reconstruct(images, alignment, settings.reconstruct, device=device, reporter=reporter))
+            volumes.append(_corrected(images, alignment, ctf, settings, device, reporter))
             del images
             if len(stacks) == 2:
                 full = volumes[-1].full()
@@ -64,6 +63,22 @@ def reconstruct_sums(
     if len(volumes) == 1:
         return volumes[0]
     return Halves(volumes[0].even, volumes[1].even, volumes[0].voxel_A)
+
+
+def _corrected(
+    images: Tensor,
+    alignment: Alignment,
+    ctf: SeriesCTF | None,
+    settings: ReconstructStage,
+    device: torch.device,
+    reporter: Reporter,
+) -> Halves:
+    """Reconstruct with the correction that is asked for; without a sure hand, heights cannot be corrected apart."""
+    if ctf is not None and settings.ctf_correction == "slabs" and ctf.hand is not None and ctf.hand.sure:
+        return reconstruct_ctf3d(images, alignment, settings.reconstruct, ctf, device=device, reporter=reporter)
+    if ctf is not None and settings.ctf_correction != "none":
+        _correct(images, alignment, ctf, device, reporter)
+    return reconstruct(images, alignment, settings.reconstruct, device=device, reporter=reporter)
 
 
 def write_volumes(run: StageRun, halves: Halves, name: str, of: HalvesOf, reporter: Reporter = SILENT) -> None:

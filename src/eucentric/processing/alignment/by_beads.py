@@ -1,6 +1,6 @@
 """Whether beads have the last word on an alignment by images, and what they say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,16 @@ _ROOM_A = 400.0
 
 @dataclass(frozen=True)
 class ByBeads:
-    """What became of the search for beads; the alignment is None where images keep the last word."""
+    """What became of the search for beads; the alignment is None where images keep the last word.
+
+    `view_residuals_A` is the mean distance, by section, of beads from where they are predicted.
+    """
 
     alignment: Alignment | None
     why: str
     beads: int = 0
     residual_A: float | None = None
+    view_residuals_A: dict[int, float] = field(default_factory=dict)
     local_motion: str = ""
 
 
@@ -62,6 +66,7 @@ def refine_by_beads(
         f"by beads: {found.why}",
         sum(not reason for reason in found.bundle.bead_reasons),
         found.bundle.mean_residual_px * alignment.pixel_A,
+        _by_view(found, alignment.pixel_A),
         _said(found, moving, exposures_e_A2),
     )
 
@@ -71,6 +76,13 @@ def _said(found: BeadAlignment, moving: Alignment | None, exposures_e_A2: NDArra
         return ""
     freedom = f"; {found.freedom.why()}" if found.freedom else ""
     return ("taken out: beads held out gain by it" if moving else "none: beads held out gain nothing by it") + freedom
+
+
+def _by_view(found: BeadAlignment, pixel_A: float) -> dict[int, float]:
+    bundle = found.bundle
+    lengths_A = np.hypot(*bundle.residuals_yx_px[bundle.used].T) * pixel_A
+    views = bundle.tracks.view[bundle.used]
+    return {int(view): float(lengths_A[views == view].mean()) for view in np.unique(views)}
 
 
 def _about_the_same_origin(alignment: Alignment, other: Alignment) -> Alignment:

@@ -132,7 +132,8 @@ def align_series(
         turn = _nearest_opposite(axis_search.best_deg, state.axis_deg) - axis_search.best_deg
         axes = tuple(axis + turn for axis in axis_search.axes_deg)
         axis_search = axis_search.replace(axes_deg=axes, best_deg=axis_search.best_deg + turn)
-    moves_A = dict(zip(state.views.tolist(), match.move_vu.norm(dim=1).tolist(), strict=True))
+    left_A = (match.move_vu.norm(dim=1) * factor * pixel_A).tolist()
+    residuals_A = by_beads.view_residuals_A or dict(zip(state.views.tolist(), left_A, strict=True))
     correlations = dict(zip(state.views.tolist(), match.correlation.tolist(), strict=True))
     alignment = by_beads.alignment or seen.alignment(state, local)
     return AlignmentResult(
@@ -149,7 +150,7 @@ def align_series(
             TiltResidual(
                 section=section,
                 correlation=correlations.get(section, 0.0),
-                residual_A=moves_A.get(section, 0.0) * factor * pixel_A,
+                residual_A=residuals_A.get(section, 0.0),
                 coarse_shift_yx_A=_yx(coarse_px[section] * pixel_A),
             )
             for section in range(n)

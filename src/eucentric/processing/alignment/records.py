@@ -28,7 +28,8 @@ class TiltResidual(Record):
     """How well one view agrees with the volume made of all the others.
 
     `correlation` is between the image and the projection of the volume that has not seen it; `residual_A`
-    is the shift that was still found against that projection in the last round; `coarse_shift_yx_A` is
+    is the shift that was still found against that projection in the last round or, where beads have the last word, the
+    mean distance of the view's beads from where they are predicted; `coarse_shift_yx_A` is
     where the coarse alignment had put the view, in the same sense as `TiltAlignment.shift_yx_A`.
     """
 

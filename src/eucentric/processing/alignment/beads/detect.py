@@ -10,7 +10,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from eucentric.core import Alignment
-from eucentric.processing.operators import backproject, resample, spline_coefficients
+from eucentric.processing.operators import backproject, bin_images, resample, spline_coefficients
 
 Array = NDArray[np.float64]
 
@@ -19,6 +19,7 @@ RADII_A = (30.0, 40.0, 50.0, 65.0, 80.0, 100.0, 150.0)
 
 _BRIGHTEST = 25  # peaks of a view by which a radius is judged
 _JUDGING_VIEWS = 7
+_JUDGED_PX = 2.5
 _CLIP = 12.0  # noise units: one large thing in one view is not to be a bead by itself
 _MAD = 1.4826
 _SMALLEST_PX = 1.0
@@ -56,8 +57,12 @@ def find_radius(images: Tensor, views: list[int], tilts_deg: Array, pixel_A: flo
     least = sorted(views, key=lambda view: abs(tilts_deg[view]))[:_JUDGING_VIEWS]
     scores = []
     for radius_A in RADII_A:
-        blobs = responses(images[least], radius_A / pixel_A, list(range(len(least)))).numpy()
-        wide = 2 * max(2, round(radius_A / pixel_A)) + 1
+        factor = max(
+            1, int(radius_A / pixel_A / _JUDGED_PX)
+        )  # large blobs are seen as well, and sooner, on fewer pixels
+        small = torch.stack([bin_images(images[view], factor) for view in least])
+        blobs = responses(small, radius_A / pixel_A / factor, list(range(len(least)))).numpy()
+        wide = 2 * max(2, round(radius_A / pixel_A / factor)) + 1
         brightest = []
         for one in blobs:
             tops = one[(one == ndimage.maximum_filter(one, wide)) & (one > 0)]
