@@ -33,7 +33,7 @@ class _Task:
     work: Work
     meter: FloorMeter
     programs: Sequence[Program]
-    warm: Callable[[], Program]
+    warm: Callable[[], Program] | None
 
 
 @dataclass
@@ -129,19 +129,20 @@ def _alignments(settings: BenchSettings, peers: Peers) -> Iterator[_Task]:
             # One volume of the specimen's depth, from and to all views; images are read, and correlated, once.
             FloorMeter(work.images, work.depth, 2, work.images.nbytes, images_there_and_back),
             [our_alignment(work, axis_given=given), *(peers.with_axis(work) if given else peers.without_axis(work))],
-            lambda given=given: our_alignment(small, axis_given=given),  # type: ignore[misc]
+            (lambda: our_alignment(small, axis_given=True)) if given else None,  # both run the same code
         )
 
 
 def _timed(task: _Task, settings: BenchSettings, reporter: Reporter) -> Case:
     gathered = {program.name: _Gathered() for program in task.programs}
     present = [program for program in task.programs if not program.missing]
-    task.warm().run()
+    if task.warm is not None:
+        task.warm().run()
     with reporter.task(f"Timing {task.name}", settings.repeat * len(present)) as step:
         for _ in range(settings.repeat):
             task.meter.measure()
             for program in present:
-                _once(program, task.work, gathered[program.name])
+                _once(program, task.work, gathered[program.name], reporter)
                 step()
     ours = median(gathered[task.programs[0].name].seconds)
     floor = task.meter.floor()
@@ -154,7 +155,7 @@ def _timed(task: _Task, settings: BenchSettings, reporter: Reporter) -> Case:
     )
 
 
-def _once(program: Program, work: Work, known: _Gathered) -> None:
+def _once(program: Program, work: Work, known: _Gathered, reporter: Reporter) -> None:
     """Run a program once, unless that is known to fail or to take long; score its first result."""
     if known.reason or max(known.seconds, default=0) > _LONG_S:
         return
@@ -164,8 +165,10 @@ def _once(program: Program, work: Work, known: _Gathered) -> None:
             known.accuracy = _score(run.result, work, ours=program.ours)
     except ProgramError as error:
         known.reason = str(error)
+        reporter.say(f"{program.name} failed: {known.reason}")
         return
     known.seconds.append(run.seconds)
+    reporter.say(f"{program.name}: {run.seconds:.3g} s")
     if run.peak_MB is not None:
         known.peaks_MB.append(run.peak_MB)
 
