@@ -29,9 +29,10 @@ from eucentric.processing.operators import bin_images
 from eucentric.processing.stillness import still
 
 COARSE_FIELD, MIDDLE_FIELD, FINE_FIELD = 80, 160, 320  # pixels along the shorter side of each level
-_DEPTHS = (0.08, 0.18, 0.4)  # shares of the field tried as the specimen's depth, to climb from the best
+_DEPTHS = (0.12, 0.35)  # shares of the field that the search for the depth of the specimen begins with
 _DOUBTFUL = 0.5  # share of the best candidate's height from which on another axis is looked at
-NEAR_BLOCK, FAR_BLOCK = 5, 21  # views held out together where the axis is judged: all know a little, far ones best
+# Views held out together where the axis is judged: far ones know it best, near ones from the beginning.
+NEAR_BLOCK, FAR_BLOCK, FARTHEST_BLOCK = 5, 11, 21
 _LOCAL_ROUNDS = 3  # of finding what is left of local motion and taking it out
 _NEAR_DEG = 8.0  # from the nominal axis to what pairs find: their error
 

@@ -10,6 +10,7 @@ from eucentric.core import SILENT, Alignment, InputError, Reporter
 from eucentric.processing.alignment.by_beads import ByBeads, refine_by_beads
 from eucentric.processing.alignment.levels import (
     FAR_BLOCK,
+    FARTHEST_BLOCK,
     FINE_FIELD,
     MIDDLE_FIELD,
     NEAR_BLOCK,
@@ -123,7 +124,7 @@ def align_series(
         local = settle_local(levels, state, seen, exposures, reporter)
         said = "taken out: pieces of views held out gain by it" if local else "none: pieces held out gain nothing by it"
         if search and local is not None:
-            axis_search = climb_axis(levels, state, FINE_FIELD, 0.25, 0.25, FAR_BLOCK, reporter)
+            axis_search = climb_axis(levels, state, FINE_FIELD, 0.25, 0.25, FARTHEST_BLOCK, reporter)
     refined, match, factor = refine_level(levels, state, FINE_FIELD, settings.rounds, reporter)
 
     if local is None and by_beads.alignment is None:
