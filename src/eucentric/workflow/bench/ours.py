@@ -9,7 +9,7 @@ from eucentric.core import Alignment
 from eucentric.processing.alignment import AlignSettings, align_series, prepare_images
 from eucentric.processing.reconstruction import Method, ReconstructSettings, reconstruct
 from eucentric.workflow.bench.programs import Floats, Program, Run, forget_memory_peak, memory_peak_MB
-from eucentric.workflow.bench.workloads import AXIS_DEG, TILTS_DEG, Work
+from eucentric.workflow.bench.workloads import AXIS_DEG, Work
 
 NAME = "eucentric"
 
@@ -30,10 +30,11 @@ def our_reconstruction(work: Work, method: Method, iterations: int) -> Program:
 def our_alignment(work: Work, *, axis_given: bool) -> Program:
     """Align the views as they were counted."""
     settings = AlignSettings(axis_deg=AXIS_DEG if axis_given else None)
+    tilts_deg = [tilt.tilt_deg for tilt in work.truth.tilts]
 
     def align() -> Alignment:
-        prepared = prepare_images(work.images, TILTS_DEG)
-        return align_series(prepared, TILTS_DEG, work.truth.pixel_A, settings).alignment
+        prepared = prepare_images(work.images, tilts_deg)
+        return align_series(prepared, tilts_deg, work.truth.pixel_A, settings).alignment
 
     return _timed(align)
 

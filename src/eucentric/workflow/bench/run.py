@@ -2,8 +2,9 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -11,7 +12,7 @@ from tempfile import TemporaryDirectory
 import numba
 import numpy as np
 
-from eucentric.core import SILENT, Alignment, Reporter
+from eucentric.core import SILENT, Alignment, EucentricWarning, Reporter
 from eucentric.workflow.bench.floor import FloorMeter, images_there_and_back, rows_there_and_back
 from eucentric.workflow.bench.ours import our_alignment, our_reconstruction
 from eucentric.workflow.bench.peers import Peers
@@ -21,7 +22,7 @@ from eucentric.workflow.bench.scores import score_views, score_volume
 from eucentric.workflow.bench.workloads import TILTS_DEG, Work, alignment_work, reconstruction_work
 
 _LONG_S = 60.0  # longer runs are not repeated: they vary by less than what they cost
-_WARM_SIZE = 64
+_WARM_SIZE, _WARM_STEP = 64, 5  # pixels, and views: enough to have all code compiled
 
 
 @dataclass
@@ -118,7 +119,7 @@ def _reconstructions(settings: BenchSettings, peers: Peers) -> Iterator[_Task]:
 
 def _alignments(settings: BenchSettings, peers: Peers) -> Iterator[_Task]:
     work = alignment_work(settings.size, settings.seed)
-    small = alignment_work(_WARM_SIZE, settings.seed)
+    small = _few_views(alignment_work(_WARM_SIZE, settings.seed))
     peers.write(work, settings.iterations)
     says = f"{len(work.images)} x {settings.size}²"
     for given in (True, False):
@@ -133,11 +134,19 @@ def _alignments(settings: BenchSettings, peers: Peers) -> Iterator[_Task]:
         )
 
 
+def _few_views(work: Work) -> Work:
+    return replace(
+        work, images=work.images[::_WARM_STEP], truth=work.truth.replace(tilts=work.truth.tilts[::_WARM_STEP])
+    )
+
+
 def _timed(task: _Task, settings: BenchSettings, reporter: Reporter) -> Case:
     gathered = {program.name: _Gathered() for program in task.programs}
     present = [program for program in task.programs if not program.missing]
     if task.warm is not None:
-        task.warm().run()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EucentricWarning)  # of a work that nobody has asked for
+            task.warm().run()
     with reporter.task(f"Timing {task.name}", settings.repeat * len(present)) as step:
         for _ in range(settings.repeat):
             task.meter.measure()
