@@ -47,7 +47,9 @@ class Levels:
         self._binned: dict[int, Tensor] = {}
         self._matchers: dict[int, Matcher] = {}
         self._alignment: Alignment | None = None
-        self.field = min(images.shape[1:])
+        rows, columns = images.shape[1:]
+        self.shape_yx = rows, columns
+        self.field = min(rows, columns)
 
     def take_out(self, alignment: Alignment) -> None:
         """From now on, let images be without the local motion of an alignment."""

@@ -24,10 +24,12 @@ from eucentric.processing.alignment.levels import (
     settle_local,
     settle_slab,
 )
+from eucentric.processing.alignment.matcher import Match
 from eucentric.processing.alignment.prepare import PreparedImages
 from eucentric.processing.alignment.quality import poorly_predicted
-from eucentric.processing.alignment.records import AlignmentResult, TiltResidual
+from eucentric.processing.alignment.records import AlignmentResult, AxisSearch, TiltResidual
 from eucentric.processing.alignment.settings import AlignSettings
+from eucentric.processing.alignment.steps import Refined
 
 _UNKNOWN_DEPTH = 0.3  # share of the field to begin with; typical of cells and lamellae in a field of half a micrometre
 
@@ -79,7 +81,6 @@ def align_series(
         If there are fewer than 5 tilts, or not one angle to each image, or all tilts are the same.
     """
     _check(prepared, tilts_deg)
-    n, rows, columns = prepared.images.shape
     levels = Levels(prepared.images, tilts_deg, device or torch.device("cpu"))
     given = settings.axis_deg if settings.axis_deg is not None else nominal_axis_deg
     depth_fixed = settings.specimen_depth_A is not None
@@ -88,8 +89,8 @@ def align_series(
         depth_px=(settings.specimen_depth_A or 0.0) / pixel_A if depth_fixed else _UNKNOWN_DEPTH * levels.field,
         depth_fixed=depth_fixed,
         tilt_offset_deg=0.0,
-        shifts_px=torch.zeros((n, 2), dtype=torch.float64),
-        views=torch.tensor([section for section in range(n) if section not in prepared.reasons]),
+        shifts_px=torch.zeros((len(tilts_deg), 2), dtype=torch.float64),
+        views=torch.tensor([section for section in range(len(tilts_deg)) if section not in prepared.reasons]),
         max_shift_fraction=settings.max_shift_fraction,
     )
     search = settings.axis_deg is None or settings.refine_axis
@@ -97,20 +98,12 @@ def align_series(
         find_axis(levels, state, given, reporter)
     first_pass(levels, state)
     coarse_px = state.shifts_px.clone()
-    refine_level(levels, state, MIDDLE_FIELD, 2, reporter)
-    if search:
-        climb_axis(levels, state, MIDDLE_FIELD, 2.0, 1.0, NEAR_BLOCK, reporter)
-    settle_slab(levels, state, MIDDLE_FIELD, 1.0)
-    _, middle, _ = refine_level(levels, state, MIDDLE_FIELD, settings.rounds, reporter)
-    reasons = dict(prepared.reasons)
-    poor = poorly_predicted(middle.correlation.cpu().numpy(), [tilts_deg[view] for view in state.views])
-    reasons |= {int(state.views[place]): reason for place, reason in poor.items()}
-    state.views = torch.tensor([section for section in range(n) if section not in reasons])
+    reasons = _settle(levels, state, prepared, settings, search, reporter)
     axis_search = climb_axis(levels, state, FINE_FIELD, 0.5, 0.5, FAR_BLOCK, reporter) if search else None
     settle_slab(levels, state, MIDDLE_FIELD, 0.5)
     # From here on local motion and beads may follow the axis, which cannot be turned over without them.
     state.axis_deg = _nearest_opposite(state.axis_deg, given)
-    seen = Seen(pixel_A, (rows, columns), tuple(tilts_deg), reasons)
+    seen = Seen(pixel_A, levels.shape_yx, tuple(tilts_deg), reasons)
     exposures = None
     if settings.local_motion and exposures_e_A2 is not None:
         exposures = np.asarray(exposures_e_A2, dtype=float)
@@ -125,39 +118,63 @@ def align_series(
         said = "taken out: pieces of views held out gain by it" if local else "none: pieces held out gain nothing by it"
         if search and local is not None:
             axis_search = climb_axis(levels, state, FINE_FIELD, 0.25, 0.25, FARTHEST_BLOCK, reporter)
-    refined, match, factor = refine_level(levels, state, FINE_FIELD, settings.rounds, reporter)
+    last = refine_level(levels, state, FINE_FIELD, settings.rounds, reporter)
 
     if local is None and by_beads.alignment is None:
         state.axis_deg = _nearest_opposite(state.axis_deg, given)
-    if axis_search is not None:
-        turn = _nearest_opposite(axis_search.best_deg, state.axis_deg) - axis_search.best_deg
-        axes = tuple(axis + turn for axis in axis_search.axes_deg)
-        axis_search = axis_search.replace(axes_deg=axes, best_deg=axis_search.best_deg + turn)
-    left_A = (match.move_vu.norm(dim=1) * factor * pixel_A).tolist()
-    residuals_A = by_beads.view_residuals_A or dict(zip(state.views.tolist(), left_A, strict=True))
-    correlations = dict(zip(state.views.tolist(), match.correlation.tolist(), strict=True))
-    alignment = by_beads.alignment or seen.alignment(state, local)
     return AlignmentResult(
-        alignment=_with_origin_in_untilted_view(alignment),
+        alignment=_with_origin_in_untilted_view(by_beads.alignment or seen.alignment(state, local)),
+        axis_search=_about(axis_search, state.axis_deg) if axis_search else None,
+        specimen_depth_A=state.depth_px * pixel_A,
+        tilts=_residuals(last, state, pixel_A, by_beads, coarse_px),
+        rounds_rms_A=tuple(change * last[2] * pixel_A for change in last[0].rounds_rms),
         tilt_offset_deg=state.tilt_offset_deg,
         method="images" if by_beads.alignment is None else "beads",
         why=by_beads.why,
         beads=by_beads.beads,
         bead_residual_A=by_beads.residual_A,
         local_motion=said,
-        axis_search=axis_search,
-        specimen_depth_A=state.depth_px * pixel_A,
-        tilts=tuple(
-            TiltResidual(
-                section=section,
-                correlation=correlations.get(section, 0.0),
-                residual_A=residuals_A.get(section, 0.0),
-                coarse_shift_yx_A=_yx(coarse_px[section] * pixel_A),
-            )
-            for section in range(n)
-        ),
-        rounds_rms_A=tuple(change * factor * pixel_A for change in refined.rounds_rms),
     )
+
+
+def _settle(
+    levels: Levels, state: State, prepared: PreparedImages, settings: AlignSettings, search: bool, reporter: Reporter
+) -> dict[int, str]:
+    """Bring axis, slab and shifts together on images of middle size; return why views are left out, by section."""
+    refine_level(levels, state, MIDDLE_FIELD, 2, reporter)
+    if search:
+        climb_axis(levels, state, MIDDLE_FIELD, 2.0, 1.0, NEAR_BLOCK, reporter)
+    settle_slab(levels, state, MIDDLE_FIELD, 1.0)
+    _, match, _ = refine_level(levels, state, MIDDLE_FIELD, settings.rounds, reporter)
+    poor = poorly_predicted(match.correlation.cpu().numpy(), levels.tilts_deg[state.views].tolist())
+    reasons = dict(prepared.reasons) | {int(state.views[place]): reason for place, reason in poor.items()}
+    state.views = torch.tensor([section for section in range(len(levels.tilts_deg)) if section not in reasons])
+    return reasons
+
+
+def _residuals(
+    last: tuple[Refined, Match, int], state: State, pixel_A: float, by_beads: ByBeads, coarse_px: Tensor
+) -> tuple[TiltResidual, ...]:
+    _, match, factor = last
+    left_A = (match.move_vu.norm(dim=1) * factor * pixel_A).tolist()
+    residuals_A = by_beads.view_residuals_A or dict(zip(state.views.tolist(), left_A, strict=True))
+    correlations = dict(zip(state.views.tolist(), match.correlation.tolist(), strict=True))
+    return tuple(
+        TiltResidual(
+            section=section,
+            correlation=correlations.get(section, 0.0),
+            residual_A=residuals_A.get(section, 0.0),
+            coarse_shift_yx_A=(float(y) * pixel_A, float(x) * pixel_A),
+        )
+        for section, (y, x) in enumerate(coarse_px)
+    )
+
+
+def _about(search: AxisSearch, axis_deg: float) -> AxisSearch:
+    """Tell a search with that of two opposites which the alignment has."""
+    turn = _nearest_opposite(search.best_deg, axis_deg) - search.best_deg
+    axes_deg = tuple(axis + turn for axis in search.axes_deg)
+    return search.replace(axes_deg=axes_deg, best_deg=search.best_deg + turn)
 
 
 def _check(prepared: PreparedImages, tilts_deg: Sequence[float]) -> None:
@@ -185,7 +202,3 @@ def _with_origin_in_untilted_view(alignment: Alignment) -> Alignment:
     in_plane = untilted.sample2image().linear[1:, 1:]
     y, x = np.linalg.solve(in_plane, np.negative(untilted.shift_yx_A))
     return alignment.moved((0.0, float(y), float(x)))
-
-
-def _yx(shift: Tensor) -> tuple[float, float]:
-    return float(shift[0]), float(shift[1])
