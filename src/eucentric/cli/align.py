@@ -186,6 +186,13 @@ def _align_stack(
             f"{len(used)} of {len(alignment.tilts)} views, tilt axis {alignment.used[0].axis_deg:.2f}°, "
             f"residual {residual_px:.2f} px (mean)."
         )
+        tell(f"{result.why[0].upper()}{result.why[1:]}.")
+        tell(
+            f"The specimen lies flat at a stage tilt of {-result.tilt_offset_deg:.1f}° and is about "
+            f"{result.specimen_depth_A:.0f} Å thick; tilts are told of it as it lies."
+        )
+        if result.local_motion:
+            tell(f"Local motion {result.local_motion}.")
         left_out = {view.section: view.reason for view in alignment.tilts if not view.used}
         tell_views(left_out, {})
         written = _write_alignment(output, path.stem, alignment) if output else []
@@ -199,6 +206,11 @@ def _align_stack(
                 "tilt_deg": [round(view.tilt_deg, 4) for view in views],
                 "shift_yx_px": [[round(shift / series.pixel_A, 4) for shift in view.shift_yx_A] for view in views],
                 "beads": [],
+                "method": result.method,
+                "why": result.why,
+                "tilt_offset_deg": round(result.tilt_offset_deg, 3),
+                "specimen_depth_A": round(result.specimen_depth_A, 1),
+                "local_motion": result.local_motion,
                 "left_out": left_out,
                 "written": [str(one) for one in written],
             }

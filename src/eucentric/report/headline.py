@@ -44,6 +44,7 @@ def headline(data: ReportInput) -> tuple[Number, ...]:
             f"mean correlation {alignment.mean_correlation:.2f}",
         ),
         Number("axis", "Tilt axis", axis, "as given" if uncertain is None else "found by search"),
+        *_lies(data),
         *_of_movies(data),
         _thickness(data),
         _sharpness(data),
@@ -54,6 +55,16 @@ def headline(data: ReportInput) -> tuple[Number, ...]:
         if data.timings
         else Number("time", "Time taken", "–", "not recorded"),
     )
+
+
+def _lies(data: ReportInput) -> tuple[Number, ...]:
+    """Return how the specimen lies and what the alignment rests on, where that was found."""
+    result = data.result
+    if not result.why:
+        return ()
+    motion = f"; local motion {result.local_motion}" if result.local_motion else ""
+    flat = degrees(-result.tilt_offset_deg, 1)
+    return (Number("lies", "Specimen flat at", flat, f"of the stage; aligned {result.why}{motion}"),)
 
 
 def notices(data: ReportInput) -> tuple[str, ...]:

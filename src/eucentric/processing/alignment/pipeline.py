@@ -49,7 +49,8 @@ def align_series(
 
     Every view is moved until it agrees best with the projection, at its tilt, of a volume made of the other
     views: outwards from the untilted view at first, then in rounds over all views on finer and finer images.
-    The tilt axis and the depth of the specimen are those with which views predict each other best.
+    The tilt axis, and the height, tilt and depth of the slab that holds the specimen, are those with which views
+    predict each other best. Beads, if there are enough, have the last word (`AlignSettings.beads`).
 
     Projections cannot tell an axis from its opposite, nor with it the hand of the volume: the angle given is the
     one nearest to the given or nominal axis, or within ±90° where there is neither. The specimen's origin is where
@@ -60,7 +61,7 @@ def align_series(
     prepared
         From `prepare_images`.
     tilts_deg
-        Stage tilts, in section order; they are taken as they are.
+        Stage tilts, in section order; what makes the specimen lie flat at 0° is added to all of them.
     pixel_A
         Pixel size in Å.
     settings
