@@ -6,18 +6,28 @@ own axes, the sense of `TiltAlignment.shift_yx_A`. Aligned images have the tilt 
 
 import math
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from scipy.fft import prev_fast_len
 from torch import Tensor
 
+from eucentric.processing.alignment.bands import own_projection_bands
 from eucentric.processing.operators import backproject, project, ramp_filter, resample, spline_coefficients
 
 _EDGE = 0.1  # share of the field over which windows fall off: wide enough to keep the border out of every frequency
 _LOW_CYCLES = 4.0  # frequencies below this many cycles per field hold thickness and beam profile, not features
 _WIDEST = 3.0  # at most this many fields across: beyond 70° views overlap too little to be worth the memory
 _COHERENCE_CAP = 0.8  # beyond, errors of the model and not noise limit the match, so more weight is not deserved
+
+
+@dataclass
+class _Last:
+    """Aligned images that were made last, with what they were made for, and their spectrum once it was needed."""
+
+    key: tuple[float, bytes, bytes] | None = None
+    images: Tensor = field(default_factory=lambda: torch.empty(0))
+    spectrum: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class Matcher:
         self.field = min(self.rows, self.columns)
         fast = prev_fast_len(self.rows, real=True), prev_fast_len(self.columns, real=True)
         self._shapes = fast, (fast[1], fast[0])
+        self._last = _Last()
         self._set_rings(images.device)
 
     def with_slab(self, tilts_rad: Tensor, depth: int) -> "Matcher":
@@ -81,8 +92,16 @@ class Matcher:
         return self._shapes[1] if swapped else self._shapes[0]
 
     def aligned(self, axis_deg: float, shifts: Tensor, views: Tensor) -> Tensor:
-        """Resample `views` (indices) with the axis along y, taking out `shifts` (len(views), 2)."""
-        return self._resampled(axis_deg, views, turn_matrix(axis_deg).expand(len(views), 2, 2), shifts)
+        """Resample `views` (indices) with the axis along y, taking out `shifts` (len(views), 2).
+
+        The last ones are kept, also for other slabs: how the specimen lies makes no difference to them.
+        """
+        key = (axis_deg, shifts.numpy().tobytes(), views.numpy().tobytes())
+        if self._last.key != key:
+            turn = turn_matrix(axis_deg).expand(len(views), 2, 2)
+            self._last.images = self._resampled(axis_deg, views, turn, shifts)
+            self._last.key, self._last.spectrum = key, None
+        return self._last.images
 
     def widened(self, axis_deg: float, views: Tensor, ratio: Tensor) -> Tensor:
         """Resample `views` (indices) with the axis along y, made wider across it by 1 / `ratio` (len(views),)."""
@@ -172,7 +191,11 @@ class Matcher:
         ring, multiplicity, count = self._rings[(rows, columns)]
         window = self._window(rows, columns)
         a = torch.fft.rfft2(predicted * window)
-        b = torch.fft.rfft2(aligned * window)
+        b = self._last.spectrum if aligned is self._last.images else None
+        if b is None:
+            b = torch.fft.rfft2(aligned * window)
+            if aligned is self._last.images:
+                self._last.spectrum = b
         whitening = [torch.rsqrt(self._ring_sums(_power(one), ring, multiplicity) / count + 1e-20) for one in (a, b)]
         return a, b, whitening[0], whitening[1]
 
@@ -201,11 +224,11 @@ class Matcher:
     _known_bands: tuple[tuple[tuple[int, ...], int], Tensor] | None
 
     def _bands(self, views: Tensor, width: int) -> Tensor:
-        """Return the bands of `_own_projection_bands`, kept from call to call: they are those of the geometry alone."""
+        """Return the bands of `own_projection_bands`, kept from call to call: they are those of the geometry alone."""
         key = (tuple(views.tolist()), width)
         if self._known_bands is None or self._known_bands[0] != key:
             size = (self.depth, self._volume_width(width))
-            self._known_bands = key, _own_projection_bands(self.tilts_rad[views], size, width)
+            self._known_bands = key, own_projection_bands(self.tilts_rad[views], size, width)
         return self._known_bands[1]
 
     def _ring_sums(self, values: Tensor, ring: Tensor, multiplicity: Tensor) -> Tensor:
@@ -283,25 +306,3 @@ def _peaks(correlation: Tensor, max_move: float) -> tuple[Tensor, Tensor]:
         signed = torch.where(at > size // 2, at - size, at)
         moves.append(signed + fraction)
     return torch.stack(moves, 1), middle
-
-
-def _own_projection_bands(tilts_rad: Tensor, depth_width: tuple[int, int], columns: int) -> Tensor:
-    """Return what back-projecting a view and projecting it again at its own tilt does, as three bands (3, n, u).
-
-    Linear interpolation couples a column only with its neighbours: with the bands (below, own, above), the
-    result at column k is ``below[k+1] f[k+1]`` + ``own[k] f[k]`` + ``above[k-1] f[k-1]``.
-    """
-    depth, width = depth_width
-    z = torch.arange(depth, dtype=torch.float64)[:, None] - depth // 2
-    x = torch.arange(width, dtype=torch.float64)[None, :] - width // 2
-    bands = torch.zeros((3, len(tilts_rad), columns), dtype=torch.float64)
-    for i, tilt in enumerate(tilts_rad.to("cpu", torch.float64)):
-        u = (x * torch.cos(tilt) + z * torch.sin(tilt) + columns // 2).reshape(-1)
-        u = u[(u >= 0) & (u < columns - 1)]
-        k = u.long()
-        f = u - k
-        bands[1, i].index_add_(0, k, (1 - f) ** 2)
-        bands[1, i].index_add_(0, k + 1, f**2)
-        bands[2, i].index_add_(0, k, f * (1 - f))  # column k as seen at k + 1
-        bands[0, i].index_add_(0, k + 1, f * (1 - f))  # column k + 1 as seen at k
-    return bands.float()
