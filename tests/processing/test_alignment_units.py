@@ -13,6 +13,7 @@ from torch import Tensor
 from eucentric.core import InputError, stream
 from eucentric.io import open_mrc
 from eucentric.processing.alignment import prepare_images
+from eucentric.processing.alignment._median import median_3x3
 from eucentric.processing.alignment.matcher import Matcher
 from eucentric.processing.alignment.prepare import standardise
 from eucentric.processing.alignment.quality import poorly_predicted
@@ -38,6 +39,13 @@ def test_images_are_counts_over_their_mean_less_one() -> None:
     np.testing.assert_allclose(prepared.mean_counts, means, rtol=1e-6)
     assert prepared.reasons == {}
     assert prepared.mended_pixels.tolist() == [0] * 6
+
+
+def test_the_compiled_median_is_that_of_a_general_filter() -> None:
+    draw = stream(0, "median")
+    for shape in ((1, 1), (1, 5), (2, 3), (17, 13), (40, 33)):
+        image = draw.integers(0, 9, shape).astype(np.float32)
+        assert np.array_equal(median_3x3(image), ndimage.median_filter(image, size=3, mode="mirror"))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, -3e38, 1e5, -1e5])

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import median_filter
 from torch import Tensor
 
 from eucentric.core import SILENT, InputError, Reporter
+from eucentric.processing.alignment._median import median_3x3
 
 _NOISE_QUANTILE, _NOISE_QUANTILE_SIGMAS = 0.995, 2.81  # where, and in what units of a Gaussian, noise is read off
 _HOT = 12.0  # such standard deviations from the local median: gold at 10 Å stays below, a cosmic ray does not
@@ -104,7 +104,7 @@ def prepare_images(images: ArrayLike, tilts_deg: Sequence[float], *, reporter: R
 def _hot_pixels(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return lone pixels that stand out from the median of their neighbours far beyond the noise."""
     with np.errstate(over="ignore"):
-        difference = np.abs(image - median_filter(image, size=3, mode="mirror"))
+        difference = np.abs(image - median_3x3(image))
     # Where counts are sparse most pixels equal their neighbours, which says nothing about the noise of the others.
     sample = difference[::3, ::3]
     sample = sample[sample > 0]
