@@ -43,7 +43,9 @@ def alignment(local: LocalMotion | None) -> Alignment:
     return Alignment(pixel_A=10.0, shape_yx=(200, 180), tilts=tilts, local=local)
 
 
-places = st.lists(st.tuples(*[st.floats(-900, 900)] * 2), min_size=1, max_size=5).map(np.array)
+places: st.SearchStrategy[Array] = st.lists(st.tuples(*[st.floats(-900, 900)] * 2), min_size=1, max_size=5).map(
+    np.array
+)
 seeds = st.integers(0, 10_000)
 
 

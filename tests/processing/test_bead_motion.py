@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 TILTS_DEG = np.arange(-60.0, 61.0, 6.0)
 # From one end to the other: in a dose-symmetric series the specimen has come to rest before it is tilted enough for
 # doming to be seen, and 80 Å of it move what views see by 1 Å.
-EXPOSURES_e_A2 = 3.0 * np.arange(len(TILTS_DEG)) + 1.5
+EXPOSURES_e_A2: Array = 3.0 * np.arange(len(TILTS_DEG), dtype=np.float64) + 1.5
 NOISE_PX = 0.1  # what shifts miss by noise is then far below the motion; at 0.3 px it is a third of what there is
 
 
