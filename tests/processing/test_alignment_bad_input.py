@@ -105,7 +105,7 @@ def test_a_tilt_of_another_region_is_left_out(good: PhantomSeries) -> None:
 
 
 @pytest.mark.xfail(
-    reason="the slab collapses to a fifth of its depth, in which the foreign view passes; given the depth, it is left out"
+    reason="the slab collapses to a fifth of its depth: there the foreign view passes; given the depth, it does not"
 )
 def test_a_blank_tilt_does_not_keep_one_of_another_region_in(good: PhantomSeries) -> None:
     images = with_another_region(good)
@@ -130,7 +130,7 @@ def test_two_swapped_tilts_are_left_out(swapped: AlignmentResult) -> None:
 
 
 @pytest.mark.xfail(
-    reason="the slab collapses to a fifth of its depth, and shifts with it; given the depth, others are right to 0.12 px"
+    reason="the slab collapses to a fifth of its depth, shifts with it; given the depth, others are right to 0.12 px"
 )
 def test_two_swapped_tilts_harm_no_other(swapped: AlignmentResult, good: PhantomSeries) -> None:
     others = without(swapped.alignment, (4, 15))
