@@ -1,19 +1,23 @@
 """Whether beads have the last word on an alignment by images, and what they say."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from eucentric.core import Alignment, Reporter
 from eucentric.processing.alignment.beads import BeadAlignment, BeadSettings, NoBeads, align_by_beads
 from eucentric.processing.alignment.beads.motion import motion_of_beads
 from eucentric.processing.alignment.prepare import PreparedImages
+from eucentric.processing.operators import bin_images
 
 _FEWEST = 8  # beads: what fewer have in common may be chance
 _CLOSE = 0.12  # of their radius, to which beads must be met in the mean; gold of 10 nm in real series is, to 0.07
 _ROOM = 1.5  # times the depth of the specimen, and 400 Å, where beads are looked for: they lie on its faces
 _ROOM_A = 400.0
+_FIELD_PX = 1000  # along the shorter side of the images that beads are looked for in, or up to twice as many
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,10 @@ def refine_by_beads(
         Where progress goes.
     """
     tilts_deg = [view.tilt_deg for view in alignment.tilts]
+    shape_yx, pixel_A = alignment.shape_yx, alignment.pixel_A
+    factor = max(1, min(shape_yx) // _FIELD_PX)
+    if factor > 1:
+        prepared, alignment = _binned(prepared, factor), _on_pixels(alignment, prepared.images.shape, factor)
     field_A = min(alignment.shape_yx) * alignment.pixel_A
     settings = BeadSettings(depth_share=min(0.5, (_ROOM * depth_A + _ROOM_A) / field_A), fewest=_FEWEST, closest=_CLOSE)
     found = align_by_beads(prepared, tilts_deg, alignment, settings, reporter)
@@ -62,7 +70,7 @@ def refine_by_beads(
         return ByBeads(None, f"by images: {found.reason}")
     moving = motion_of_beads(found.bundle, found.alignment, exposures_e_A2) if exposures_e_A2 is not None else None
     return ByBeads(
-        _about_the_same_origin(moving or found.alignment, alignment),
+        _about_the_same_origin(moving or found.alignment, alignment).replace(pixel_A=pixel_A, shape_yx=shape_yx),
         f"by beads: {found.why}",
         sum(not reason for reason in found.bundle.bead_reasons),
         found.bundle.mean_residual_px * alignment.pixel_A,
@@ -76,6 +84,16 @@ def _said(found: BeadAlignment, moving: Alignment | None, exposures_e_A2: NDArra
         return ""
     freedom = f"; {found.freedom.why()}" if found.freedom else ""
     return ("taken out: beads held out gain by it" if moving else "none: beads held out gain nothing by it") + freedom
+
+
+def _binned(prepared: PreparedImages, factor: int) -> PreparedImages:
+    """Return the images on fewer pixels: gold is as plain there, and a volume of all of them would not fit memory."""
+    return replace(prepared, images=torch.stack([bin_images(image, factor) for image in prepared.images]))
+
+
+def _on_pixels(alignment: Alignment, shape: Sequence[int], factor: int) -> Alignment:
+    rows, columns = (n // factor for n in shape[1:])
+    return alignment.replace(pixel_A=alignment.pixel_A * factor, shape_yx=(rows, columns))
 
 
 def _by_view(found: BeadAlignment, pixel_A: float) -> dict[int, float]:
