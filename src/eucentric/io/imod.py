@@ -101,7 +101,8 @@ def read_imod_alignment(xf: Path, tlt: Path, pixel_A: float, shape_yx: tuple[int
 def write_xf(path: Path, alignment: Alignment) -> None:
     """Write one transform a section, also for views left out (see `format_excluded`).
 
-    The x-axis tilt of the views is no part of a .xf; IMOD has it in an .xtilt file.
+    The x-axis tilt of the views is no part of a .xf; IMOD has it in an .xtilt file. Local motion has no place in it
+    either: what is made from a .xf has the specimen as it moved.
 
     Raises
     ------
