@@ -57,8 +57,8 @@ def test_both_forms_of_the_alignment_give_the_volume_of_the_session(
     without = tmp_path / "without.mrc"
     assert run("reconstruct", phantom.stack, "--alignment", tmp_path / "plain.json", "-o", without, *common).status == 0
     whole = volume(without)
-    # IMOD's files have 7 decimals of the rotation, 3 of the shift in pixels and 2 of the tilt in degrees; where coverage
-    # ends, two voxels of 300 000 tell the difference.
+    # IMOD's files have 7 decimals of the rotation, 3 of the shift in pixels and 2 of the tilt in degrees; where
+    # coverage ends, two voxels of 300 000 tell the difference.
     np.testing.assert_allclose(volume(imods), whole, atol=0.05 * whole.std())
 
 
