@@ -71,19 +71,18 @@ def refine_by_beads(
     moving = motion_of_beads(found.bundle, found.alignment, exposures_e_A2) if exposures_e_A2 is not None else None
     return ByBeads(
         _about_the_same_origin(moving or found.alignment, alignment).replace(pixel_A=pixel_A, shape_yx=shape_yx),
-        f"by beads: {found.why}",
+        f"by beads: {found.why}" + (f"; {found.freedom.why()}" if found.freedom else ""),
         sum(not reason for reason in found.bundle.bead_reasons),
         found.bundle.mean_residual_px * alignment.pixel_A,
         _by_view(found, alignment.pixel_A),
-        _said(found, moving, exposures_e_A2),
+        _said(moving, exposures_e_A2),
     )
 
 
-def _said(found: BeadAlignment, moving: Alignment | None, exposures_e_A2: NDArray[np.float64] | None) -> str:
+def _said(moving: Alignment | None, exposures_e_A2: NDArray[np.float64] | None) -> str:
     if exposures_e_A2 is None:
         return ""
-    freedom = f"; {found.freedom.why()}" if found.freedom else ""
-    return ("taken out: beads held out gain by it" if moving else "none: beads held out gain nothing by it") + freedom
+    return "taken out: beads held out gain by it" if moving else "none: beads held out gain nothing by it"
 
 
 def _binned(prepared: PreparedImages, factor: int) -> PreparedImages:

@@ -13,7 +13,7 @@ from torch import Tensor
 from eucentric.core import Alignment, LocalMotion, Reporter, TiltAlignment
 from eucentric.processing.alignment.local import fit_local, measure_pieces
 from eucentric.processing.alignment.matcher import Match, Matcher, turn_matrix
-from eucentric.processing.alignment.pairs import scan_pairs
+from eucentric.processing.alignment.pairs import scan_pairs, within_90
 from eucentric.processing.alignment.prepare import standardise
 from eucentric.processing.alignment.records import AxisSearch
 from eucentric.processing.alignment.search import Scores, climb
@@ -132,7 +132,7 @@ def find_axis(levels: Levels, state: State, nominal_deg: float | None, reporter:
     matcher, _ = levels.matcher(COARSE_FIELD, state.depth_px, state.tilt_offset_deg)
     found = scan_pairs(matcher, state.views, state.max_shift_fraction * matcher.field, reporter)
     candidates = [axis for axis, height in found if height > _DOUBTFUL][:3]
-    if nominal_deg is not None and not any(abs(_turned(axis - nominal_deg)) < _NEAR_DEG for axis in candidates[:1]):
+    if nominal_deg is not None and not any(abs(within_90(axis - nominal_deg)) < _NEAR_DEG for axis in candidates[:1]):
         candidates.append(nominal_deg)
     if len(candidates) > 1:
         scores = [_axis_scores(levels, state, axis).mean() for axis in reporter.each(candidates, "Trying tilt axes")]
@@ -294,8 +294,3 @@ def _axis_scores(levels: Levels, state: State, axis_deg: float) -> Scores:
     shifts = align_outwards(matcher, axis_deg, state.views, state.max_shift_fraction * matcher.field)
     shifts = refine(matcher, axis_deg, shifts, state.views, rounds=2, learn=False).shifts
     return judge(matcher, axis_deg, shifts, state.views, NEAR_BLOCK).numpy()
-
-
-def _turned(angle_deg: float) -> float:
-    """Return the angle between two axes, within ±90°."""
-    return (angle_deg + 90) % 180 - 90

@@ -45,13 +45,14 @@ def scan_pairs(matcher: Matcher, views: Tensor, max_move: float, reporter: Repor
         for step in (_STEP_DEG, _CLOSER_DEG):
             three = np.array([_score(matcher, views, axis + away, max_move) for away in (-step, 0.0, step)])
             axis, height = axis + step * _vertex(three), float(three.max()) - floor
-        peaks.append((_within_90(axis), height))
+        peaks.append((within_90(axis), height))
     peaks.sort(key=lambda peak: -peak[1])
     best = max(peaks[0][1], 1e-12)
     return [(axis, height / best) for axis, height in peaks]
 
 
-def _within_90(axis_deg: float) -> float:
+def within_90(axis_deg: float) -> float:
+    """Return the angle of an axis, or between two, that lies within ±90°."""
     return (axis_deg + 90) % 180 - 90
 
 

@@ -25,6 +25,7 @@ from eucentric.processing.alignment.levels import (
     settle_slab,
 )
 from eucentric.processing.alignment.matcher import Match
+from eucentric.processing.alignment.pairs import within_90
 from eucentric.processing.alignment.prepare import PreparedImages
 from eucentric.processing.alignment.quality import poorly_predicted
 from eucentric.processing.alignment.records import AlignmentResult, AxisSearch, TiltResidual
@@ -194,7 +195,7 @@ def _check(prepared: PreparedImages, tilts_deg: Sequence[float]) -> None:
 def _nearest_opposite(axis_deg: float, wanted_deg: float | None) -> float:
     """Return the axis or its opposite, whichever is nearer to the wanted one, or within ±90° without one."""
     centre = 0.0 if wanted_deg is None else wanted_deg
-    return (axis_deg - centre + 90.0) % 180.0 - 90.0 + centre
+    return within_90(axis_deg - centre) + centre
 
 
 def _with_origin_in_untilted_view(alignment: Alignment) -> Alignment:
