@@ -30,10 +30,9 @@ from numpy.typing import NDArray
 
 from eucentric.design import ConstantExposure, Design, DoseSymmetric
 from eucentric.microscope import ExposureRequest
-from eucentric.optics import Lens
+from eucentric.optics import Lens, SeriesCTF, TiltCTF
 from eucentric.processing.ctf.correct import correct_tilt
 from eucentric.processing.ctf.hand import judge_hand
-from eucentric.processing.ctf.records import SeriesCTF, TiltCTF
 from eucentric.processing.ctf.series import fit_series
 from eucentric.processing.ctf.series_evidence import SeriesEvidence, TiltEvidence, tilt_evidence
 from eucentric.processing.ctf.series_fit import SeriesFit

@@ -30,8 +30,8 @@ from eucentric.assessment.fsc import fourier_shell_correlation
 from eucentric.core import Alignment
 from eucentric.design import ConstantExposure, Design, DoseSymmetric
 from eucentric.microscope import ExposureRequest
+from eucentric.optics import TiltCTF
 from eucentric.processing.ctf.correct import correct_tilt
-from eucentric.processing.ctf.records import TiltCTF
 from eucentric.processing.dose_weighting import accumulated_e_A2
 from eucentric.processing.motion.records import MotionTrack
 from eucentric.processing.motion.sums import sum_movie

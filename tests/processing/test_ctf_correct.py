@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from eucentric.core import InputError
-from eucentric.optics import Lens, ctf
+from eucentric.optics import Lens, TiltCTF, ctf
 from eucentric.processing.ctf.correct import correct_tilt
-from eucentric.processing.ctf.records import TiltCTF
 
 Array = NDArray[np.float64]
 PIXEL_A = 4.0

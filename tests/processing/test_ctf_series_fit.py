@@ -9,7 +9,8 @@ from ctf_series_cases import AXIS_DEG, LENS, tilted_image
 from torch import Tensor
 
 from eucentric.core import InputError
-from eucentric.processing.ctf.records import CTFSettings, SeriesCTF
+from eucentric.optics import SeriesCTF
+from eucentric.processing.ctf.records import CTFSettings
 from eucentric.processing.ctf.series import fit_series
 from eucentric.processing.ctf.series_prior import DefocusPrior
 

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eucentric.core import Alignment, InputError, TiltAlignment
-from eucentric.optics import Aberrations, Lens, even_phase_rad, plane_frequencies
+from eucentric.optics import Aberrations, HandVerdict, Lens, SeriesCTF, TiltCTF, even_phase_rad, plane_frequencies
 from eucentric.processing.ctf.correct import correct_tilt
-from eucentric.processing.ctf.records import HandVerdict, SeriesCTF, TiltCTF
 from eucentric.processing.reconstruction import (
     ReconstructSettings,
     reconstruct,

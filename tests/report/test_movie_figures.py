@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from report_case import small_report
 
 from eucentric.core import InputError, stream
-from eucentric.optics import Aberrations, Lens, even_phase_rad, plane_frequencies
-from eucentric.processing.ctf.records import HandVerdict, SeriesCTF, TiltCTF
+from eucentric.optics import Aberrations, HandVerdict, Lens, SeriesCTF, TiltCTF, even_phase_rad, plane_frequencies
 from eucentric.processing.motion.records import LocalField, MotionTrack
 from eucentric.report import ReportInput, write_report
 from eucentric.report.figures import motion

@@ -18,9 +18,8 @@ from eucentric.design import ConstantExposure
 from eucentric.io import open_mrc, read_alignment, read_mdoc, read_plan, write_mrc
 from eucentric.io.movie_series import MovieSeries, load_movie_series
 from eucentric.io.movies import open_movie, write_movie
-from eucentric.optics import Lens
+from eucentric.optics import HandVerdict, Lens, SeriesCTF, TiltCTF
 from eucentric.processing.alignment import AlignSettings
-from eucentric.processing.ctf.records import HandVerdict, SeriesCTF, TiltCTF
 from eucentric.processing.gain import GainOrientation
 from eucentric.processing.motion import SeriesMotion
 from eucentric.processing.reconstruction import ReconstructSettings

@@ -12,6 +12,7 @@ from eucentric.optics.aberrations import (
 )
 from eucentric.optics.beam import interaction_rad_per_VA, speed_ratio, wavelength_A
 from eucentric.optics.ctf import Lens, ctf, mean_ctf2, phase_rad, temporal_envelope
+from eucentric.optics.ctf_records import CTFFit, HandVerdict, SeriesCTF, TiltCTF
 from eucentric.optics.damage import (
     OPTIMAL_EXPOSURE,
     critical_exposure_e_A2,
@@ -33,7 +34,11 @@ __all__ = [
     "MEAN_FREE_PATH_RANGE_A",
     "OPTIMAL_EXPOSURE",
     "Aberrations",
+    "CTFFit",
+    "HandVerdict",
     "Lens",
+    "SeriesCTF",
+    "TiltCTF",
     "coma_phase_rad",
     "critical_exposure_e_A2",
     "ctf",

@@ -8,10 +8,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from eucentric.optics import Aberrations, even_phase_rad
+from eucentric.optics import Aberrations, CTFFit, even_phase_rad
 from eucentric.processing.ctf.agreement import AGREES
 from eucentric.processing.ctf.fit import ImageCTF
-from eucentric.processing.ctf.records import CTFFit
 from eucentric.report.designs import write_figure
 from eucentric.report.designs.palette import COLOURS, INK, MUTED, standing_alone
 from eucentric.report.style import grey

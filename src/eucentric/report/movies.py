@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from eucentric.processing.ctf.records import SeriesCTF
+from eucentric.optics import SeriesCTF
 from eucentric.processing.motion.records import MotionTrack
 
 

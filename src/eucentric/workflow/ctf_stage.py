@@ -7,7 +7,8 @@ from torch import Tensor
 
 from eucentric.core import SILENT, InputError, Reporter, write_text
 from eucentric.io import open_mrc, read_alignment
-from eucentric.processing.ctf.records import CTFSettings, SeriesCTF
+from eucentric.optics import SeriesCTF
+from eucentric.processing.ctf.records import CTFSettings
 from eucentric.session import StageRun
 from eucentric.workflow.about import about_file
 from eucentric.workflow.records import CTFStage

@@ -7,8 +7,8 @@ import torch
 
 from eucentric.core import SILENT, DataWarning, Reporter, write_text
 from eucentric.io import LoadedSeries, open_mrc, write_alignment, write_tlt, write_xf
+from eucentric.optics import SeriesCTF
 from eucentric.processing.alignment import AlignmentResult, PreparedImages, align_series, prepare_images
-from eucentric.processing.ctf.records import SeriesCTF
 from eucentric.processing.reconstruction import ReconstructSettings, reconstruct
 from eucentric.report import summarise_alignment, write_report
 from eucentric.session import Session, StageRun

@@ -7,9 +7,9 @@ from pydantic import Field
 
 from eucentric.assessment import FSC, Sharpness, ThicknessFit
 from eucentric.core import Angstrom, Record, TiltSeries
-from eucentric.optics import MEAN_FREE_PATH_A, Lens
+from eucentric.optics import MEAN_FREE_PATH_A, HandVerdict, Lens
 from eucentric.processing.alignment import AlignmentResult, AlignSettings
-from eucentric.processing.ctf.records import CTFSettings, HandVerdict
+from eucentric.processing.ctf.records import CTFSettings
 from eucentric.processing.gain import GainOrientation
 from eucentric.processing.motion.records import MotionSettings
 from eucentric.processing.reconstruction import ReconstructSettings

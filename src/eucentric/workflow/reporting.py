@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from eucentric.io import LoadedSeries, open_mrc
-from eucentric.processing.ctf.records import SeriesCTF
+from eucentric.optics import SeriesCTF
 from eucentric.processing.reconstruction import ReconstructSettings
 from eucentric.report import ReportInput
 from eucentric.report.movies import MoviesShown

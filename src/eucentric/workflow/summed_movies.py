@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eucentric.optics import Lens
-from eucentric.processing.ctf.records import SeriesCTF
+from eucentric.optics import Lens, SeriesCTF
 from eucentric.processing.motion.records import MotionTrack, SeriesMotion
 from eucentric.workflow.records import GainFound, HalvesOf, MoviesOutcome, Sums
 

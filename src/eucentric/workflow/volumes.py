@@ -11,8 +11,8 @@ from eucentric.core import SILENT, Alignment, FormatError, Reporter
 from eucentric.io import open_mrc, write_mrc
 from eucentric.io.mrc_writer import mrc_sections
 from eucentric.io.ome_zarr import write_ome_zarr
+from eucentric.optics import SeriesCTF
 from eucentric.processing.alignment import prepare_images
-from eucentric.processing.ctf.records import SeriesCTF
 from eucentric.processing.reconstruction import (
     Halves,
     Images,

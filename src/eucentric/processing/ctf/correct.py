@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 
 from eucentric.core import InputError
-from eucentric.optics import Lens, wavelength_A
-from eucentric.processing.ctf.records import CTFFit, TiltCTF
+from eucentric.optics import CTFFit, Lens, TiltCTF, wavelength_A
 from eucentric.processing.operators import inverse_transform, transform
 
 Mode = Literal["phase-flip", "wiener"]

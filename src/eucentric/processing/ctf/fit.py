@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eucentric.core import InputError
-from eucentric.optics import Lens, wavelength_A
+from eucentric.optics import CTFFit, Lens, wavelength_A
 from eucentric.processing.ctf.agreement import RadialCurves, agrees_to, ice_ring
 from eucentric.processing.ctf.curves import radial_curves
 from eucentric.processing.ctf.likelihood import CTFPrior, Likelihood, Spectrum, State
 from eucentric.processing.ctf.polar import Array, Phases, PolarBins, polar_bins
-from eucentric.processing.ctf.records import CTFFit, CTFSettings
+from eucentric.processing.ctf.records import CTFSettings
 from eucentric.processing.ctf.solving import most_likely
 from eucentric.processing.ctf.spectra import field_spectrum, tile_spectra
 

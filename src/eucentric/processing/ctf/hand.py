@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric.processing.ctf.records import HandVerdict
+from eucentric.optics import HandVerdict
 from eucentric.processing.ctf.series_fit import SeriesFit, SeriesState
 from eucentric.processing.ctf.series_prior import DefocusPrior
 

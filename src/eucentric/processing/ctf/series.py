@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eucentric.core import SILENT, InputError, Reporter
-from eucentric.optics import Lens, wavelength_A
+from eucentric.optics import Lens, SeriesCTF, TiltCTF, wavelength_A
 from eucentric.processing.ctf.hand import solve_both
-from eucentric.processing.ctf.records import CTFSettings, SeriesCTF, TiltCTF
+from eucentric.processing.ctf.records import CTFSettings
 from eucentric.processing.ctf.series_evidence import SeriesEvidence, tilt_evidence
 from eucentric.processing.ctf.series_fit import SeriesFit, SeriesState
 from eucentric.processing.ctf.thickness import thickness_A

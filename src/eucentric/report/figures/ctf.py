@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from eucentric.processing.ctf.records import SeriesCTF
+from eucentric.optics import SeriesCTF
 from eucentric.report.inputs import ReportInput
 from eucentric.report.style import ACCENT, INK, MUTED, Plot, panel, svg
 from eucentric.report.words import degrees

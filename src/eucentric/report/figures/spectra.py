@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from eucentric.optics import Aberrations, even_phase_rad, plane_frequencies, wavelength_A
-from eucentric.processing.ctf.records import SeriesCTF, TiltCTF
+from eucentric.optics import Aberrations, SeriesCTF, TiltCTF, even_phase_rad, plane_frequencies, wavelength_A
 from eucentric.report.inputs import ReportInput
 from eucentric.report.movies import TiltSpectrum
 from eucentric.report.style import ACCENT, INK, MUTED, Plot, as_jpeg, grey, svg
