@@ -1,0 +1,139 @@
+"""STAR files, as RELION and Warp write them: blocks of values and of tables, every value a text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eucentric.core import FormatError, InputError, write_text
+from eucentric.io._text import read_text
+
+MISSING = "None"
+"""What both programs write for a text that is not there."""
+
+
+@dataclass(frozen=True)
+class StarBlock:
+    """A block: its columns, by label without the underscore, all of one length; `looped` if it was a table."""
+
+    columns: dict[str, tuple[str, ...]]
+    looped: bool = True
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+
+def read_star(path: Path) -> dict[str, StarBlock]:
+    """Read the blocks of a STAR file, by name without ``data_``; a block without a name has "".
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened.
+    FormatError
+        If it is not a STAR file.
+    """
+    import gemmi
+
+    path = Path(path)
+    text = read_text(path, "a STAR file")
+    try:
+        document = gemmi.cif.read_string(text)
+    except (ValueError, RuntimeError) as error:
+        raise FormatError(f"{path}: not a STAR file ({str(error)[:200]}).", "Name another file.") from error
+    blocks: dict[str, StarBlock] = {}
+    for block in document:
+        pairs: dict[str, tuple[str, ...]] = {}
+        for item in block:
+            if item.loop is not None:
+                loop = item.loop
+                columns = {
+                    tag.removeprefix("_"): tuple(_plain(value) for value in loop.values[i :: loop.width()])
+                    for i, tag in enumerate(loop.tags)
+                }
+                blocks[block.name.strip()] = StarBlock(columns)
+            elif item.pair is not None:
+                pairs[item.pair[0].removeprefix("_")] = (_plain(item.pair[1]),)
+        if pairs:
+            blocks.setdefault(block.name.strip(), StarBlock(pairs, looped=False))
+    if not blocks:
+        raise FormatError(f"{path}: there is no table in it.", "Name another STAR file.")
+    return blocks
+
+
+def numbers(path: Path, block: StarBlock, label: str, default: float | None = None) -> list[float]:
+    """Return a column as finite numbers, or as many times `default` where it is absent.
+
+    Raises
+    ------
+    FormatError
+        If the column is absent and there is no default, or a value is no number.
+    """
+    if label not in block.columns:
+        if default is None:
+            raise FormatError(f"{path}: the column {label} is missing.", "Name the file that the program wrote last.")
+        return [default] * len(block)
+    values = []
+    for row, text in enumerate(block.columns[label], start=1):
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not abs(value) < 1e12:
+            raise FormatError(f"{path}: row {row} has {text[:40]!r} for {label}, which is no number.", "Mend that row.")
+        values.append(value)
+    return values
+
+
+def texts(path: Path, block: StarBlock, label: str, default: str | None = None) -> list[str]:
+    """Return a column of texts, or as many times `default` where it is absent.
+
+    Raises
+    ------
+    FormatError
+        If the column is absent and there is no default.
+    """
+    if label not in block.columns:
+        if default is None:
+            raise FormatError(f"{path}: the column {label} is missing.", "Name the file that the program wrote last.")
+        return [default] * len(block)
+    return list(block.columns[label])
+
+
+def write_star(path: Path, blocks: Mapping[str, Mapping[str, Sequence[object]]], loops: bool = True) -> None:
+    """Write blocks of columns, by label without the underscore; one-row blocks as pairs unless `loops`.
+
+    Raises
+    ------
+    InputError
+        If a value holds white space or quotes, which RELION's own reader takes for two values.
+    OutputError
+        If the file cannot be written.
+    """
+    lines = []
+    for name, columns in blocks.items():
+        shown = {label: [_shown(path, label, value) for value in values] for label, values in columns.items()}
+        lines += ["", f"data_{name}", ""]
+        if not loops and all(len(values) == 1 for values in shown.values()):
+            lines += [f"_{label}  {values[0]}" for label, values in shown.items()]
+        else:
+            lines += ["loop_", *(f"_{label} #{number}" for number, label in enumerate(shown, start=1))]
+            lines += ["  ".join(row) for row in zip(*shown.values(), strict=True)]
+        lines.append("")
+    write_text(Path(path), "\n".join(lines) + "\n")
+
+
+def _plain(value: str) -> str:
+    import gemmi
+
+    return str(gemmi.cif.as_string(value)) if value[:1] in "'\";" else value
+
+
+def _shown(path: Path, label: str, value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    text = MISSING if value is None or value == "" else str(value)
+    if any(letter.isspace() for letter in text) or text[0] in "'\"#_;$" or not text.isprintable():
+        raise InputError(
+            f"{path}: {text[:80]!r} cannot stand in a STAR file ({label}).", "Rename it without spaces and quotes."
+        )
+    return text
