@@ -35,7 +35,7 @@ def reconstruct(
     xf: Path | None = None,
     tlt: Path | None = None,
     pixel: Pixel = None,
-    binning: Annotated[int, Parameter(name="--bin")] = 1,
+    binning: Annotated[int | None, Parameter(name="--bin")] = None,
     thickness: float | None = None,
     size: tuple[int, int] | None = None,
     filter: Literal["ramp", "shepp-logan", "cosine", "hamming", "hann"] = "ramp",  # noqa: A002 - the option's name
@@ -56,11 +56,13 @@ def reconstruct(
 
     Example: `eucentric reconstruct ts01.mrc --xf ts01.xf --tlt ts01.tlt --bin 2 --output ts01_rec.mrc`
     Example: `eucentric reconstruct ts01.mrc --alignment alignment.json --subvolumes places.csv --box 128 -o sub.mrc`
+    Example: `eucentric reconstruct my-session/series/ts01 -o ts01_rec.mrc`, after `eucentric import`
 
     Parameters
     ----------
     stack
-        MRC stack, not aligned; it is only read.
+        MRC stack, not aligned; it is only read. Or the folder of a series that was imported, whose stack, alignment and
+        volume are then taken where no option says otherwise.
     output
         The tomogram, an MRC file.
     alignment
@@ -72,7 +74,7 @@ def reconstruct(
     pixel
         Pixel size in Å, in place of the stack's, for IMOD's files; `alignment.json` has its own.
     binning
-        Pixels along each side of a voxel.
+        Pixels along each side of a voxel; 1 if not given.
     thickness
         Thickness of the tomogram in Å; 0.3 of the field if not given.
     size
@@ -109,8 +111,16 @@ def reconstruct(
     from eucentric.processing.alignment import prepare_images
     from eucentric.processing.reconstruction import ReconstructSettings, reconstruct_subvolumes, volume_shape
     from eucentric.workflow.about import about_file
+    from eucentric.workflow.exchanging import imported_series
     from eucentric.workflow.volumes import write_halves, write_reconstruction
 
+    if stack.is_dir():
+        if any((alignment, xf, tlt, pixel)):
+            raise UsageError(f"{stack}: an imported series has its alignment; leave out --alignment, --xf and --tlt.")
+        imported = imported_series(stack)
+        stack, alignment = imported.stack, imported.alignment
+        binning, thickness = binning or imported.binning, thickness or imported.thickness_A
+        size = size or imported.size_yx
     if alignment is None and (xf is None or tlt is None):
         raise UsageError("No alignment was given: give --alignment alignment.json, or both --xf and --tlt.")
     if alignment is not None and any((xf, tlt, pixel)):
@@ -126,7 +136,7 @@ def reconstruct(
     where = resolve_device(device)
     settings = settings_from(
         {
-            "binning": binning,
+            "binning": binning or 1,
             "thickness_A": thickness,
             "size_yx": size,
             "filter": filter,

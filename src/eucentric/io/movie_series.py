@@ -127,7 +127,7 @@ def load_movie_series(
     _check_counts(mdoc, facts.sections, opened)
     if gain is None:
         gain = _find_gain(kept[0].path.parent, notes)
-    exposures, priors = _exposures(mdoc, facts, exposure_e_A2, notes)
+    exposures, priors = exposures_of(mdoc, facts, exposure_e_A2, notes)
     try:
         series = TiltSeries(
             name=name or mdoc.name.removesuffix(".mdoc").removesuffix(".mrc").removesuffix(".st"),
@@ -229,10 +229,18 @@ def _find_gain(folder: Path, notes: list[str]) -> Path | None:
     return None
 
 
-def _exposures(
+def exposures_of(
     mdoc: Path, facts: MdocSeries, given: float | None, notes: list[str]
 ) -> tuple[list[float | None], list[float | None]]:
-    """Return each section's exposure, and what the specimen had received before it."""
+    """Return each section's exposure, and what the specimen had received before it; None where nothing tells.
+
+    `given` is that of one tilt, where the .mdoc does not say; `notes` are added to.
+
+    Warns
+    -----
+    DataWarning
+        `exposure-missing`, `pre-exposure`: values that are absent, or are not the sum of those before.
+    """
     exposures = [section.exposure_e_A2 or given for section in facts.sections]
     lacking = [section.z_value for section, one in zip(facts.sections, exposures, strict=True) if not one]
     if lacking:
