@@ -1,30 +1,20 @@
 """SerialEM's .mdoc of a tilt series, read with every known trap caught by name before any processing."""
 
 import math
-import re
 import warnings
-from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PureWindowsPath
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from eucentric.core import Degrees, ElectronsPerA2, FormatError, FormatWarning, Record
 from eucentric.io import mdoc_findings as traps
 from eucentric.io._text import decode_text
 from eucentric.io.mdoc_findings import Entry, Finding, FindingName
+from eucentric.io.mdoc_text import RawMdoc, RawSection, split_mdoc
 
-_HEADING = re.compile(r"\[(ZValue|MontSection|FrameSet)\s*=\s*(.*?)\]?\s*$")
-_NUMBERS = (
-    "TiltAngle",
-    "ExposureDose",
-    "PriorRecordDose",
-    "RotationAngle",
-    "PixelSpacing",
-    "TargetDefocus",
-    "NumSubFrames",
-)
 _A_PER_UM = 1e4
 _PIXEL_RANGE_A = (0.01, 1e6)
 
@@ -63,6 +53,48 @@ class MdocSeries(Record):
     findings: tuple[Finding, ...] = ()
 
 
+@dataclass(frozen=True)
+class MdocExamination:
+    """What is in an .mdoc, also in one that is no series or has sections that cannot be read.
+
+    Attributes
+    ----------
+    raw
+        Its text.
+    foreign
+        What stands in it that is not UTF-8, or "".
+    refusals
+        Why `read_mdoc` refuses it, of severity "error"; each with what to do, in the same order, in `fixes`.
+    series
+        What the sections that can be read say; None if there are none.
+    """
+
+    raw: RawMdoc
+    foreign: str
+    refusals: tuple[Finding, ...]
+    fixes: tuple[str, ...]
+    series: MdocSeries | None
+
+
+class _Numbers(BaseModel):
+    """The numbers that are read of a section, taken as mdocfile takes them; whatever cannot be one is refused.
+
+    That package is not used here, because it loads pandas, half a second, and is slow on a folder of a thousand files.
+    """
+
+    ZValue: int | None = None
+    TiltAngle: float | None = None
+    ExposureDose: float | None = None
+    PriorRecordDose: float | None = None
+    RotationAngle: float | None = None
+    PixelSpacing: float | None = None
+    TargetDefocus: float | None = None
+    NumSubFrames: int | None = None
+
+
+_NUMBERS = tuple(_Numbers.model_fields)
+
+
 def read_mdoc(path: Path) -> MdocSeries:
     """Read the .mdoc of a tilt series.
 
@@ -79,33 +111,64 @@ def read_mdoc(path: Path) -> MdocSeries:
         Once for each finding of severity "warning"; those and the mere notes are in `findings`.
     """
     path = Path(path)
+    examined = examine_mdoc(path)
+    for refusal, fix in zip(examined.refusals, examined.fixes, strict=True):
+        where = "" if refusal.where == "file" else f", {refusal.where}"
+        raise FormatError(f"{path}{where}: {refusal.message} [{refusal.name}].", fix)
+    if examined.series is None:  # which has a refusal
+        raise FormatError(f"{path}: nothing in it can be read [{FindingName.EMPTY}].", "Copy it again.")
+    for finding in examined.series.findings:
+        if finding.severity == "warning":
+            warnings.warn(f"{path}, {finding.where}: {finding.message} [{finding.name}]", FormatWarning, stacklevel=2)
+    return examined.series
+
+
+def examine_mdoc(path: Path) -> MdocExamination:
+    """Look at an .mdoc without refusing it for what it says; it never warns.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened.
+    FormatError
+        If it is empty, binary, or too large for an .mdoc.
+    """
+    path = Path(path)
     text, foreign = decode_text(path, "an .mdoc")
-    header, sections = _split(text)
-    _refuse_other_kinds(path, header, sections)
-    findings = list(traps.file_findings(path, foreign, sections))
+    raw = split_mdoc(text)
+    refused = _refusals(raw)
+    if refused:
+        return MdocExamination(raw, foreign, *_unzipped(refused), None)
+    findings = list(traps.file_findings(path, foreign, raw.sections))
+    sections = raw.sections
     if traps.half_written_fate(sections) == "left out":
         sections = sections[:-1]
     by_z: dict[int, Entry] = {}
     for section in sections:
-        entry = _entry(path, section)
+        entry = _entry(section)
+        if isinstance(entry, tuple):
+            refused.append(entry)
+            continue
         if entry.z_value in by_z:
-            findings.append(traps.duplicate(entry.z_value))
+            findings.append(traps.duplicate(entry.z_value, (by_z[entry.z_value].line, entry.line)))
         by_z[entry.z_value] = entry
     entries = [by_z[z] for z in sorted(by_z)]
+    series = _series(raw, entries, findings) if entries else None
+    return MdocExamination(raw, foreign, *_unzipped(refused), series)
+
+
+def _series(raw: RawMdoc, entries: list[Entry], findings: list[Finding]) -> MdocSeries:
     orders, order_known, order_findings = traps.acquisition_order(entries)
-    axis_deg, axis_findings = traps.tilt_axis(header, entries)
+    axis_deg, axis_findings = traps.tilt_axis(raw.header, entries)
     findings += [*traps.dose_findings(entries), *traps.movie_findings(entries), *traps.time_findings(entries)]
     findings += [*order_findings, *axis_findings]
-    for finding in findings:
-        if finding.severity == "warning":
-            warnings.warn(f"{path}, {finding.where}: {finding.message} [{finding.name}]", FormatWarning, stacklevel=2)
-    pairs = dict(_pairs(header))
-    pixels = [_number(pairs.get("PixelSpacing"), *_PIXEL_RANGE_A), *(entry.pixel_A for entry in entries)]
+    settings = raw.settings
+    pixels = [_number(settings.get("PixelSpacing"), *_PIXEL_RANGE_A), *(entry.pixel_A for entry in entries)]
     return MdocSeries(
         pixel_A=next((pixel for pixel in pixels if pixel is not None), None),
-        voltage_kV=_number(pairs.get("Voltage"), 1, 1e4),
+        voltage_kV=_number(settings.get("Voltage"), 1, 1e4),
         tilt_axis_deg=axis_deg,
-        image_file=PureWindowsPath(pairs.get("ImageFile", "")).name or None,
+        image_file=PureWindowsPath(settings.get("ImageFile", "")).name or None,
         order_known=order_known,
         sections=tuple(
             MdocSection(
@@ -126,59 +189,40 @@ def read_mdoc(path: Path) -> MdocSeries:
     )
 
 
-def _split(text: str) -> tuple[list[str], list[dict[str, str]]]:
-    """Split an .mdoc into the lines before the first section, and the entries of each section with its heading."""
-    header: list[str] = []
-    sections: list[dict[str, str]] = []
-    for line in text.split("\n"):
-        if heading := _HEADING.match(line.strip()):
-            sections.append({heading[1]: heading[2]})
-        elif sections:
-            sections[-1].update(_pairs([line]))
-        else:
-            header.append(line.strip())
-    return header, sections
+def _refusals(raw: RawMdoc) -> list[tuple[Finding, str]]:
+    """Say why an .mdoc is not one of a tilt series."""
+    fix = "Name the .mdoc of the series."
+    for section in raw.sections:
+        if "FrameSet" in section:
+            message = "this .mdoc belongs to the frames of one image"
+            return [(traps.refusal(FindingName.FRAME_SET, "file", message, section.line), fix)]
+    pieces = [section.line for section in raw.sections if "MontSection" in section or "PieceCoordinates" in section]
+    if raw.settings.get("Montage", "0") not in ("0", "False") or pieces:
+        line = raw.header_line("Montage") or next(iter(pieces), None)
+        return [(traps.refusal(FindingName.MONTAGE, "file", "this .mdoc belongs to a montage", line), fix)]
+    if not raw.sections:
+        message = "there is no [ZValue] section in it"
+        return [(traps.refusal(FindingName.EMPTY, "file", message, None), "Copy it again.")]
+    return []
 
 
-def _pairs(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for line in lines:
-        key, equals, value = line.partition("=")
-        if equals and not key.lstrip().startswith("["):
-            yield key.strip(), value.strip()
+def _entry(section: RawSection) -> Entry | tuple[Finding, str]:
+    """Return what a section says, or why it cannot be read."""
 
+    def refused(message: str, key: str) -> tuple[Finding, str]:
+        where = f"section {section['ZValue'][:20]}"
+        line = section.lines.get(key, section.line)
+        return traps.refusal(FindingName.UNREADABLE, where, message, line), "Mend or remove that section."
 
-def _refuse_other_kinds(path: Path, header: list[str], sections: list[dict[str, str]]) -> None:
-    if any("FrameSet" in section for section in sections):
-        raise FormatError(
-            f"{path}: this .mdoc belongs to the frames of one image [{FindingName.FRAME_SET}].",
-            "Name the .mdoc of the series.",
-        )
-    is_montage = dict(_pairs(header)).get("Montage", "0") not in ("0", "False")
-    if is_montage or any("MontSection" in section or "PieceCoordinates" in section for section in sections):
-        raise FormatError(
-            f"{path}: this .mdoc belongs to a montage [{FindingName.MONTAGE}].", "Name the .mdoc of the series."
-        )
-    if not sections:
-        raise FormatError(f"{path}: there is no [ZValue] section in it [{FindingName.EMPTY}].", "Copy it again.")
-
-
-def _entry(path: Path, section: dict[str, str]) -> Entry:
-    # mdocfile loads pandas: half a second that reading a stack without an .mdoc need not spend.
-    from mdocfile.data_models import MdocSectionData
-
-    numbers = {key: section[key] for key in _NUMBERS if key in section}
-    where = f"{path}, section {section['ZValue'][:20]}"
-    fix = "Mend or remove that section."
     try:
-        parsed = MdocSectionData.from_lines([f"{k} = {v}" for k, v in {"ZValue": section["ZValue"], **numbers}.items()])
+        parsed = _Numbers(**{key: section[key].strip("[]").strip() for key in _NUMBERS if key in section})
     except ValidationError as error:
         wrong = ", ".join(f"{e['loc'][0]} = {str(e['input'])[:40]}" for e in error.errors())
-        raise FormatError(f"{where}: {wrong} [{FindingName.UNREADABLE}].", fix) from error
+        return refused(wrong, str(error.errors()[0]["loc"][0]))
     if parsed.ZValue is None or not 0 <= parsed.ZValue < 1 << 20:
-        raise FormatError(f"{where}: no ZValue can be this [{FindingName.UNREADABLE}].", fix)
+        return refused("no ZValue can be this", "ZValue")
     if parsed.TiltAngle is None or not -180 <= parsed.TiltAngle <= 180:
-        tilt = section.get("TiltAngle", "missing")[:40]
-        raise FormatError(f"{where}: its TiltAngle is {tilt} [{FindingName.UNREADABLE}].", fix)
+        return refused(f"its TiltAngle is {section.get('TiltAngle', 'missing')[:40]}", "TiltAngle")
     defocus_um = _number(parsed.TargetDefocus, -1e3, 1e3)
     return Entry(
         z_value=parsed.ZValue,
@@ -191,7 +235,13 @@ def _entry(path: Path, section: dict[str, str]) -> Entry:
         n_frames=parsed.NumSubFrames if parsed.NumSubFrames and 0 < parsed.NumSubFrames < 1 << 31 else None,
         rotation_deg=_number(parsed.RotationAngle, -360, 360),
         pixel_A=_number(parsed.PixelSpacing, *_PIXEL_RANGE_A),
+        line=section.line,
+        lines=section.lines,
     )
+
+
+def _unzipped(refused: list[tuple[Finding, str]]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    return tuple(finding for finding, _ in refused), tuple(fix for _, fix in refused)
 
 
 def _number(value: str | float | None, low: float, high: float) -> float | None:
