@@ -1,5 +1,6 @@
 """STAR files, as RELION and Warp write them: blocks of values and of tables, every value a text."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from eucentric.io._text import read_text
 
 MISSING = "None"
 """What both programs write for a text that is not there."""
+
+_MAX_VALUES = 2_500_000  # a value costs some 120 bytes while it is read: 300 MB; 100,000 particles of 25 columns
 
 
 @dataclass(frozen=True)
@@ -25,17 +28,22 @@ class StarBlock:
 def read_star(path: Path) -> dict[str, StarBlock]:
     """Read the blocks of a STAR file, by name without ``data_``; a block without a name has "".
 
+    Where a block holds more than one table, or a table and values, what comes after the first has " 2" after its name,
+    and so on.
+
     Raises
     ------
     InputError
         If the file cannot be opened.
     FormatError
-        If it is not a STAR file.
+        If it is not a STAR file, or too large for memory.
     """
     import gemmi
 
     path = Path(path)
     text = read_text(path, "a STAR file")
+    if len(text) > 2 * _MAX_VALUES and sum(1 for _ in re.finditer(r"\S+", text)) > _MAX_VALUES:
+        raise FormatError(f"{path}: more than {_MAX_VALUES} values.", "Split it into several files.")
     try:
         document = gemmi.cif.read_string(text)
     except (ValueError, RuntimeError) as error:
@@ -44,17 +52,17 @@ def read_star(path: Path) -> dict[str, StarBlock]:
     for block in document:
         pairs: dict[str, tuple[str, ...]] = {}
         for item in block:
-            if item.loop is not None:
-                loop = item.loop
-                columns = {
-                    tag.removeprefix("_"): tuple(_plain(value) for value in loop.values[i :: loop.width()])
-                    for i, tag in enumerate(loop.tags)
-                }
-                blocks[block.name.strip()] = StarBlock(columns)
-            elif item.pair is not None:
+            if item.pair is not None:
                 pairs[item.pair[0].removeprefix("_")] = (_plain(item.pair[1]),)
+            elif item.loop is not None:
+                values, width = item.loop.values, item.loop.width()  # each call of `values` makes all of them anew
+                columns = {
+                    tag.removeprefix("_"): tuple(_plain(value) for value in values[i::width])
+                    for i, tag in enumerate(item.loop.tags)
+                }
+                blocks[_free(blocks, block.name)] = StarBlock(columns)
         if pairs:
-            blocks.setdefault(block.name.strip(), StarBlock(pairs, looped=False))
+            blocks[_free(blocks, block.name)] = StarBlock(pairs, looped=False)
     if not blocks:
         raise FormatError(f"{path}: there is no table in it.", "Name another STAR file.")
     return blocks
@@ -99,8 +107,12 @@ def texts(path: Path, block: StarBlock, label: str, default: str | None = None) 
     return list(block.columns[label])
 
 
-def write_star(path: Path, blocks: Mapping[str, Mapping[str, Sequence[object]]], loops: bool = True) -> None:
+def write_star(
+    path: Path, blocks: Mapping[str, Mapping[str, Sequence[object]] | StarBlock], loops: bool = True
+) -> None:
     """Write blocks of columns, by label without the underscore; one-row blocks as pairs unless `loops`.
+
+    A `StarBlock` says for itself whether it is a table.
 
     Raises
     ------
@@ -110,16 +122,25 @@ def write_star(path: Path, blocks: Mapping[str, Mapping[str, Sequence[object]]],
         If the file cannot be written.
     """
     lines = []
-    for name, columns in blocks.items():
+    for name, block in blocks.items():
+        columns, table = (block.columns, block.looped) if isinstance(block, StarBlock) else (block, loops)
         shown = {label: [_shown(path, label, value) for value in values] for label, values in columns.items()}
         lines += ["", f"data_{name}", ""]
-        if not loops and all(len(values) == 1 for values in shown.values()):
+        if not table and all(len(values) == 1 for values in shown.values()):
             lines += [f"_{label}  {values[0]}" for label, values in shown.items()]
         else:
             lines += ["loop_", *(f"_{label} #{number}" for number, label in enumerate(shown, start=1))]
             lines += ["  ".join(row) for row in zip(*shown.values(), strict=True)]
         lines.append("")
     write_text(Path(path), "\n".join(lines) + "\n")
+
+
+def _free(blocks: Mapping[str, StarBlock], name: str) -> str:
+    name, number = name.strip(), 2
+    free = name
+    while free in blocks:
+        free, number = f"{name} {number}".strip(), number + 1
+    return free
 
 
 def _plain(value: str) -> str:

@@ -1,0 +1,259 @@
+"""A series as RELION-5 has it, into our record: its row of the global table, and the table of its tilts."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+import numpy as np
+
+from eucentric.core import Alignment, FormatError, Tilt, TiltSeries
+from eucentric.io.exchange.records import ProcessedSeries, SeriesFiles, Volume
+from eucentric.io.exchange.relion_ctf import read_ctf
+from eucentric.io.exchange.relion_files import find, mrc_size
+from eucentric.io.exchange.relion_geometry import Matrices, read_angles, read_matrices, turns_of
+from eucentric.io.exchange.relion_labels import EULER, IMAGES, MATRIX, READ_OF_SERIES, READ_OF_TILTS, SIZES, VOLUMES
+from eucentric.io.exchange.star import MISSING, StarBlock, numbers, texts
+
+Size = tuple[float, float, float]
+
+
+class SeriesReader:
+    """Reads one series of a global table; `dropped` has then what was not read."""
+
+    def __init__(
+        self, source: Path, row: dict[str, str], path: Path, block: StarBlock, excluded: int, folders: Sequence[Path]
+    ) -> None:
+        """Take the row of `source` and the table of tilts of `path`, the last `excluded` being views left out."""
+        self._source, self._row, self._path, self._block, self._folders = source, row, path, block, folders
+        self._name, self._n = row["rlnTomoName"], len(block)
+        self._used = [i < self._n - excluded for i in range(self._n)]
+        self._global = StarBlock({label: (value,) for label, value in row.items()})
+        self.dropped: list[str] = []
+
+    def read(self) -> ProcessedSeries:
+        """Return the series.
+
+        Raises
+        ------
+        FormatError
+            If something that is needed is missing, or no number.
+        pydantic.ValidationError
+            If a number cannot be what it should.
+        """
+        original_A = self._one("rlnMicrographOriginalPixelSize", 0.0)
+        pixel_A = self._one("rlnTomoTiltSeriesPixelSize", 0.0) or original_A
+        if not pixel_A > 0:
+            raise FormatError(f"{self._path}: no pixel size for {self._name}.", "Name the file that RELION wrote last.")
+        self._pixel_A = pixel_A
+        self._say_what_is_left()
+        stack = self._stack()
+        rows = self._rows_by_section(by_row=stack is not None)
+        shape_yx = self._shape_yx(stack)
+        series = self._series(rows, shape_yx)
+        alignment = self._alignment(rows, shape_yx)
+        ctf = read_ctf(self._path, self._global, self._block, rows, series, alignment)
+        movies = self._movies(rows)
+        frames = tuple(int(value) or None for value in self._column("rlnTomoTiltMovieFrameCount", rows, 0.0))
+        targets = self._column("rlnTomoNominalDefocus", rows) if "rlnTomoNominalDefocus" in self._block.columns else []
+        volume, volumes = self._volume()
+        return ProcessedSeries(
+            series=series,
+            movie_pixel_A=original_A if original_A and not math.isclose(original_A, pixel_A, rel_tol=1e-6) else None,
+            frames=frames if any(frames) else (),
+            target_defocus_A=tuple(-1e4 * value for value in targets),
+            alignment=alignment,
+            ctf=ctf,
+            volume=volume,
+            files=SeriesFiles(stack=stack, movies=movies if any(movies) else (), **volumes),
+        )
+
+    @property
+    def size_xyz(self) -> Size | None:
+        """The tomogram's size in unbinned pixels, where it is told."""
+        if not all(label in self._row for label in SIZES):
+            return None
+        x, y, z = (self._one(label, 0.0) for label in SIZES)
+        return (x, y, z) if min(x, y, z) >= 1 else None
+
+    def _one(self, label: str, default: float | None = None) -> float:
+        return numbers(self._source, self._global, label, default)[0]
+
+    def _column(self, label: str, rows: Sequence[int], default: float | None = None) -> list[float]:
+        values = numbers(self._path, self._block, label, default)
+        return [values[row] for row in rows]
+
+    def _say_what_is_left(self) -> None:
+        for path, known, columns in (
+            (self._source, READ_OF_SERIES, self._row),
+            (self._path, READ_OF_TILTS, self._block.columns),
+        ):
+            if left := sorted(label for label in columns if label not in known):
+                self.dropped.append(f"{path}: {self._name}: columns that were not read: {', '.join(left)[:2000]}.")
+        if images := [label for label in IMAGES if self._has(label)]:
+            self._drop(f"images one by one ({', '.join(images)}) are not held; make a stack of them to go on from")
+
+    def _drop(self, what: str) -> None:
+        self.dropped.append(f"{self._path}: {self._name}: {what}.")
+
+    def _rows_by_section(self, *, by_row: bool) -> list[int]:
+        """Return the row of each section: as our own export numbered them, as in the stack, or by tilt angle."""
+        numbered = self._column("rlnMicrographId", range(self._n), 0.0)
+        if by_row:
+            return list(range(self._n))
+        if len(set(numbered)) < self._n:
+            numbered = self._stage_deg()
+        return sorted(range(self._n), key=lambda row: numbered[row])
+
+    def _stage_deg(self) -> list[float]:
+        angles = "rlnTomoNominalStageTiltAngle"
+        return numbers(self._path, self._block, angles if angles in self._block.columns else "rlnTomoYTilt")
+
+    def _series(self, rows: Sequence[int], shape_yx: tuple[int, int]) -> TiltSeries:
+        exact = "rlnMicrographPreExposure" in self._block.columns
+        before = self._column("rlnMicrographPreExposure", range(self._n), 0.0)
+        index = self._column("rlnTomoTiltMovieIndex", range(self._n), 0.0)
+        chronology = index if len(set(index)) == self._n else before
+        rank = {row: order for order, row in enumerate(sorted(range(self._n), key=lambda row: chronology[row]))}
+        each = self._exposure_e_A2(before)
+        if exact and each and min(before) > 0.5 * each and (index and min(index) <= 1):
+            self._drop(
+                f"the first tilt has {min(before):g} e/Å² before it: it is not the first of all, or RELION's importer"
+                " took exposures from the .mdoc, and so counted each tilt's own; nothing was changed"
+            )
+        stage, movies = self._stage_deg(), texts(self._path, self._block, "rlnMicrographMovieName", MISSING)
+        axes = self._column("rlnTomoNominalTiltAxisAngle", rows) if self._has("rlnTomoNominalTiltAxisAngle") else []
+        return TiltSeries(
+            name=self._name,
+            pixel_A=self._pixel_A,
+            shape_yx=shape_yx,
+            tilts=tuple(
+                Tilt(
+                    section=section,
+                    tilt_deg=stage[row],
+                    order=rank[row],
+                    exposure_e_A2=each,
+                    pre_exposure_e_A2=before[row] if exact else None,
+                    movie=PurePosixPath(movies[row].replace("\\", "/")).name if movies[row] != MISSING else None,
+                )
+                for section, row in enumerate(rows)
+            ),
+            order_known=len(set(chronology)) == self._n,
+            tilt_axis_deg=float(np.median(axes)) if axes else None,
+            voltage_kV=self._one("rlnVoltage") if "rlnVoltage" in self._row else None,
+        )
+
+    def _has(self, *labels: str) -> bool:
+        return all(label in self._block.columns for label in labels)
+
+    def _exposure_e_A2(self, before: Sequence[float]) -> float | None:
+        """Return what each tilt received: as told, or the one step that all pre-exposures are multiples of."""
+        if told := self._one("rlnTomoImportFractionalDose", 0.0):
+            return told
+        steps = np.diff(np.sort(before))
+        if len(steps) == 0 or steps.min() <= 0:
+            return None
+        smallest = float(steps.min())
+        if np.abs(steps / smallest - np.round(steps / smallest)).max() < 0.02:
+            return smallest
+        self._drop("pre-exposures rise unevenly, so the exposure of each tilt is not known")
+        return None
+
+    def _movies(self, rows: Sequence[int]) -> tuple[Path | None, ...]:
+        names = texts(self._path, self._block, "rlnMicrographMovieName", MISSING)
+        return tuple(find(names[row], self._folders) for row in rows)
+
+    def _stack(self) -> Path | None:
+        """Return the stack of the older layout, if it lies here and has these sections."""
+        named = self._row.get("rlnTomoTiltSeriesName", MISSING)
+        path = find(named, self._folders)
+        size = mrc_size(path)
+        if path is None or size is None or size[0] != self._n:
+            if named != MISSING:
+                self._drop(f"the stack {named[:200]} does not lie here, or has another number of sections")
+            return None
+        return path
+
+    def _shape_yx(self, stack: Path | None) -> tuple[int, int]:
+        for size in self._sizes_of_images(stack):
+            return size[1:]
+        if "rlnImageSizeX" in self._row and "rlnImageSizeY" in self._row:
+            return int(self._one("rlnImageSizeY")), int(self._one("rlnImageSizeX"))
+        if self._has(*MATRIX):
+            return self._shape_from_both()
+        size = self.size_xyz
+        if size is None:
+            raise FormatError(
+                f"{self._path}: how large the images of {self._name} are is nowhere said, and none of them lies here.",
+                "Put the images beside the file, under the names that it gives them.",
+            )
+        self._drop(f"the images were taken to be as large as the tomogram, {size[0]:g} x {size[1]:g}; none lies here")
+        return int(size[1]), int(size[0])
+
+    def _sizes_of_images(self, stack: Path | None) -> Iterator[tuple[int, int, int]]:
+        names = texts(self._path, self._block, "rlnMicrographName", MISSING)
+        for path in (stack, *(find(name, self._folders) for name in names[:100])):
+            size = mrc_size(path)
+            if size is not None:
+                yield size
+
+    def _middles_seen(self, matrices: Matrices) -> Matrices:
+        """Return where matrices see the middle of the tomogram, half its size, in pixels from the images' corner."""
+        size = self.size_xyz
+        if size is None:
+            raise FormatError(f"{self._path}: matrices of {self._name}, and no rlnTomoSizeX, Y and Z.")
+        seen: Matrices = matrices[:, :2, :3] @ (np.array(size) / 2) + matrices[:, :2, 3]
+        return seen
+
+    def _shape_from_both(self) -> tuple[int, int]:
+        """Find the middle of the images from matrices, which count from a corner, and shifts, which count from it."""
+        if not self._has(*EULER):
+            raise FormatError(
+                f"{self._path}: projection matrices of {self._name} count from the images' corner, and no image lies"
+                " here to tell where their middle is.",
+                "Put the images beside the file, under the names that it gives them.",
+            )
+        shifts = read_angles(self._path, self._block).shifts_xy_A / self._pixel_A
+        seen = self._middles_seen(read_matrices(self._path, self._block))
+        columns, rows = (2 * round(float(value)) for value in np.median(seen - shifts, axis=0))
+        if not (0 < rows < 1e6 and 0 < columns < 1e6):
+            raise FormatError(f"{self._path}: matrices and shifts of {self._name} do not belong together.")
+        self._drop(f"{columns} x {rows} pixels of the images follow from matrices and shifts; either may be one more")
+        return rows, columns
+
+    def _alignment(self, rows: Sequence[int], shape_yx: tuple[int, int]) -> Alignment | None:
+        matrices = read_matrices(self._path, self._block) if self._has(*MATRIX) else None
+        if self._has(*EULER):
+            found = read_angles(self._path, self._block)
+            if matrices is not None and found.differ_from(matrices):
+                self._drop("angles and projection matrices differ: the angles were read, RELION takes the matrices")
+        elif matrices is not None:
+            middle = np.array([shape_yx[1] // 2, shape_yx[0] // 2])
+            found = turns_of(self._path, matrices, (self._middles_seen(matrices) - middle) * self._pixel_A)
+            if found.stretched:
+                self._drop("matrices stretch or skew the specimen; that was left out")
+        else:
+            return None
+        reasons = [unquote(text) for text in texts(self._path, self._block, "eucentricReason", "")]
+        return Alignment(
+            pixel_A=self._pixel_A,
+            shape_yx=shape_yx,
+            tilts=tuple(
+                found.view(row, section).replace(
+                    used=self._used[row], reason="" if self._used[row] or reasons[row] == MISSING else reasons[row]
+                )
+                for section, row in enumerate(rows)
+            ),
+        )
+
+    def _volume(self) -> tuple[Volume | None, dict[str, Path]]:
+        named = {kind: self._row[label] for kind, label in VOLUMES.items() if self._row.get(label, MISSING) != MISSING}
+        files = {kind: path for kind, name in named.items() if (path := find(name, self._folders)) is not None}
+        for kind in named.keys() - files.keys():
+            self._drop(f"the file {named[kind][:200]} does not lie here")
+        size, binning = self.size_xyz, self._one("rlnTomoTomogramBinning", 1.0)
+        if size is None or binning <= 0 or (binning == 1 and not named):
+            return None, files  # without a tomogram the size is but that from which particles are counted
+        x, y, z = (max(1, int(n / binning + 1e-3)) for n in size)
+        shape = mrc_size(files.get("tomogram")) or (z, y, x)
+        return Volume(shape_zyx=shape, voxel_A=binning * self._pixel_A), files
