@@ -48,6 +48,7 @@ class MdocSeries(Record):
     voltage_kV: Annotated[float, Field(gt=0)] | None = None
     tilt_axis_deg: Degrees | None = None
     image_file: str | None = None
+    shape_yx: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
     order_known: bool
     sections: Annotated[tuple[MdocSection, ...], Field(min_length=1)]
     findings: tuple[Finding, ...] = ()
@@ -123,8 +124,15 @@ def read_mdoc(path: Path) -> MdocSeries:
     return examined.series
 
 
-def examine_mdoc(path: Path) -> MdocExamination:
+def examine_mdoc(path: Path, *, growing: bool = False) -> MdocExamination:
     """Look at an .mdoc without refusing it for what it says; it never warns.
+
+    Parameters
+    ----------
+    path
+        The file.
+    growing
+        Whether it is still being written: a half-written last section is then not there yet.
 
     Raises
     ------
@@ -136,6 +144,8 @@ def examine_mdoc(path: Path) -> MdocExamination:
     path = Path(path)
     text, foreign = decode_text(path, "an .mdoc")
     raw = split_mdoc(text)
+    if growing and traps.half_written_fate(raw.sections):
+        raw = split_mdoc("\n".join(raw.lines[: raw.sections[-1].line - 1]))
     refused = _refusals(raw)
     if refused:
         return MdocExamination(raw, foreign, *_unzipped(refused), None)
@@ -169,6 +179,7 @@ def _series(raw: RawMdoc, entries: list[Entry], findings: list[Finding]) -> Mdoc
         voltage_kV=_number(settings.get("Voltage"), 1, 1e4),
         tilt_axis_deg=axis_deg,
         image_file=PureWindowsPath(settings.get("ImageFile", "")).name or None,
+        shape_yx=_shape(settings.get("ImageSize", "")),
         order_known=order_known,
         sections=tuple(
             MdocSection(
@@ -242,6 +253,15 @@ def _entry(section: RawSection) -> Entry | tuple[Finding, str]:
 
 def _unzipped(refused: list[tuple[Finding, str]]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     return tuple(finding for finding, _ in refused), tuple(fix for _, fix in refused)
+
+
+def _shape(size: str) -> tuple[int, int] | None:
+    """Return rows and columns from an ImageSize, which has columns first."""
+    words = size.split()
+    if len(words) != 2 or not all(word.isascii() and word.isdigit() and 0 < len(word) < 7 for word in words):
+        return None
+    columns, rows = map(int, words)
+    return (rows, columns) if rows and columns else None
 
 
 def _number(value: str | float | None, low: float, high: float) -> float | None:

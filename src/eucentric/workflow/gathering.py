@@ -155,14 +155,17 @@ def _with_particles(processed: ProcessedSeries, folder: Path) -> ProcessedSeries
 def _of_mdoc(mdoc: Path) -> ProcessedSeries:
     """Return what an .mdoc says, and its movies where they are to be found."""
     facts = read_mdoc(mdoc)
-    notes: list[str] = []
-    try:
-        loaded = load_movie_series(mdoc)
-    except InputError:  # without movies: what the .mdoc says must do
-        series = _series_of(mdoc, facts, notes)
-        movies: tuple[Path | None, ...] = ()
-    else:
-        series, movies = loaded.series, tuple(movie.path if movie else None for movie in loaded.movies)
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always")
+        try:
+            loaded = load_movie_series(mdoc)
+        except InputError:  # without movies: what the .mdoc says must do, and that they are missing is no news
+            doubts.clear()
+            loaded = None
+    for doubt in doubts:
+        warnings.warn_explicit(doubt.message, doubt.category, doubt.filename, doubt.lineno)
+    series = loaded.series if loaded else _series_of(mdoc, facts)
+    movies = tuple(movie.path if movie else None for movie in loaded.movies) if loaded else ()
     return ProcessedSeries(
         series=series,
         frames=tuple(section.n_frames for section in facts.sections),
@@ -171,13 +174,13 @@ def _of_mdoc(mdoc: Path) -> ProcessedSeries:
     )
 
 
-def _series_of(mdoc: Path, facts: MdocSeries, notes: list[str]) -> TiltSeries:
+def _series_of(mdoc: Path, facts: MdocSeries) -> TiltSeries:
     if facts.pixel_A is None or facts.shape_yx is None:
         raise InputError(
             f"{mdoc}: it gives no pixel size or no ImageSize, and its movies are not beside it.",
             "Put the movies beside it, or in a folder named frames.",
         )
-    exposures, priors = exposures_of(mdoc, facts, None, notes)
+    exposures, priors = exposures_of(mdoc, facts, None, [])
     return TiltSeries(
         name=_name_of(mdoc),
         pixel_A=facts.pixel_A,
