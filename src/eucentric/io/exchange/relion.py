@@ -59,8 +59,8 @@ def write_relion(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool 
     for name, number in Counter(names).items():
         if number > 1:
             raise InputError(f"{number} series are called {name}.", "Rename all but one: RELION knows them by name.")
-        if not name.isprintable() or any(letter.isspace() for letter in name) or name[0] in "'\"#_;$":
-            raise InputError(f"RELION cannot read a series called {name!r}.", "Rename it without spaces and quotes.")
+        if not name.isprintable() or any(letter.isspace() or letter in "'\"#" for letter in name) or name[0] in "_;$":
+            raise InputError(f"RELION cannot read a series called {name!r}.", "Rename it without spaces, quotes and #.")
     movies = _movies(series)
     rows, dropped = global_rows(series)
     written: list[Path] = []

@@ -54,20 +54,21 @@ def write_particles(
     """
     names = ("rlnTomoName", "rlnTomoParticleName", *_CENTRED, *_ANGLES, "rlnRandomSubset", "rlnOpticsGroup")
     rows: list[tuple[object, ...]] = []
-    groups: dict[int, dict[str, object]] = {}
+    groups: dict[int, tuple[int, dict[str, object]]] = {}
     chosen = [p for one in series for p in one.particles if p.label == label]
     halves = all(particle.half is not None for particle in chosen)
     for one, (group, values) in zip(series, optics, strict=True):
         for number, particle in enumerate((p for p in one.particles if p.label == label), start=1):
-            groups[group] = values
+            # Numbered anew: RELION takes an optics group's number for its row in this file's own table.
+            number_here, _ = groups.setdefault(group, (len(groups) + 1, values))
             z, y, x = particle.position_zyx_A
             name = f"{one.series.name}/{_plain(label)}_{number}" if label else f"{one.series.name}/{number}"
             angles = (particle.rot_deg, particle.tilt_deg, particle.psi_deg)
-            rows.append((one.series.name, name, x, y, z, *angles, particle.half, group))
+            rows.append((one.series.name, name, x, y, z, *angles, particle.half, number_here))
     table = {name: [row[i] for row in rows] for i, name in enumerate(names) if halves or name != "rlnRandomSubset"}
     optics_table: dict[str, list[object]] = {}
-    for group in sorted(groups):
-        for key, value in {"rlnOpticsGroup": group, **groups[group]}.items():
+    for group, values in groups.values():
+        for key, value in {"rlnOpticsGroup": group, **values}.items():
             optics_table.setdefault(key, []).append(value)
     # As RELION-5's extraction writes by default, and what its refinement expects: stacks of the tilts' own images.
     general = StarBlock({"rlnTomoSubTomosAre2DStacks": ("1",)}, looped=False)

@@ -44,6 +44,10 @@ def read_star(path: Path) -> dict[str, StarBlock]:
     text = read_text(path, "a STAR file")
     if len(text) > 2 * _MAX_VALUES and sum(1 for _ in re.finditer(r"\S+", text)) > _MAX_VALUES:
         raise FormatError(f"{path}: more than {_MAX_VALUES} values.", "Split it into several files.")
+    # Letters that the format forbids, but names of files have: something else stands for them while it is parsed.
+    foreign = {f"~{ord(letter):06x}~": letter for letter in set(text) if not letter.isascii()}
+    if foreign:
+        text = re.sub(r"[^\x00-\x7f]", lambda found: f"~{ord(found[0]):06x}~", text)
     try:
         document = gemmi.cif.read_string(text)
     except (ValueError, RuntimeError) as error:
@@ -53,11 +57,11 @@ def read_star(path: Path) -> dict[str, StarBlock]:
         pairs: dict[str, tuple[str, ...]] = {}
         for item in block:
             if item.pair is not None:
-                pairs[item.pair[0].removeprefix("_")] = (_plain(item.pair[1]),)
+                pairs[item.pair[0].removeprefix("_")] = (_plain(item.pair[1], foreign),)
             elif item.loop is not None:
                 values, width = item.loop.values, item.loop.width()  # each call of `values` makes all of them anew
                 columns = {
-                    tag.removeprefix("_"): tuple(_plain(value) for value in values[i::width])
+                    tag.removeprefix("_"): tuple(_plain(value, foreign) for value in values[i::width])
                     for i, tag in enumerate(item.loop.tags)
                 }
                 blocks[_free(blocks, block.name)] = StarBlock(columns)
@@ -117,7 +121,8 @@ def write_star(
     Raises
     ------
     InputError
-        If a value holds white space or quotes, which RELION's own reader takes for two values.
+        If a value holds white space, which RELION's own reader takes for two values, or quotes or a #, which its
+        Python programs change.
     OutputError
         If the file cannot be written.
     """
@@ -143,18 +148,20 @@ def _free(blocks: Mapping[str, StarBlock], name: str) -> str:
     return free
 
 
-def _plain(value: str) -> str:
+def _plain(value: str, foreign: Mapping[str, str]) -> str:
     import gemmi
 
-    return str(gemmi.cif.as_string(value)) if value[:1] in "'\";" else value
+    if value[:1] in "'\";":
+        value = str(gemmi.cif.as_string(value))
+    return re.sub(r"~[0-9a-f]{6}~", lambda found: foreign.get(found[0], found[0]), value) if foreign else value
 
 
 def _shown(path: Path, label: str, value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6f}"
     text = MISSING if value is None or value == "" else str(value)
-    if any(letter.isspace() for letter in text) or text[0] in "'\"#_;$" or not text.isprintable():
+    if any(letter.isspace() or letter in "'\"#" for letter in text) or text[0] in "_;$" or not text.isprintable():
         raise InputError(
-            f"{path}: {text[:80]!r} cannot stand in a STAR file ({label}).", "Rename it without spaces and quotes."
+            f"{path}: {text[:80]!r} cannot stand in a STAR file ({label}).", "Rename it without spaces, quotes and #."
         )
     return text
