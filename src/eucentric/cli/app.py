@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ctf,
         demo,
         design,
+        doctor,
         exchange,
         process,
         reconstruct,
