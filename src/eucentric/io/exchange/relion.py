@@ -73,6 +73,10 @@ def write_relion(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool 
     if tomograms:
         write_star(folder / "tomograms.star", {"global": table(tomograms)})
         placed.append(folder / "tomograms.star")
+    elif (folder / "tomograms.star").exists():
+        left.append(
+            f"{folder / 'tomograms.star'}: this is of an earlier export, and was left; it is not of these series."
+        )
     kinds = labels_of(series)
     optics = [optics_of(row) for row in rows]
     for kind in kinds:
@@ -105,48 +109,65 @@ def read_relion(path: Path, *, project: Path | None = None) -> Imported:
     FormatError
         If the file is not what it should be.
     """
-    path = Path(path)
+    return _read(Path(path), project)[0]
+
+
+def relion_images(path: Path, *, project: Path | None = None) -> dict[str, tuple[Path | None, ...]]:
+    """Return the images of each series that `read_relion` reads, by section: one file each, or None where it lacks.
+
+    RELION has no stack. Who needs one makes it of these.
+
+    Raises
+    ------
+    InputError, FormatError
+        As `read_relion`.
+    """
+    return _read(Path(path), project)[1]
+
+
+def _read(path: Path, project: Path | None) -> tuple[Imported, dict[str, tuple[Path | None, ...]]]:
     folder = path if path.is_dir() else path.parent
     folders = [folder] if project is None else [folder, Path(project)]
     sources, particle_files, dropped = _sources(path, folder, folders)
     rows: dict[str, dict[str, str]] = {}
     tables: dict[str, tuple[Path, dict[str, StarBlock]]] = {}
+    failures: dict[str, str] = {}
     for source in sources:
-        blocks = read_star(source)
-        found = _global(source, blocks)
+        try:
+            blocks = read_star(source)
+            found = _global(source, blocks, dropped)
+        except EucentricError as error:
+            if len(sources) == 1:
+                raise
+            failures[source.name] = str(error)
+            continue
         for row in found:
             rows[row["rlnTomoName"]] = {**rows.get(row["rlnTomoName"], {}), **row}
             tables[row["rlnTomoName"]] = (source, blocks)
-        known = {"global", *(row["rlnTomoName"] for row in found)}
-        if others := sorted(name for name in blocks if name not in known):
-            dropped.append(f"{source}: tables that were not read: {', '.join(others)[:500]}.")
     read: dict[str, ProcessedSeries] = {}
+    images: dict[str, tuple[Path | None, ...]] = {}
     sizes: dict[str, Size | None] = {}
-    failures: dict[str, str] = {}
     for name, row in rows.items():
         try:
             file, block, excluded = _tilts(*tables[name], row, folders)
             reader = SeriesReader(tables[name][0], row, file, block, excluded, folders)
-            read[name], sizes[name] = reader.read(), reader.size_xyz
+            read[name], sizes[name], images[name] = reader.read(), reader.size_xyz, reader.images
             dropped += reader.dropped
         except (EucentricError, ValidationError) as error:
             failures[name] = _said(error)
     pixels_A = {name: one.series.pixel_A for name, one in read.items()}
     particles: dict[str, list[Particle]] = {}
-    for file in particle_files:
+    for particle_file in particle_files:
         try:
-            by_name, left = read_particles(file, pixels_A, sizes)
+            by_name, left = read_particles(particle_file, pixels_A, sizes)
         except (EucentricError, ValidationError) as error:
-            failures[file.name] = _said(error)
+            failures[particle_file.name] = _said(error)
             continue
         dropped += left
         for name, some in by_name.items():
             particles.setdefault(name, []).extend(some)
-    return Imported(
-        series=tuple(one.replace(particles=tuple(particles.get(name, ()))) for name, one in read.items()),
-        dropped=tuple(dropped),
-        failures=failures,
-    )
+    series = tuple(one.replace(particles=tuple(particles.get(name, ()))) for name, one in read.items())
+    return Imported(series=series, dropped=tuple(dropped), failures=failures), images
 
 
 def _movies(series: Sequence[ProcessedSeries]) -> dict[tuple[str, int], str]:
@@ -190,7 +211,8 @@ def _sources(path: Path, folder: Path, folders: Sequence[Path]) -> tuple[list[Pa
     return [tomograms], [particles] if particles else [], dropped
 
 
-def _global(path: Path, blocks: dict[str, StarBlock]) -> list[dict[str, str]]:
+def _global(path: Path, blocks: dict[str, StarBlock], dropped: list[str]) -> list[dict[str, str]]:
+    """Return the rows of a global table, one for each name; what else there is goes to `dropped`."""
     block = blocks.get("global")
     if block is None or "rlnTomoName" not in block.columns:
         raise FormatError(
@@ -199,7 +221,14 @@ def _global(path: Path, blocks: dict[str, StarBlock]) -> list[dict[str, str]]:
         )
     if len(block) > _MAX_SERIES:
         raise FormatError(f"{path}: {len(block)} series, more than {_MAX_SERIES}.", "Name another file.")
-    return [{label: values[i] for label, values in block.columns.items()} for i in range(len(block))]
+    rows: dict[str, dict[str, str]] = {}
+    for i, name in enumerate(block.columns["rlnTomoName"]):
+        if name in rows:
+            dropped.append(f"{path}: {name[:200]} has more than one row; the first was read.")
+        rows.setdefault(name, {label: values[i] for label, values in block.columns.items()})
+    if others := sorted(name for name in blocks if name != "global" and name not in rows):
+        dropped.append(f"{path}: tables that were not read: {', '.join(others)[:500]}.")
+    return list(rows.values())
 
 
 def _tilts(

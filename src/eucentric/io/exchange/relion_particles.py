@@ -98,7 +98,8 @@ def read_particles(
         raise FormatError(f"{path}: {len(block)} particles, more than {MAX_PARTICLES}.", "Split it by tomogram.")
     names = block.columns["rlnTomoName"]
     unknown = Counter(name for name in names if name not in pixels_A)
-    dropped = [f"{path}: {n} particles of {name}, which is not among the series." for name, n in unknown.items()]
+    others = ", ".join(list(unknown)[:10]) + (" and others" if len(unknown) > 10 else "")
+    dropped = [f"{path}: {unknown.total()} particles of {others}, not among the series read."] if unknown else []
     dropped += _not_read(path, blocks, block)
     places, turns = _places_A(path, block, names, pixels_A, sizes_xyz), _angles_deg(path, block)
     halves = [int(half) for half in numbers(path, block, "rlnRandomSubset", 0)]

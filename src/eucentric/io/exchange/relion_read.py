@@ -30,9 +30,10 @@ class SeriesReader:
         self._used = [i < self._n - excluded for i in range(self._n)]
         self._global = StarBlock({label: (value,) for label, value in row.items()})
         self.dropped: list[str] = []
+        self.images: tuple[Path | None, ...] = ()
 
     def read(self) -> ProcessedSeries:
-        """Return the series.
+        """Return the series; `images` are then those of its sections, one by one, where they lie here.
 
         Raises
         ------
@@ -43,8 +44,10 @@ class SeriesReader:
         """
         original_A = self._one("rlnMicrographOriginalPixelSize", 0.0)
         pixel_A = self._one("rlnTomoTiltSeriesPixelSize", 0.0) or original_A
-        if not pixel_A > 0:
-            raise FormatError(f"{self._path}: no pixel size for {self._name}.", "Name the file that RELION wrote last.")
+        if not 0.01 < pixel_A < 1e6:  # as in an MRC header: what is beyond is a mistake, or 0 where nothing is said
+            raise FormatError(
+                f"{self._source}: {self._name} has no pixel size that can be.", "Name the file that RELION wrote last."
+            )
         self._pixel_A = pixel_A
         self._say_what_is_left()
         stack = self._stack()
@@ -53,7 +56,7 @@ class SeriesReader:
         series = self._series(rows, shape_yx)
         alignment = self._alignment(rows, shape_yx)
         ctf = read_ctf(self._path, self._global, self._block, rows, series, alignment)
-        movies = self._movies(rows)
+        movies, self.images = self._found("rlnMicrographMovieName", rows), self._found(IMAGES[0], rows)
         frames = tuple(int(value) or None for value in self._column("rlnTomoTiltMovieFrameCount", rows, 0.0))
         targets = self._column("rlnTomoNominalDefocus", rows) if "rlnTomoNominalDefocus" in self._block.columns else []
         volume, volumes = self._volume()
@@ -151,16 +154,16 @@ class SeriesReader:
         if told := self._one("rlnTomoImportFractionalDose", 0.0):
             return told
         steps = np.diff(np.sort(before))
-        if len(steps) == 0 or steps.min() <= 0:
+        smallest = float(steps.min()) if len(steps) else 0.0
+        if smallest < 1e-3:
             return None
-        smallest = float(steps.min())
         if np.abs(steps / smallest - np.round(steps / smallest)).max() < 0.02:
             return smallest
         self._drop("pre-exposures rise unevenly, so the exposure of each tilt is not known")
         return None
 
-    def _movies(self, rows: Sequence[int]) -> tuple[Path | None, ...]:
-        names = texts(self._path, self._block, "rlnMicrographMovieName", MISSING)
+    def _found(self, label: str, rows: Sequence[int]) -> tuple[Path | None, ...]:
+        names = texts(self._path, self._block, label, MISSING)
         return tuple(find(names[row], self._folders) for row in rows)
 
     def _stack(self) -> Path | None:
