@@ -155,18 +155,11 @@ def _tell_views(report: "DoctorReport") -> None:
         _tell_counts([one.views for one in series])
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in (
-        "series",
-        "program",
-        "imports",
-        "tilts",
-        "angles (°)",
-        "order by",
-        "before (e/Å²)",
-        "axis (°)",
-        "frames",
-    ):
-        table.add_column(title, justify="left" if title in ("series", "program", "imports", "order by") else "right")
+    table.add_column("series", overflow="fold")
+    for title in ("program", "imports", "order by"):
+        table.add_column(title, no_wrap=True)
+    for title in ("tilts", "angles (°)", "before (e/Å²)", "axis (°)", "frames"):
+        table.add_column(title, justify="right", no_wrap=True)
     for one in series:
         for index, view in enumerate(one.views):
             table.add_row("" if index else escape(one.path.name), *_cells(view))
@@ -184,12 +177,11 @@ def _cells(view: "ConsumerView") -> Iterator[str]:
         return
     yield view.order_by
     yield str(view.n_tilts)
-    turned = " turned" if view.tilt_sign < 0 else ""
     no_angles = view.tilt_min_deg is None or view.tilt_max_deg is None
-    yield "" if no_angles else f"{view.tilt_min_deg:.1f}..{view.tilt_max_deg:.1f}{turned}"
+    yield "" if no_angles else f"{view.tilt_min_deg:.1f}..{view.tilt_max_deg:.1f}"
     first, last = view.first_pre_exposure_e_A2, view.last_pre_exposure_e_A2
     yield "" if first is None else f"{first:.1f}..{'?' if last is None else f'{last:.1f}'}"
-    yield view.axis_from if view.axis_deg is None else f"{view.axis_deg:.1f} ({view.axis_from})"
+    yield "" if view.axis_deg is None else f"{view.axis_deg:.1f}"
     yield "?" if view.frames is None else str(view.frames)
 
 
@@ -197,7 +189,8 @@ def _said(views: Iterable[tuple[str, "ConsumerView"]]) -> Iterator[tuple[str, st
     """Give each remark once, with the series that it is of."""
     said: dict[str, dict[str, None]] = {}
     for name, view in views:
-        remarks = [*view.because, f"hand: {view.hand}."] if view.hand else view.because
+        whose = f"tilt axis from {view.axis_from}; hand: {view.hand}."
+        remarks = [*view.because, whose] if view.imports != "no" else view.because
         for remark in remarks:
             said.setdefault(f"{view.consumer}: {remark}", {})[name] = None
     for remark, names in said.items():

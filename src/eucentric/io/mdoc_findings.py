@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 from typing import Literal
 
@@ -85,9 +86,10 @@ class Entry:
     @property
     def movie(self) -> str | None:
         """The file name of the movie, from a Windows or POSIX path."""
-        return (PureWindowsPath(self.frame_path).name or None) if self.frame_path else None
+        return _movie_name(self.frame_path) if self.frame_path else None
 
 
+@lru_cache(maxsize=4096)
 def parse_time(date_time: str) -> datetime | None:
     """Return the time that a DateTime entry says, or None if it cannot be read."""
     if not (found := _TIME.match(date_time)) or found[2].lower() not in _MONTHS:
@@ -99,6 +101,11 @@ def parse_time(date_time: str) -> datetime | None:
         return datetime(century + year, month, day, hour, minute, second)
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=4096)
+def _movie_name(frame_path: str) -> str | None:
+    return PureWindowsPath(frame_path).name or None
 
 
 def has_short_year(date_time: str) -> bool:

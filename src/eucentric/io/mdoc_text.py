@@ -64,8 +64,10 @@ def split_mdoc(text: str) -> RawMdoc:
             section.lines[heading[1]] = number
             sections.append(section)
         elif sections:
-            for key, value in pairs([line]):
-                sections[-1][key] = value
+            key, equals, value = line.partition("=")
+            key = key.strip()
+            if equals and not key.startswith("["):
+                sections[-1][key] = value.strip()
                 sections[-1].lines[key] = number
         else:
             header.append(line.strip())

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from eucentric.core import EucentricError, EucentricWarning, FormatError
 from eucentric.io import MdocSection, open_mrc, read_angles
@@ -113,8 +113,8 @@ def z_of(section: RawSection) -> int | None:
 
 def short_name(name: str) -> str:
     """Return a name as RELION 5 compares it: without all that follows its first dot (`basename` of its file.py)."""
-    while (stem := PurePosixPath(name).stem) != name:
-        name = stem
+    while 0 < (dot := name.rfind(".")) < len(name) - 1:
+        name = name[:dot]
     return name
 
 

@@ -27,6 +27,7 @@ _TOLD_BETTER = (
     FindingName.TWO_DIGIT_YEAR,
     FindingName.NO_MOVIE,
 )
+_NOT_MENDED = "It cannot be mended here without guessing: write it by hand, or give it to the program."
 _RANK = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -252,7 +253,7 @@ def _told(
                 message=message,
                 why=trap.why,
                 who=tuple(who for who in trap.who if who in wanted),
-                fix=trap.fix,
+                fix=trap.fix if can_be == trap.mended else _NOT_MENDED,
                 mended=can_be,
             )
         )

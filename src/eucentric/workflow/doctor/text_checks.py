@@ -45,6 +45,9 @@ def has_tilt(section: RawSection) -> bool:
 
 def is_divided(line: str) -> bool:
     """Whether a line is divided as Warp needs it: one space on both sides of the first '='."""
+    key, separator, _ = line.partition(" = ")
+    if separator and key.isalnum():  # as nearly all are
+        return True
     at = line.find("=")
     if at < 0 or line.startswith("[T"):
         return True
