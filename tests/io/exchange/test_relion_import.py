@@ -49,7 +49,7 @@ def matrices_of(one: ProcessedSeries, size_xyz: tuple[int, int, int]) -> NDArray
 def write_older(path: Path, one: ProcessedSeries, size_xyz: tuple[int, int, int], stack: str | None = None) -> None:
     """Write a series as RELION 4 did: tables in one file, with matrices, and the stack's name."""
     assert one.ctf is not None
-    row = {
+    row: dict[str, list[object]] = {
         "rlnTomoName": [one.series.name],
         "rlnTomoFrameCount": [len(one.series.tilts)],
         **dict(zip(("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ"), ([n] for n in size_xyz), strict=True)),
@@ -66,7 +66,9 @@ def write_older(path: Path, one: ProcessedSeries, size_xyz: tuple[int, int, int]
         ["[" + ",".join(f"{value:.10g}" for value in line) + "]" for line in matrix]
         for matrix in matrices_of(one, size_xyz)
     ]
-    tilts = {f"rlnTomoProj{letter}": [text[i] for text in texts] for i, letter in enumerate("XYZW")}
+    tilts: dict[str, list[object]] = {
+        f"rlnTomoProj{letter}": [text[i] for text in texts] for i, letter in enumerate("XYZW")
+    }
     tilts["rlnMicrographPreExposure"] = [f"{tilt.pre_exposure_e_A2}" for tilt in one.series.tilts]
     tilts["rlnTomoNominalStageTiltAngle"] = [f"{tilt.tilt_deg}" for tilt in one.series.tilts]
     tilts["rlnDefocusU"] = [f"{tilt.defocus_v_A}" for tilt in one.ctf.tilts]  # the lesser first

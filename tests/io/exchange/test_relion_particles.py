@@ -80,7 +80,7 @@ def test_places_in_pixels_are_from_the_corner(tmp_path: Path) -> None:
         tmp_path / "particles.star", rlnCoordinateX=210.0, rlnCoordinateY=160.5, rlnCoordinateZ=90.0, rlnRandomSubset=2
     )
     # `getParticleCoordDecenteredPixel`: pixels as they are, of which half the size is the middle.
-    assert particle.position_zyx_A == (-20, 20, 20)
+    assert particle.position_zyx_A == pytest.approx((-20, 20, 20))
     assert particle.half == 2
     assert particle.reference2sample() == pytest.approx(np.eye(3))
 
@@ -94,9 +94,8 @@ def test_places_in_pixels_need_the_size(tmp_path: Path) -> None:
 
 def test_what_is_not_read_is_told(tmp_path: Path) -> None:
     path = tmp_path / "particles.star"
-    columns = {"rlnTomoName": ["TS_1", "TS_2", "TS_2"], "rlnClassNumber": [1, 2, 3]} | {
-        label: [0.0] * 3 for label in CENTRED
-    }
+    columns: dict[str, list[object]] = {"rlnTomoName": ["TS_1", "TS_2", "TS_2"], "rlnClassNumber": [1, 2, 3]}
+    columns |= {label: [0.0] * 3 for label in CENTRED}
     write_star(path, {"particles": columns, "other": {"a": [1]}})
     found, dropped = read_particles(path, {"TS_1": 2.0}, {})
     assert len(found["TS_1"]) == 1

@@ -83,8 +83,9 @@ def write_relion(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool 
         particles = folder / particles_file(kind, kinds)
         left += write_particles(particles, series, kind, optics)
         sets = particles.with_name(particles.name.replace("particles", "optimisation_set", 1))
-        named = {"rlnTomoParticlesFile": (particles.name,), "rlnTomoTomogramsFile": ("tomograms.star",)}
-        write_star(sets, {"optimisation_set": StarBlock(named, looped=False)})
+        named = (("rlnTomoParticlesFile", particles.name), ("rlnTomoTomogramsFile", "tomograms.star"))
+        block = StarBlock({label: (name,) for label, name in named}, looped=False)
+        write_star(sets, {"optimisation_set": block})
         placed += [particles, sets]
     return Exported(files=(folder / "tilt_series.star", *written, *placed), dropped=(*dropped, *left))
 

@@ -6,7 +6,6 @@ the identity. We write the second alone: boxes that lie along the specimen's axe
 that reads RELION's particles looks for them. rlnCenteredCoordinate is ours, in xyz: Å from the middle of the tomogram.
 """
 
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from eucentric.core import FormatError
 from eucentric.io.exchange.records import Particle, ProcessedSeries
 from eucentric.io.exchange.star import StarBlock, numbers, read_star, texts, write_star
 
-MAX_PARTICLES = 200_000  # of one file; a particle costs 700 bytes here
+MAX_PARTICLES = 150_000  # of one file: a particle costs 700 bytes here, beside what its columns do
 _CENTRED = ("rlnCenteredCoordinateXAngst", "rlnCenteredCoordinateYAngst", "rlnCenteredCoordinateZAngst")
 _PIXELS = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")  # RELION 4: unbinned, from the tomogram's corner
 _ORIGINS = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
@@ -104,6 +103,7 @@ def read_particles(
     places, turns = _places_A(path, block, names, pixels_A, sizes_xyz), _angles_deg(path, block)
     halves = [int(half) for half in numbers(path, block, "rlnRandomSubset", 0)]
     kinds = [_label(name) for name in texts(path, block, "rlnTomoParticleName", "")]
+    del blocks, block  # before as much again is made of them
     found: dict[str, list[Particle]] = {}
     for name, place, angles, half, label in zip(names, places, turns, halves, kinds, strict=True):
         if name not in pixels_A:
@@ -155,7 +155,7 @@ def _places_A(
     if all(label in block.columns for label in _ORIGINS):
         offsets = np.array([numbers(path, block, label) for label in _ORIGINS]).T
         boxes = np.array([numbers(path, block, label, 0.0) for label in _BOX]).T
-        places = places - np.array([_matrix(*box) @ offset for box, offset in zip(boxes, offsets, strict=True)])
+        places = places - np.einsum("nij,nj->ni", _turns(boxes), offsets)
     return places
 
 
@@ -164,20 +164,30 @@ def _angles_deg(path: Path, block: StarBlock) -> Rotation:
     if _BOX[0] not in block.columns:
         return angles
     boxes = np.array([numbers(path, block, label, 0.0) for label in _BOX]).T
-    return np.array([_euler_deg(_matrix(*box) @ _matrix(*turn)) for box, turn in zip(boxes, angles, strict=True)])
+    return _euler_deg(_turns(boxes) @ _turns(angles))
 
 
-def _matrix(rot_deg: float, tilt_deg: float, psi_deg: float) -> Rotation:
-    turned = Particle(position_zyx_A=(0, 0, 0), rot_deg=rot_deg, tilt_deg=tilt_deg, psi_deg=psi_deg)
-    return turned.reference2sample()
+def _turns(angles_deg: Rotation) -> Rotation:
+    """Return the matrices (n, 3, 3) of angles (n, 3), as `Particle.reference2sample` has them one by one."""
+    rot, tilt, psi = np.radians(angles_deg.T)
+    turns: Rotation = _about(psi, 0, 1) @ _about(tilt, 2, 0) @ _about(rot, 0, 1)
+    return turns
 
 
-def _euler_deg(matrix: Rotation) -> tuple[float, float, float]:
-    tilt = math.degrees(math.acos(min(1.0, max(-1.0, matrix[2, 2]))))
-    if abs(math.sin(math.radians(tilt))) < 1e-6:  # rot and psi turn about the same axis: only one of them is free
-        return 0.0, tilt, math.degrees(math.atan2(matrix[0, 1], matrix[1, 1]))
-    rot = math.degrees(math.atan2(matrix[2, 1], matrix[2, 0]))
-    return rot, tilt, math.degrees(math.atan2(matrix[1, 2], -matrix[0, 2]))
+def _about(angle: Rotation, a: int, b: int) -> Rotation:
+    matrix = np.tile(np.eye(3), (len(angle), 1, 1))
+    matrix[:, a, a] = matrix[:, b, b] = np.cos(angle)
+    matrix[:, a, b], matrix[:, b, a] = np.sin(angle), -np.sin(angle)
+    return matrix
+
+
+def _euler_deg(turns: Rotation) -> Rotation:
+    """Return the angles (n, 3) of matrices (n, 3, 3)."""
+    tilt = np.arccos(np.clip(turns[:, 2, 2], -1, 1))
+    pole = np.abs(np.sin(tilt)) < 1e-6  # rot and psi turn about the same axis there: only one of them is free
+    rot = np.where(pole, 0, np.arctan2(turns[:, 2, 1], turns[:, 2, 0]))
+    psi = np.where(pole, np.arctan2(turns[:, 0, 1], turns[:, 1, 1]), np.arctan2(turns[:, 1, 2], -turns[:, 0, 2]))
+    return np.degrees(np.stack([rot, tilt, psi], axis=1))
 
 
 def _plain(label: str) -> str:

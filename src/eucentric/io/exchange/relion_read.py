@@ -184,14 +184,16 @@ class SeriesReader:
             return int(self._one("rlnImageSizeY")), int(self._one("rlnImageSizeX"))
         if self._has(*MATRIX):
             return self._shape_from_both()
-        size = self.size_xyz
-        if size is None:
+        tomogram = self.size_xyz
+        if tomogram is None:
             raise FormatError(
                 f"{self._path}: how large the images of {self._name} are is nowhere said, and none of them lies here.",
                 "Put the images beside the file, under the names that it gives them.",
             )
-        self._drop(f"the images were taken to be as large as the tomogram, {size[0]:g} x {size[1]:g}; none lies here")
-        return int(size[1]), int(size[0])
+        self._drop(
+            f"the images were taken to be as large as the tomogram, {tomogram[0]:g} x {tomogram[1]:g}; none lies here"
+        )
+        return int(tomogram[1]), int(tomogram[0])
 
     def _sizes_of_images(self, stack: Path | None) -> Iterator[tuple[int, int, int]]:
         names = texts(self._path, self._block, "rlnMicrographName", MISSING)
