@@ -262,6 +262,7 @@ def test_an_unaligned_series_is_left_as_relions_own_importer_leaves_it(tmp_path:
     assert not (tmp_path / "tomograms.star").exists()
     back = read_relion(tmp_path)
     assert back.series[0] == one
+    assert [line for line in back.dropped if "rlnTomoHand 1.0" in line]
 
 
 def test_what_relion_cannot_hold_is_told(tmp_path: Path) -> None:

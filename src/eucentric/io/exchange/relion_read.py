@@ -12,7 +12,16 @@ from eucentric.io.exchange.records import ProcessedSeries, SeriesFiles, Volume
 from eucentric.io.exchange.relion_ctf import read_ctf
 from eucentric.io.exchange.relion_files import find, mrc_size
 from eucentric.io.exchange.relion_geometry import Matrices, read_angles, read_matrices, turns_of
-from eucentric.io.exchange.relion_labels import EULER, IMAGES, MATRIX, READ_OF_SERIES, READ_OF_TILTS, SIZES, VOLUMES
+from eucentric.io.exchange.relion_labels import (
+    DEFOCUS,
+    EULER,
+    IMAGES,
+    MATRIX,
+    READ_OF_SERIES,
+    READ_OF_TILTS,
+    SIZES,
+    VOLUMES,
+)
 from eucentric.io.exchange.star import MISSING, StarBlock, numbers, texts
 
 Size = tuple[float, float, float]
@@ -93,6 +102,11 @@ class SeriesReader:
         ):
             if left := sorted(label for label in columns if label not in known):
                 self.dropped.append(f"{path}: {self._name}: columns that were not read: {', '.join(left)[:2000]}.")
+        optics = ("rlnSphericalAberration", "rlnAmplitudeContrast", "rlnTomoHand")
+        if not self._has(*DEFOCUS) and (
+            told := [f"{label} {self._row[label]}" for label in optics if label in self._row]
+        ):
+            self._drop(f"without a CTF yet there is no place for {', '.join(told)[:200]}")
         if images := [label for label in IMAGES if self._has(label)]:
             self._drop(f"images one by one ({', '.join(images)}) are not held; make a stack of them to go on from")
 

@@ -65,9 +65,8 @@ def write_tilts(
             f"{name}: there is no stack, so no image was written (rlnMicrographName); correct the movies for motion"
             " in RELION, which keeps all other columns."
         )
-    for section, movie in enumerate(files.movies):
-        if movie is not None and movie.is_file():
-            written.append(place(movie, folder / movies[name, section], copy=copy))
+    there = {movies[name, i]: movie for i, movie in enumerate(files.movies) if movie is not None and movie.is_file()}
+    written += [place(movie, folder / named, copy=copy) for named, movie in there.items()]
     order = [tilt.section for tilt in one.series.by_order()]
     tables = folder / "tilt_series"
     write_star(tables / f"{name}.star", {name: _rows(columns, [s for s in order if s in used])})
