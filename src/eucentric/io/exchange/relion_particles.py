@@ -187,7 +187,8 @@ def _euler_deg(turns: Rotation) -> Rotation:
     pole = np.abs(np.sin(tilt)) < 1e-6  # rot and psi turn about the same axis there: only one of them is free
     rot = np.where(pole, 0, np.arctan2(turns[:, 2, 1], turns[:, 2, 0]))
     psi = np.where(pole, np.arctan2(turns[:, 0, 1], turns[:, 1, 1]), np.arctan2(turns[:, 1, 2], -turns[:, 0, 2]))
-    return np.degrees(np.stack([rot, tilt, psi], axis=1))
+    angles: Rotation = np.degrees(np.stack([rot, tilt, psi], axis=1))
+    return angles
 
 
 def _plain(label: str) -> str:
