@@ -113,7 +113,7 @@ def look(
         try:
             facts = _of_mdoc(path, settings, folders, growing)
         except EucentricError as error:
-            name = "empty" if "empty" in error.what else "unreadable-file"
+            name = "empty" if error.what == f"{path}: the file is empty; an .mdoc was expected." else "unreadable-file"
             return Facts(path), SeriesReport(path=path, findings=_told(path, [(name, [], error.what)], settings))
     met = list(_met(facts, growing))
     findings = sorted(_told(path, met, settings, facts), key=lambda one: (_RANK[one.severity], one.lines[:1]))
