@@ -1,4 +1,4 @@
-"""IMOD's alignment files, both ways: .xf transforms and .tlt tilt angles.
+"""IMOD's alignment files, both ways: .xf transforms, .tlt tilt angles and .xtilt x-axis tilts.
 
 IMOD maps a recorded position p to the aligned image as A (p - c) + d + c, in pixels, with c = (n - 1) / 2 the middle
 of the image counted in array indices (its own coordinates are half a pixel larger). We place the specimen's origin
@@ -6,7 +6,8 @@ from the sample n // 2. With A the inverse of our rotation by `axis_deg` and mag
 specimen's origin on the middle of the aligned image, where IMOD's `tilt` has the middle of its tomogram. The aligned
 image may have any size: d is counted from its middle, whatever that is.
 IMOD's tilt angle has our sign, and its tilt axis ours too: from the image's y axis, counter-clockwise
-(https://bio3d.colorado.edu/imod/doc/man/tilt.html, .../xfmodel.html).
+(https://bio3d.colorado.edu/imod/doc/man/tilt.html, .../xfmodel.html). The angles of an .xtilt have the sign of our
+x-tilt; XAXISTILT in a tilt.com has the other one, as `tilt` subtracts it from them.
 """
 
 import math
@@ -52,8 +53,12 @@ def read_xf(path: Path) -> NDArray[np.float64]:
     return np.array(transforms)
 
 
-def read_imod_alignment(xf: Path, tlt: Path, pixel_A: float, shape_yx: tuple[int, int]) -> Alignment:
+def read_imod_alignment(
+    xf: Path, tlt: Path, pixel_A: float, shape_yx: tuple[int, int], xtilt: Path | None = None
+) -> Alignment:
     """Read an alignment for recorded images of `shape_yx` with pixels of `pixel_A`.
+
+    Without an `xtilt`, there is no x-axis tilt.
 
     Raises
     ------
@@ -72,6 +77,9 @@ def read_imod_alignment(xf: Path, tlt: Path, pixel_A: float, shape_yx: tuple[int
         raise InputError(
             f"{xf} has {len(transforms)} transforms, {tlt} has {len(tilts)} angles.", "Name files of one alignment."
         )
+    x_tilts = read_angles(xtilt) if xtilt else (0.0,) * len(tilts)
+    if len(x_tilts) != len(tilts):
+        raise InputError(f"{xtilt} has {len(x_tilts)} angles, {tlt} has {len(tilts)}.", "Name files of one alignment.")
     views, misfits = [], []
     for section, (transform, tilt) in enumerate(zip(transforms, tilts, strict=True)):
         matrix = transform[:, :2]
@@ -83,6 +91,7 @@ def read_imod_alignment(xf: Path, tlt: Path, pixel_A: float, shape_yx: tuple[int
             TiltAlignment(
                 section=section,
                 tilt_deg=tilt,
+                x_tilt_deg=x_tilts[section],
                 axis_deg=math.degrees(axis),
                 shift_yx_A=(float(y), float(x)),
                 magnification=magnification,
@@ -101,7 +110,7 @@ def read_imod_alignment(xf: Path, tlt: Path, pixel_A: float, shape_yx: tuple[int
 def write_xf(path: Path, alignment: Alignment) -> None:
     """Write one transform a section, also for views left out (see `format_excluded`).
 
-    The x-axis tilt of the views is no part of a .xf; IMOD has it in an .xtilt file. Local motion has no place in it
+    The x-axis tilt of the views is no part of a .xf (see `write_xtilt`). Local motion has no place in it
     either: what is made from a .xf has the specimen as it moved.
 
     Raises
@@ -127,6 +136,17 @@ def write_tlt(path: Path, alignment: Alignment) -> None:
         If the file cannot be written.
     """
     write_angles(path, [view.tilt_deg for view in alignment.tilts])
+
+
+def write_xtilt(path: Path, alignment: Alignment) -> None:
+    """Write the x-axis tilt of each section.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    write_angles(path, [view.x_tilt_deg for view in alignment.tilts])
 
 
 def format_excluded(alignment: Alignment) -> str:
