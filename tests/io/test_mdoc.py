@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from eucentric.core import EucentricError, EucentricWarning, FormatError, FormatWarning, InputError
 from eucentric.io import FindingName, MdocSeries, read_mdoc
+from eucentric.io.mdoc import examine_mdoc
 
 HEADER = """PixelSpacing = 2.5
 Voltage = 300
@@ -245,3 +246,30 @@ def test_a_damaged_real_file_too(
     real_data: Path, tmp_path_factory: pytest.TempPathFactory, name: str, edits: list[tuple[str, int, bytes]]
 ) -> None:
     damage_and_read(tmp_path_factory.getbasetemp(), (real_data / "mdoc" / name).read_bytes(), edits)
+
+
+def test_findings_tell_their_lines(tmp_path: Path) -> None:
+    text = CLEAN.replace("ExposureDose = 3\n", "ExposureDose = 0\n", 1).replace("PriorRecordDose = 6\n", "")
+    text += section(4, 6.5, "05-Nov-2023  15:30:00")
+    lines = text.split("\n")
+    found = {str(finding.name): finding for finding in read_quietly(tmp_path, text).findings}
+    assert found["no-exposure"].lines == (lines.index("ExposureDose = 0") + 1,)
+    assert found["no-prior-exposure"].line == lines.index("[ZValue = 2]") + 1
+    twice = tuple(number for number, line in enumerate(lines, start=1) if line == "[ZValue = 4]")
+    assert found["duplicate-zvalue"].lines == twice
+    assert read_quietly(tmp_path, CLEAN.replace("a micro", "µ").encode("cp1252")).findings[0].line is None
+
+
+def test_a_refused_file_can_still_be_examined(tmp_path: Path) -> None:
+    text = CLEAN.replace("TiltAngle = 3.0", "TiltAngle = 3.0.1")
+    (tmp_path / "TS_01.mdoc").write_text(text)
+    examined = examine_mdoc(tmp_path / "TS_01.mdoc")
+    (refusal,) = examined.refusals
+    assert (refusal.severity, refusal.line) == ("error", text.split("\n").index("TiltAngle = 3.0.1") + 1)
+    assert examined.series is not None
+    assert len(examined.series.sections) == 4
+    (tmp_path / "TS_01.mdoc").write_text(CLEAN[: CLEAN.rindex("NumSubFrames")])
+    growing = examine_mdoc(tmp_path / "TS_01.mdoc", growing=True)
+    assert growing.series is not None
+    assert growing.series.findings == ()
+    assert len(growing.series.sections) == 4
