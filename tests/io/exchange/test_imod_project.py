@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 from cryoet_alignment.io.imod import ImodAlignment
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,7 +77,8 @@ def test_others_see_places_where_we_do(
         from torch_tilt_series.io import from_etomo_directory
 
         torch_series = from_etomo_directory(folder, pixel_spacing=2.7)
-        yx_A = torch_series.project_points(points()).numpy()
+        yx_A = torch_series.project_points(torch.from_numpy(points())).numpy()
+    assert torch_series.image_indices is not None
     indices = [int(i) for i in torch_series.image_indices]
     assert indices == list(one.used_sections)
     where = yx_A[..., ::-1].transpose(1, 0, 2) / 2.7 + ((columns - 1) / 2, (rows - 1) / 2)
