@@ -201,9 +201,9 @@ def _tell_counts(series: Sequence[Sequence["ConsumerView"]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("program", "imports", "wrongly", "does not import"):
         table.add_column(title, justify="left" if title == "program" else "right")
-    for views in zip(*series, strict=True):
-        counts = [sum(view.imports == answer for view in views) for answer in ("yes", "wrongly", "no")]
-        table.add_row(views[0].consumer, *map(str, counts))
+    for column in zip(*series, strict=True):
+        counts = [sum(view.imports == answer for view in column) for answer in ("yes", "wrongly", "no")]
+        table.add_row(column[0].consumer, *map(str, counts))
     console().print(table)
     reasons: dict[str, int] = {}
     for views in series:

@@ -6,16 +6,27 @@ Eucentric reads. `docs/doctor.md` names the versions that were read.
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Literal
 
 from eucentric.io.mdoc_findings import has_short_year, parse_time
-from eucentric.io.mdoc_text import RawSection
 from eucentric.workflow.doctor.axis import Axis
-from eucentric.workflow.doctor.facts import Facts, short_name, z_of
+from eucentric.workflow.doctor.facts import Facts, short_name
+from eucentric.workflow.doctor.reading import (
+    Read,
+    RefusedError,
+    Tilt,
+    as_number,
+    equal_times,
+    exposure_of,
+    line_of,
+    number_of,
+    odd_tilts,
+    order_against_ours,
+    sections_of,
+    tilt_of,
+)
 from eucentric.workflow.doctor.records import Consumer, ConsumerView
 
 _LINE = 255  # characters that AreTomo3's fgets takes
@@ -25,42 +36,11 @@ _2000_YEARS = timedelta(days=730_485)
 _ARETOMO_KEYS = ("TiltAngle", "ExposureDose", "SubFramePath", "ExposureTime", "DateTime")
 
 
-@dataclass(frozen=True)
-class _Tilt:
-    """An image as a consumer sees it."""
-
-    z: int
-    tilt_deg: float
-    time: datetime | None
-    exposure: float | None
-    movie: str
-
-
-class _RefusedError(Exception):
-    """A consumer does not import this, and why."""
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What a consumer reads: images in the order of acquisition that it takes, and what is wrong with them."""
-
-    tilts: Sequence[_Tilt]
-    order_by: str
-    wrong: list[str]
-    first_e_A2: float | None = None
-    last_e_A2: float | None = None
-    axis_deg: float | None = None
-    axis_from: str = ""
-    hand: str = ""
-    sign: Literal[1, -1] = 1
-    remarks: tuple[str, ...] = ()
-
-
 def consumer_view(consumer: Consumer, facts: Facts) -> ConsumerView:
     """Return what a consumer will make of a series."""
     try:
         read = _READERS[consumer](facts)
-    except _RefusedError as why:
+    except RefusedError as why:
         return ConsumerView(consumer=consumer, imports="no", because=(str(why),))
     angles = [read.sign * tilt.tilt_deg for tilt in read.tilts if math.isfinite(tilt.tilt_deg)]
     named = [tilt.movie for tilt in read.tilts if tilt.movie]
@@ -87,33 +67,33 @@ def consumer_view(consumer: Consumer, facts: Facts) -> ConsumerView:
     )
 
 
-def _relion5(facts: Facts) -> _Read:
+def _relion5(facts: Facts) -> Read:
     """RELION 5: tomography_python_programs/import_tilt_series/serialem.py, over mdocfile and pandas."""
-    raw = _mdoc(facts)
+    raw = sections_of(facts)
     if facts.examined and facts.examined.foreign:
-        raise _RefusedError("its reader opens the file as UTF-8 and stops at other bytes.")
-    sections = [s for s in raw if re.match(r"\s*\[(ZValue|MontSection|FrameSet) =", _line(facts, s.line))]
+        raise RefusedError("its reader opens the file as UTF-8 and stops at other bytes.")
+    sections = [s for s in raw if re.match(r"\s*\[(ZValue|MontSection|FrameSet) =", line_of(facts, s.line))]
     if not sections:
-        raise _RefusedError("there is no section that it sees.")
+        raise RefusedError("there is no section that it sees.")
     for line in facts.examined.raw.header if facts.examined else ():
         if line and not line.startswith("[T =") and line.count("=") != 1:
-            raise _RefusedError(f"mdocfile does not take this line of the header: {line[:40]!r}.")
+            raise RefusedError(f"mdocfile does not take this line of the header: {line[:40]!r}.")
     for key in ("TiltAngle", "DateTime", "SubFramePath", "NumSubFrames"):
         if not any(section.get(key) for section in sections):
-            raise _RefusedError(f"no section has {key}.")
+            raise RefusedError(f"no section has {key}.")
     wrong, tilts = [], []
     for section in sections:
-        tilt, text = _number(section, "TiltAngle"), section.get("DateTime", "")
+        tilt, text = number_of(section, "TiltAngle"), section.get("DateTime", "")
         if tilt is None:
-            raise _RefusedError(f"line {section.lines.get('TiltAngle', section.line)}: TiltAngle is no number.")
+            raise RefusedError(f"line {section.lines.get('TiltAngle', section.line)}: TiltAngle is no number.")
         if (time := parse_time(text)) is None and text:
-            raise _RefusedError(f"line {section.lines['DateTime']}: pandas does not take this time.")
-        tilts.append(_tilt(section, tilt, time))
+            raise RefusedError(f"line {section.lines['DateTime']}: pandas does not take this time.")
+        tilts.append(tilt_of(section, tilt, time))
     untimed = [tilt for tilt in tilts if tilt.time is None]
     ordered = [*sorted((t for t in tilts if t.time), key=lambda t: t.time or datetime.min), *untimed]
     if untimed:
         wrong.append(f"{len(untimed)} sections without DateTime come last.")
-    wrong += [*_odd_tilts(ordered), *_equal_times(ordered), *_order_against_ours(facts, ordered)]
+    wrong += [*odd_tilts(ordered), *equal_times(ordered), *order_against_ours(facts, ordered)]
     told = [tilt.exposure or 0.0 for tilt in ordered]
     first = last = 0.0
     remarks: tuple[str, ...] = ("tilt axis, pixel size and voltage are the user's.",)
@@ -128,21 +108,21 @@ def _relion5(facts: Facts) -> _Read:
     if len(kept) < len(ordered):
         wrong.append(f"{len(ordered) - len(kept)} tilts without a movie are left out.")
     if not kept:
-        raise _RefusedError("it finds no movie.")
+        raise RefusedError("it finds no movie.")
     short = [short_name(tilt.movie) for tilt in kept]
     if len(set(short)) < len(short):
         wrong.append("several tilts get the same movie.")
     if not any(short_name(facts.path.name) in name for name in short):
         wrong.append("the series is dropped, as its name is in no movie's name; those after it get wrong names.")
     hand = "rlnTomoHand 1 unless --invert-defocus-handedness"
-    return _Read(kept, "DateTime", wrong, first, last, None, "the user", hand, 1, remarks)
+    return Read(kept, "DateTime", wrong, first, last, None, "the user", hand, 1, remarks)
 
 
-def _warp(facts: Facts) -> _Read:
+def _warp(facts: Facts) -> Read:
     """Warp: WarpTools/Commands/Tiltseries/ImportTiltseries.cs."""
-    _mdoc(facts)
+    sections_of(facts)
     lines = facts.examined.raw.lines if facts.examined else ()
-    tilts: list[_Tilt] = []
+    tilts: list[Tilt] = []
     seen: set[int] = set()
     axis_deg, axis_from, found_time, wrong = 0.0, "nothing: 0", False, []
     rest = iter(lines)
@@ -150,9 +130,9 @@ def _warp(facts: Facts) -> _Read:
         for word, ends in (("Tilt axis angle = ", ","), ("TiltAxisAngle = ", " ")):
             if word in line:
                 value, end, _ = line.partition(word)[2].partition(ends)
-                angle = _float(value)
+                angle = as_number(value)
                 if not end or angle is None or not math.isfinite(angle):
-                    raise _RefusedError(f"it does not take the tilt axis in {line.strip()[:60]!r}.")
+                    raise RefusedError(f"it does not take the tilt axis in {line.strip()[:60]!r}.")
                 axis_deg, axis_from = angle, "the title" if ends == "," else "TiltAxisAngle, by Tomography 5"
                 break
         else:
@@ -161,27 +141,27 @@ def _warp(facts: Facts) -> _Read:
             entry, z = _warp_section(line, rest)
             found_time = found_time or "DateTime" in entry
             if not found_time:
-                raise _RefusedError("the first section has no DateTime that it sees.")
+                raise RefusedError("the first section has no DateTime that it sees.")
             if z in seen:
-                raise _RefusedError(f"ZValue {z} stands twice for it.")
+                raise RefusedError(f"ZValue {z} stands twice for it.")
             if "SubFramePath" not in entry:
-                raise _RefusedError(f"section {z} names no movie that it sees.")
+                raise RefusedError(f"section {z} names no movie that it sees.")
             seen.add(z)
             time = parse_time(entry["DateTime"]) if "DateTime" in entry else None
             name = re.split(r"[/\\]", entry["SubFramePath"])[-1]
-            tilts.append(_Tilt(z, round(_float(entry.get("TiltAngle", "0")) or 0.0, 2), time, None, name.strip()))
+            tilts.append(Tilt(z, round(as_number(entry.get("TiltAngle", "0")) or 0.0, 2), time, None, name.strip()))
             if "TiltAngle" not in entry:
                 wrong.append(f"section {z} has no TiltAngle that it sees: 0 is taken.")
             if "DateTime" not in entry:
                 wrong.append(f"section {z} has no DateTime that it sees: it comes first.")
     if not tilts:
-        raise _RefusedError("there is no section that it sees.")
+        raise RefusedError("there is no section that it sees.")
     if facts.found and (missing := [tilt.movie for tilt in tilts if tilt.movie not in facts.found]):
-        raise _RefusedError(f"{len(missing)} movies are not there ({missing[0]}); it takes all or none.")
+        raise RefusedError(f"{len(missing)} movies are not there ({missing[0]}); it takes all or none.")
     if len(tilts) < len(facts.sections):
         wrong.append(f"it sees {len(tilts)} of {len(facts.sections)} sections.")
     ordered = sorted(tilts, key=lambda tilt: tilt.time or datetime.min)
-    wrong += [*_odd_tilts(ordered), *_equal_times(ordered), *_order_against_ours(facts, ordered)]
+    wrong += [*odd_tilts(ordered), *equal_times(ordered), *order_against_ours(facts, ordered)]
     ours = Axis.of(facts)
     if axis_from.startswith("nothing"):
         wrong.append("it takes a tilt axis of 0°: give --override_axis.")
@@ -191,7 +171,7 @@ def _warp(facts: Facts) -> _Read:
     last = (len(tilts) - 1) * median(usual) if usual else None
     remarks = (f"pre-exposure is order x --tilt_exposure{f' ({median(usual):.3g})' if usual else ''}.",)
     hand = "angles turned unless --dont_invert; defocus hand by ts_defocus_hand"
-    return _Read(ordered, "DateTime", wrong, 0.0, last, axis_deg, axis_from, hand, -1, remarks)
+    return Read(ordered, "DateTime", wrong, 0.0, last, axis_deg, axis_from, hand, -1, remarks)
 
 
 def _warp_section(heading: str, rest: Iterator[str]) -> tuple[dict[str, str], int]:
@@ -202,43 +182,43 @@ def _warp_section(heading: str, rest: Iterator[str]) -> tuple[dict[str, str], in
         try:
             z = int(parts[1].replace("]", ""))
         except (ValueError, IndexError):
-            raise _RefusedError(f"it does not take {heading.strip()[:30]!r}.") from None
+            raise RefusedError(f"it does not take {heading.strip()[:30]!r}.") from None
     entry: dict[str, str] = {}
     for line in rest:
         parts = [part for part in line.split(" = ") if part]
         if len(parts) < 2:
             break
         key, value = parts[:2]
-        if key == "TiltAngle" and _float(value) is None:
-            raise _RefusedError(f"it does not take the TiltAngle {value.strip()[:30]!r}.")
+        if key == "TiltAngle" and as_number(value) is None:
+            raise RefusedError(f"it does not take the TiltAngle {value.strip()[:30]!r}.")
         if key == "DateTime" and not re.fullmatch(
             r"\d\d-[A-Za-z]{3}-(\d\d|\d{4}) \d\d:\d\d:\d\d", value.replace("  ", " ").strip(), re.ASCII
         ):
-            raise _RefusedError(f"it does not take the DateTime {value.strip()[:30]!r}.")
+            raise RefusedError(f"it does not take the DateTime {value.strip()[:30]!r}.")
         if key in ("TiltAngle", "SubFramePath", "DateTime"):
             entry[key] = value
     return entry, z
 
 
-def _aretomo3(facts: Facts) -> _Read:
+def _aretomo3(facts: Facts) -> Read:
     """AreTomo3: DataUtil/CReadMdoc.cpp, CProcessThread.cpp."""
-    raw = _mdoc(facts)
+    raw = sections_of(facts)
     tilts, wrong = [], []
     for section in raw:
         if not all(key in section for key in _ARETOMO_KEYS):
             continue
-        path = _line(facts, section.lines["SubFramePath"])[:_LINE].rpartition("=")[2].rstrip()
+        path = line_of(facts, section.lines["SubFramePath"])[:_LINE].rpartition("=")[2].rstrip()
         has_folder = "\\" in path or "/" in path
         # A space before the name is not taken off, and only goes where there is a folder before the name.
         name = re.split(r"\\" if "\\" in path else "/", path)[-1] if has_folder else path
         time = parse_time(section["DateTime"])
         if time is not None and has_short_year(section["DateTime"]):  # %Y takes 23 for the year 23
             time = max(time, _YEAR_2001) - _2000_YEARS
-        tilts.append(_tilt(section, _number(section, "TiltAngle") or 0.0, time, name))
+        tilts.append(tilt_of(section, number_of(section, "TiltAngle") or 0.0, time, name))
     if len(tilts) < _ARETOMO_TILTS:
         lacking = sorted({key for section in raw for key in _ARETOMO_KEYS if key not in section})
         why = f" ({', '.join(lacking)} missing in others)" if lacking else ""
-        raise _RefusedError(f"{len(tilts)} tilts have all it needs{why}; it takes no fewer than {_ARETOMO_TILTS}.")
+        raise RefusedError(f"{len(tilts)} tilts have all it needs{why}; it takes no fewer than {_ARETOMO_TILTS}.")
     if len(tilts) < len(raw):
         wrong.append(f"{len(raw) - len(tilts)} sections that lack an entry are left out.")
     if any(tilt.movie.startswith(" ") for tilt in tilts):
@@ -246,7 +226,7 @@ def _aretomo3(facts: Facts) -> _Read:
     if facts.found and (missing := [t for t in tilts if t.movie.strip() not in facts.found]):
         wrong.append(f"{len(missing)} movies are missing.")
     ordered = sorted(tilts, key=lambda tilt: tilt.time or datetime.min)
-    wrong += [*_odd_tilts(ordered), *_equal_times(ordered), *_order_against_ours(facts, ordered)]
+    wrong += [*odd_tilts(ordered), *equal_times(ordered), *order_against_ours(facts, ordered)]
     if any(tilt.time is None for tilt in tilts):
         wrong.append("times that it cannot read come first.")
     remarks: tuple[str, ...] = (
@@ -257,18 +237,18 @@ def _aretomo3(facts: Facts) -> _Read:
         remarks = (*remarks, "no exposure is told: give -TotalDose.")
     axis_from = "the images, or -TiltAxis"
     hand = "angles as in the .mdoc; defocus hand by -CorrCTF"
-    return _Read(ordered, "DateTime", wrong, None, None, None, axis_from, hand, 1, remarks)
+    return Read(ordered, "DateTime", wrong, None, None, None, axis_from, hand, 1, remarks)
 
 
-def _imod(facts: Facts) -> _Read:
+def _imod(facts: Facts) -> Read:
     """IMOD: works on the stack; its manual for extracttilts, mtffilter (-dtype 4) and copytomocoms."""
     if facts.stack is None:
         image_file = facts.examined.raw.settings.get("ImageFile", "") if facts.examined else ""
-        raise _RefusedError(
+        raise RefusedError(
             f"it works on the stack{f' ({image_file[:60]})' if image_file else ''}, which is not beside this."
         )
     if facts.stack.wrong:
-        raise _RefusedError(facts.stack.wrong)
+        raise RefusedError(facts.stack.wrong)
     wrong: list[str] = []
     n = facts.stack.n
     by_list = facts.angles_deg if len(facts.angles_deg) == n else facts.stack.tilts_deg
@@ -276,16 +256,16 @@ def _imod(facts: Facts) -> _Read:
     if raw and len(raw) != n:
         wrong.append(f"the .mdoc has {len(raw)} sections, the stack {n} images.")
     if raw and len(raw) == n:
-        tilts = [_tilt(s, _number(s, "TiltAngle") or 0.0, parse_time(s.get("DateTime", ""))) for s in raw]
+        tilts = [tilt_of(s, number_of(s, "TiltAngle") or 0.0, parse_time(s.get("DateTime", ""))) for s in raw]
         if by_list is not None and any(abs(a - t.tilt_deg) > 1 for a, t in zip(by_list, tilts, strict=True)):
             wrong.append("the list of angles and the .mdoc differ.")
     elif by_list is not None:
-        tilts = [_Tilt(z, angle, None, None, "") for z, angle in enumerate(by_list)]
+        tilts = [Tilt(z, angle, None, None, "") for z, angle in enumerate(by_list)]
     else:
-        raise _RefusedError("nothing gives the angles of the stack.")
+        raise RefusedError("nothing gives the angles of the stack.")
     ours = Axis.of(facts)
     axis_from = "the title" if ours.title_deg is not None else "the user"
-    priors = [_exposure(section, "PriorRecordDose") for section in raw]
+    priors = [exposure_of(section, "PriorRecordDose") for section in raw]
     series = facts.examined.series if facts.examined else None
     first = last = None
     order_by = "unknown"
@@ -299,77 +279,15 @@ def _imod(facts: Facts) -> _Read:
         elif all(tilt.time for tilt in tilts):
             tilts = sorted(tilts, key=lambda tilt: tilt.time or datetime.min)
             first, last = 0.0, sum(tilt.exposure or 0.0 for tilt in tilts[:-1])
-        wrong += _order_against_ours(facts, tilts) if series else []
-    wrong += _odd_tilts(tilts)
+        wrong += order_against_ours(facts, tilts) if series else []
+    wrong += odd_tilts(tilts)
     hand = "angles as in the .mdoc; defocus hand by ctfphaseflip's -invert"
-    return _Read(tilts, order_by, wrong, first, last, ours.title_deg, axis_from, hand)
+    return Read(tilts, order_by, wrong, first, last, ours.title_deg, axis_from, hand)
 
 
-_READERS: dict[Consumer, Callable[[Facts], _Read]] = {
+_READERS: dict[Consumer, Callable[[Facts], Read]] = {
     "RELION-5": _relion5,
     "Warp": _warp,
     "AreTomo3": _aretomo3,
     "IMOD": _imod,
 }
-
-
-def _mdoc(facts: Facts) -> Sequence[RawSection]:
-    if facts.examined is None:
-        raise _RefusedError("there is no .mdoc.")
-    for finding in facts.examined.refusals:
-        if finding.name in ("frame-set", "montage", "empty"):
-            raise _RefusedError(f"{finding.message}.")
-    return facts.examined.raw.sections
-
-
-def _odd_tilts(tilts: Sequence[_Tilt]) -> list[str]:
-    wrong = []
-    if not all(math.isfinite(tilt.tilt_deg) for tilt in tilts):
-        wrong.append("a tilt is NaN.")
-    z = [tilt.z for tilt in tilts]
-    if len(set(z)) < len(z):
-        wrong.append(f"{len(z) - len(set(z))} sections are taken twice.")
-    return wrong
-
-
-def _equal_times(tilts: Sequence[_Tilt]) -> list[str]:
-    times = [tilt.time for tilt in tilts if tilt.time is not None]
-    return ["sections of one time are ordered by chance."] if len(set(times)) < len(times) else []
-
-
-def _order_against_ours(facts: Facts, tilts: Sequence[_Tilt]) -> list[str]:
-    """Hold its order against that of `read_mdoc`, as far as that is known."""
-    series = facts.examined.series if facts.examined else None
-    if series is None or not series.order_known:
-        return []
-    seen = {tilt.z for tilt in tilts}
-    ours = [s.z_value for s in sorted(series.sections, key=lambda s: s.order) if s.z_value in seen]
-    theirs = [tilt.z for tilt in tilts if tilt.z in set(ours)]
-    return [] if ours == theirs or len(theirs) != len(ours) else ["the order of acquisition is wrong."]
-
-
-def _tilt(section: RawSection, tilt_deg: float, time: datetime | None, movie: str | None = None) -> _Tilt:
-    if movie is None:
-        movie = re.split(r"[/\\]", section.get("SubFramePath", ""))[-1]
-    z = z_of(section)
-    return _Tilt(-1 if z is None else z, tilt_deg, time, _exposure(section, "ExposureDose"), movie)
-
-
-def _line(facts: Facts, number: int) -> str:
-    return facts.examined.raw.lines[number - 1] if facts.examined else ""
-
-
-def _number(section: RawSection, key: str) -> float | None:
-    return _float(section[key]) if key in section else None
-
-
-def _exposure(section: RawSection, key: str) -> float | None:
-    exposure = _number(section, key)
-    return exposure if exposure is not None and 0 <= exposure <= 1e6 else None
-
-
-def _float(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

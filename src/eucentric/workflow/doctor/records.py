@@ -42,6 +42,15 @@ class Trap(Record):
     mended: bool = False
 
 
+COPY = "`--fix OUT` writes a copy "
+"""How the remedy of what can be mended begins."""
+
+
+def trap(name: str, severity: Severity, who: tuple[Reader, ...], why: str, fix: str, *, mended: bool = False) -> Trap:
+    """Make an entry of the catalogue."""
+    return Trap(name=name, severity=severity, who=who, why=why, fix=fix, mended=mended)
+
+
 class DoctorFinding(Record):
     """A trap met: in which file, on which lines (from 1; none where it is of the whole file), and what stands there."""
 
