@@ -1,7 +1,7 @@
 """What RELION 5, Warp, AreTomo3 and IMOD will make of an .mdoc: a small model of the reader of each.
 
-Each follows its program's source line by line where that decides something, quirks included; nothing here is how
-Eucentric reads. `docs/doctor.md` names the versions that were read.
+Each but IMOD's follows its program's source line by line where that decides something, quirks included; nothing here is
+how Eucentric reads. `docs/doctor.md` names the versions that were read.
 """
 
 import math
@@ -241,7 +241,7 @@ def _aretomo3(facts: Facts) -> Read:
 
 
 def _imod(facts: Facts) -> Read:
-    """IMOD: works on the stack; its manual for extracttilts, mtffilter (-dtype 4) and copytomocoms."""
+    """IMOD: works on the stack. Not read in its source: what is commonly known of extracttilts and mtffilter."""
     if facts.stack is None:
         image_file = facts.examined.raw.settings.get("ImageFile", "") if facts.examined else ""
         raise RefusedError(
