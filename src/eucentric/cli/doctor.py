@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from rich.markup import escape
 from rich.table import Table
 
 from eucentric.cli.app import DONE, FAILED, Json, UsageError, app, console, print_json, reporter, settings_from, tell
@@ -154,16 +153,16 @@ def _tell_views(report: "DoctorReport") -> None:
     if len(series) > _ROWS:
         _tell_counts([one.views for one in series])
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("series", overflow="fold")
-    for title in ("program", "imports", "order by"):
-        table.add_column(title, no_wrap=True)
-    for title in ("tilts", "angles (°)", "before (e/Å²)", "axis (°)", "frames"):
-        table.add_column(title, justify="right", no_wrap=True)
     for one in series:
-        for index, view in enumerate(one.views):
-            table.add_row("" if index else escape(one.path.name), *_cells(view))
-    console().print(table)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in ("program", "imports", "order by"):
+            table.add_column(title, no_wrap=True)
+        for title in ("tilts", "angles (°)", "before (e/Å²)", "axis (°)", "frames"):
+            table.add_column(title, justify="right", no_wrap=True)
+        for view in one.views:
+            table.add_row(*_cells(view))
+        tell(f"How {one.path.name} will be read:")
+        console().print(table)
     for said, names in _said((one.path.name, view) for one in series for view in one.views):
         tell(f"{said}{f' ({names})' if len(series) > 1 else ''}")
 

@@ -59,7 +59,7 @@ def odd_tilts(tilts: Sequence[Tilt]) -> list[str]:
         wrong.append("a tilt is NaN.")
     z = [tilt.z for tilt in tilts]
     if len(set(z)) < len(z):
-        wrong.append(f"{len(z) - len(set(z))} sections are taken twice.")
+        wrong.append(f"sections that are taken twice: {len(z) - len(set(z))}.")
     return wrong
 
 
