@@ -1,0 +1,307 @@
+"""Series of a Warp project into our record: tomostars, the XML of each, settings, stacks, tomograms and particles."""
+
+import warnings
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from eucentric.core import (
+    Alignment,
+    EucentricError,
+    FormatError,
+    FormatWarning,
+    InputError,
+    Tilt,
+    TiltAlignment,
+    TiltSeries,
+)
+from eucentric.io.exchange.records import Imported, ProcessedSeries, SeriesFiles, Volume
+from eucentric.io.exchange.star import StarBlock, numbers, read_star, texts
+from eucentric.io.exchange.warp_particles import with_particles
+from eucentric.io.exchange.warp_xml import WarpXML, floats, number, numbers_of, read_xml
+from eucentric.io.mrc import MrcImage, open_mrc
+from eucentric.optics import HandVerdict, Lens, SeriesCTF, TiltCTF
+
+_TOLD_LOG_ODDS = 3.0  # as sure as what may just be relied on: Warp does not say how sure it was
+_NEUTRAL = {"GridDoseWeights": 1.0, "GridLocationWeights": 1.0}  # what grids hold that change nothing; 0 for others
+_USED_GRIDS = (
+    "GridCTF",
+    "GridCTFDefocusDelta",
+    "GridCTFDefocusAngle",
+    "GridCTFPhase",
+    "GridMovementX",
+    "GridMovementY",
+)
+
+
+def middle_xy_px(shape_yx: tuple[int, int]) -> NDArray[np.float64]:
+    """Return how far our origin, the sample n // 2, lies from Warp's, n / 2, in pixels along x and y."""
+    return np.array([n // 2 - n / 2 for n in reversed(shape_yx)])
+
+
+def read_project(path: Path) -> Imported:
+    """Read all series below a folder, or of one file."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder.", "Check the path.")
+    if path.is_dir():
+        stars = sorted([*path.glob("*.tomostar"), *path.glob("*/*.tomostar")])
+        xmls = sorted([*path.glob("*.xml"), *path.glob("*/*.xml")])
+        folder = path
+    else:
+        folder = path.parent.parent if path.parent.name in ("tomostar", "warp_tiltseries") else path.parent
+        stars = [
+            p for p in (folder / "tomostar" / f"{path.stem}.tomostar", path.with_suffix(".tomostar")) if p.is_file()
+        ]
+        xmls = [p for p in (folder / "warp_tiltseries" / f"{path.stem}.xml", path.with_suffix(".xml")) if p.is_file()]
+    dropped, failures, series = list[str](), dict[str, str](), list[ProcessedSeries]()
+    by_name: dict[str, dict[str, Path]] = {}
+    for kind, found in (("star", stars), ("xml", xmls)):
+        for file in found:
+            by_name.setdefault(file.stem, {}).setdefault(kind, file)
+    for name, files in by_name.items():
+        reader = _Reader(name, folder, files.get("star"), files.get("xml"))
+        try:
+            one = reader.read()
+        except EucentricError as error:
+            failures[name] = str(error)
+            continue
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the series"
+            failures[name] = f"{name}: not a series ({where}: {first['msg']}). Name the files that Warp wrote last."
+            continue
+        if one is not None:
+            series.append(one)
+            dropped += reader.dropped
+    if not series and not failures:
+        raise InputError(f"{path}: there is no tilt series of Warp here.", "Name the folder that has tomostar/ in it.")
+    if path.is_dir():
+        series, told = with_particles(folder, series)
+        dropped += told
+    return Imported(series=tuple(series), dropped=tuple(dropped), failures=failures)
+
+
+class _Reader:
+    """Reads one series; `dropped` has then what was not read."""
+
+    def __init__(self, name: str, folder: Path, star: Path | None, xml: Path | None) -> None:
+        self._name, self._folder, self._star, self._xml_path = name, folder, star, xml
+        self.dropped: list[str] = []
+
+    def read(self) -> ProcessedSeries | None:
+        xml = read_xml(self._xml_path) if self._xml_path else None
+        path = self._xml_path if xml and self._xml_path else self._star
+        if path is None:
+            return None  # the XML of a movie, say
+        table = self._table()
+        angles = floats(path, xml, "Angles") if xml else [-t for t in self._column(table, "wrpAngleTilt", 1, None)]
+        n = len(angles)
+        if xml is None:
+            angles = [-angle for angle in angles]
+        if table is not None and len(table) != n:
+            self.dropped.append(f"{self._star}: {len(table)} tilts, {path} has {n}; the first was not read.")
+            table = None
+        pixel_A, shape_yx, stack = self._image(path, xml, n)
+        stage = [-a for a in (self._column(table, "wrpAngleTilt", n, None) if table else angles)]
+        doses = (
+            self._column(table, "wrpDose", n, 0.0) if table else floats(path, xml or WarpXML({}, {}), "Dose", n, 0.0)
+        )
+        axes = self._column(table, "wrpAxisAngle", n, 0.0) if table else []
+        movies = texts(self._star, table, "wrpMovieName", "") if table and self._star else []
+        movies = movies or list(xml.texts.get("MoviePath", ())) if xml else movies
+        series = _series(self._name, pixel_A, shape_yx, stage, doses, axes, movies if len(movies) == n else [])
+        alignment = self._alignment(path, xml, series, angles) if xml else None
+        ctf = self._ctf(path, xml, alignment) if xml and alignment else None
+        if ctf:
+            series = series.replace(voltage_kV=ctf.lens.voltage_kV)
+        volume, tomogram = self._volume()
+        if xml:
+            self._tell(path, xml)
+        return ProcessedSeries(
+            series=series,
+            alignment=alignment,
+            ctf=ctf,
+            volume=volume,
+            files=SeriesFiles(stack=stack, tomogram=tomogram),
+        )
+
+    def _table(self) -> StarBlock | None:
+        if self._star is None:
+            return None
+        block = next(iter(read_star(self._star).values()))
+        known = {"wrpMovieName", "wrpAngleTilt", "wrpAxisAngle", "wrpDose"}
+        if others := sorted(set(block.columns) - known):
+            self.dropped.append(f"{self._star}: columns that were not read: {', '.join(others)[:300]}.")
+        return block
+
+    def _column(self, table: StarBlock | None, label: str, n: int, default: float | None) -> list[float]:
+        if table is None or self._star is None:
+            return [default or 0.0] * n
+        return numbers(self._star, table, label, default)
+
+    def _image(self, path: Path, xml: WarpXML | None, n: int) -> tuple[float, tuple[int, int], Path | None]:
+        """Return pixel and shape of the images, and the stack that has them all."""
+        for stack in self._below(f"tiltstack/{_plain(self._name)}/*.st")[:1]:
+            image = self._open(stack)
+            if image is not None and image.pixel_A and image.data.shape[0] == n:
+                return image.pixel_A, (image.data.shape[1], image.data.shape[2]), stack
+            self.dropped.append(f"{stack}: this stack was not taken; it does not have all {n} tilts, or no pixel size.")
+        size = numbers_of(xml.attributes.get("ImageDimensionsAngstrom"), 2) if xml else None
+        pixel_A = number(xml.ctf.get("PixelSize", "")) if xml else None
+        if not size or not pixel_A or not 0.01 <= pixel_A <= 1e3 or not all(pixel_A <= side <= 1e8 for side in size):
+            raise FormatError(
+                f"{path}: nothing tells the size and the pixel of the images.", "Make the stack with ts_stack."
+            )
+        return pixel_A, (max(1, round(size[1] / pixel_A)), max(1, round(size[0] / pixel_A))), None
+
+    def _below(self, pattern: str) -> list[Path]:
+        return sorted([*self._folder.glob(pattern), *self._folder.glob(f"*/{pattern}")])
+
+    def _open(self, path: Path) -> MrcImage | None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FormatWarning)  # whoever reads its pixels will be told
+                return open_mrc(path)
+        except EucentricError:
+            return None
+
+    def _alignment(self, path: Path, xml: WarpXML, series: TiltSeries, angles: Sequence[float]) -> Alignment:
+        n = len(angles)
+        used = [text.lower() == "true" for text in xml.texts.get("UseTilt", ("True",) * n)]
+        if len(used) != n:
+            raise FormatError(f"{path}: <UseTilt> is not a list of {n} values.", "Name the .xml that Warp wrote last.")
+        axis = floats(path, xml, "AxisAngle", n, 0.0)
+        x = np.array(floats(path, xml, "AxisOffsetX", n, 0.0)) - self._per_tilt(path, xml, "GridMovementX", n)
+        y = np.array(floats(path, xml, "AxisOffsetY", n, 0.0)) - self._per_tilt(path, xml, "GridMovementY", n)
+        middle_A = middle_xy_px(series.shape_yx) * series.pixel_A
+        level_x, level_y = (number(xml.attributes.get(f"LevelAngle{axis}", "0")) or 0.0 for axis in "XY")
+        return Alignment(
+            pixel_A=series.pixel_A,
+            shape_yx=series.shape_yx,
+            tilts=tuple(
+                TiltAlignment(
+                    section=i,
+                    tilt_deg=-(angles[i] + level_y),
+                    x_tilt_deg=level_x,
+                    axis_deg=axis[i],
+                    shift_yx_A=(float(y[i] - middle_A[1]), float(x[i] - middle_A[0])),
+                    used=used[i],
+                    reason="" if used[i] else "left out by Warp (UseTilt)",
+                )
+                for i in range(n)
+            ),
+        )
+
+    def _per_tilt(self, path: Path, xml: WarpXML, tag: str, n: int) -> NDArray[np.float64]:
+        """Return a grid's value for each tilt: the mean over the image."""
+        grid = xml.grids.get(tag)
+        if grid is None:
+            return np.zeros(n)
+        means = grid.reshape(grid.shape[0], -1).mean(axis=1)
+        if len(means) not in (1, n):
+            self.dropped.append(f"{path}: <{tag}> has {len(means)} nodes for {n} tilts; it was not read.")
+            return np.zeros(n)
+        local = float(np.abs(grid - means.reshape(-1, *[1] * (grid.ndim - 1))).max())
+        if local > 1e-6:
+            self.dropped.append(f"{path}: <{tag}> is not the same everywhere; up to {local:g} were left out.")
+        return np.broadcast_to(means, n)
+
+    def _ctf(self, path: Path, xml: WarpXML, alignment: Alignment) -> SeriesCTF | None:
+        n = len(alignment.tilts)
+        mean = self._per_tilt(path, xml, "GridCTF", n)
+        if not np.any(mean):
+            return None  # Warp's default, 0, before ts_ctf
+        delta, angle, phase = (
+            self._per_tilt(path, xml, f"GridCTF{what}", n) for what in ("DefocusDelta", "DefocusAngle", "Phase")
+        )
+        resolution = number(xml.attributes.get("CTFResolutionEstimate", "")) or 0.0
+        values = {"voltage_kV": "Voltage", "cs_mm": "Cs", "cc_mm": "Cc", "amplitude_contrast": "Amplitude"}
+        told = {field: number(xml.ctf[name]) for field, name in values.items() if name in xml.ctf}
+        tilts = tuple(
+            TiltCTF(
+                section=view.section,
+                tilt_deg=view.tilt_deg,
+                defocus_u_A=1e4 * (mean[i] + abs(delta[i]) / 2),
+                defocus_v_A=1e4 * (mean[i] - abs(delta[i]) / 2),
+                azimuth_deg=float(angle[i] + (90 if delta[i] < 0 else 0)),
+                phase_shift_deg=180 * float(phase[i]),
+                fit_resolution_A=resolution if resolution > 0 else None,
+                score=0.0,
+                used=view.used,
+                reason=view.reason,
+            )
+            for i, view in enumerate(alignment.tilts)
+        )
+        inverted = xml.attributes.get("AreAnglesInverted", "False").lower() == "true"
+        return SeriesCTF(
+            lens=Lens(**{"amplitude_contrast": 0.07} | {k: v for k, v in told.items() if v is not None}),
+            pixel_A=alignment.pixel_A,
+            axis_deg=float(np.mean([view.axis_deg for view in alignment.tilts])),
+            tilts=tilts,
+            hand=HandVerdict(hand=-1 if inverted else 1, log_odds=_TOLD_LOG_ODDS),
+        )
+
+    def _volume(self) -> tuple[Volume | None, Path | None]:
+        for path in self._below(f"reconstruction/{_plain(self._name)}_*Apx.mrc"):
+            image = self._open(path)
+            if image is not None and image.pixel_A:
+                z, y, x = image.data.shape
+                return Volume(shape_zyx=(z, y, x), voxel_A=image.pixel_A), path
+        return None, None
+
+    def _tell(self, path: Path, xml: WarpXML) -> None:
+        for tag, grid in xml.grids.items():
+            if tag not in _USED_GRIDS and np.abs(grid - _NEUTRAL.get(tag, 0.0)).max() > 1e-9:
+                self.dropped.append(f"{path}: <{tag}> was not read.")
+        for name, value in (("Bfactor", 0.0), ("Weight", 1.0)):
+            if (number(xml.attributes.get(name, str(value))) or 0.0) != value:
+                self.dropped.append(f"{path}: {name} was not read.")
+        matrix = numbers_of(xml.attributes.get("MagnificationCorrection", "1, 0, 0, 1"), 4)
+        if matrix is None or np.abs(np.array(matrix) - (1, 0, 0, 1)).max() > 1e-9:
+            self.dropped.append(f"{path}: MagnificationCorrection was not read.")
+        if xml.others:
+            self.dropped.append(f"{path}: what was not read: {', '.join(xml.others)[:300]}.")
+
+
+def _series(
+    name: str,
+    pixel_A: float,
+    shape_yx: tuple[int, int],
+    stage: Sequence[float],
+    doses: Sequence[float],
+    axes: Sequence[float],
+    movies: Sequence[str],
+) -> TiltSeries:
+    order_known = len(set(doses)) == len(doses)
+    ranks = np.argsort(np.argsort(doses, kind="stable"), kind="stable")
+    in_order = sorted(doses)
+    steps = [b - a for a, b in pairwise(in_order)]
+    exposures = [*steps, float(np.median(steps))] if order_known and steps else [None] * len(doses)
+    names = [PurePosixPath(movie.replace("\\", "/")).name or None for movie in movies] or [None] * len(doses)
+    return TiltSeries(
+        name=name,
+        pixel_A=pixel_A,
+        shape_yx=shape_yx,
+        tilts=tuple(
+            Tilt(
+                section=i,
+                tilt_deg=tilt,
+                order=int(ranks[i]) if order_known else i,
+                exposure_e_A2=exposures[ranks[i]],
+                pre_exposure_e_A2=doses[i] if order_known else None,
+                movie=names[i],
+            )
+            for i, tilt in enumerate(stage)
+        ),
+        order_known=order_known,
+        tilt_axis_deg=float(np.median(axes)) if axes else None,
+    )
+
+
+def _plain(name: str) -> str:
+    """Return a name for `Path.glob`, which takes some letters for patterns."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
