@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from eucentric.core import EucentricError, InputError
 from eucentric.io.exchange import SeriesFiles
 from eucentric.io.exchange.warp import read_warp, write_warp
+from eucentric.io.exchange.warp_xml import read_settings
+from eucentric.io.mrc import open_mrc
 from eucentric.io.mrc_writer import write_mrc
 from phantoms.processed import points, processed_series, seen_xy_px
 
@@ -47,7 +49,7 @@ def rotate_x(angle_deg: float) -> NDArray[np.float64]:
 
 
 def warp_sees(path: Path, places_A: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Project places (n, 3), xyz in Å from the volume's corner, as `GetPositionInAllTilts` does: x, y (Å), defocus (µm)."""
+    """Project places (n, 3), xyz in Å from the volume's corner, as Warp: x and y in Å, and defocus in µm."""
     series = warpxmlfile.read(path)
     volume = np.array(series.volume_dimensions_angstrom) / 2
     image = np.array(series.image_dimensions_angstrom) / 2
@@ -85,6 +87,8 @@ def test_warp_sees_places_where_we_do(
         assert found[:, 2] * 1e4 == pytest.approx(tilt.mean_A + hand * z_A, abs=0.1)
     series = warpxmlfile.read(xml)
     assert list(series.use_tilt) == [view.used for view in one.alignment.tilts]
+    assert series.dose is not None
+    assert series.ctf is not None
     assert list(series.dose) == [tilt.pre_exposure_e_A2 for tilt in one.series.tilts]
     u = 1e4 * (series.grids["GridCTF"].values + series.grids["GridCTFDefocusDelta"].values / 2).ravel()
     assert u == pytest.approx([tilt.defocus_u_A for tilt in one.ctf.tilts], abs=0.05)
@@ -159,6 +163,11 @@ def test_a_stack_is_linked_and_found(tmp_path: Path) -> None:
     assert back.volume is not None
     assert one.volume is not None
     assert back.volume.shape_zyx == one.volume.shape_zyx
+    # What Warp opens: movies beside the tomostar for their size, and the averages below them.
+    movie = tmp_path / "out/tomostar" / starfile.read(tmp_path / "out/tomostar/TS_001.tomostar").wrpMovieName[3]
+    for path in (movie, movie.parent / "average" / movie.name):
+        assert open_mrc(path).data.shape == (1, 20, 31)
+    assert read_settings(tmp_path / "out")["DimensionsX"] == "376"
     # One file is enough, by its name.
     for name in ("tomostar/TS_001.tomostar", "warp_tiltseries/TS_001.xml"):
         assert read_warp(tmp_path / "out" / name).series[0].alignment == back.alignment

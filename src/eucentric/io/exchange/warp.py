@@ -24,6 +24,7 @@ from eucentric.io.exchange.warp_particles import write_particles
 from eucentric.io.exchange.warp_read import middle_xy_px, read_project
 from eucentric.io.exchange.warp_xml import WarpXML, params, shown, write_tree, write_xml
 from eucentric.io.mrc import open_mrc
+from eucentric.io.mrc_writer import write_mrc
 
 _ROOM_A = 3000.0  # height of a volume that nobody gave
 
@@ -122,6 +123,8 @@ def _movie(one: ProcessedSeries, section: int) -> str:
     path = one.files.movies[section] if one.files.movies else None
     named = str(path) if path else one.series.tilts[section].movie
     name = PurePosixPath(named.replace("\\", "/")).name if named else f"{one.series.name}_{section:03d}.mrc"
+    if one.files.stack is not None:
+        name = f"{PurePosixPath(name).stem}.mrc"  # an image of our own stands for the movie
     return f"../warp_frameseries/{name.replace(' ', '_')}"
 
 
@@ -194,10 +197,12 @@ def _place_images(
         angles = folder / "tiltstack" / name / f"{name}.rawtlt"
         write_angles(angles, [-tilt.tilt_deg for tilt in one.series.tilts])
         written.append(angles)
-    dropped.append(
-        f"{name}: Warp makes images from the averages of warp_frameseries/; run fs_motion_and_ctf or fs_motion on the"
-        " movies first. No averages were written."
-    )
+        written += _write_averages(folder.parent / "warp_frameseries", one, copy=copy)
+    else:
+        dropped.append(
+            f"{name}: there is no stack, so no averages were written; put the movies into warp_frameseries/ and run"
+            " WarpTools fs_motion there first."
+        )
     fits = _size_xyz_px(one) == tuple(size_xyz_px)
     for where, tomogram in (("", files.tomogram), ("even", files.tomogram_even), ("odd", files.tomogram_odd)):
         if tomogram is not None and fits:
@@ -207,6 +212,30 @@ def _place_images(
             )
         elif tomogram is not None:
             dropped.append(f"{tomogram}: not linked; a Warp project has tomograms of one size, and others are larger.")
+    return written
+
+
+def _write_averages(folder: Path, one: ProcessedSeries, *, copy: bool) -> list[Path]:
+    """Write each image where Warp looks for its movie, which it asks for the size, and where for its average."""
+    written = []
+    for stack, where in ((one.files.stack, ""), (one.files.even, "even"), (one.files.odd, "odd")):
+        if stack is None:
+            continue
+        data = open_mrc(stack).data
+        if data.shape != (len(one.series.tilts), *one.series.shape_yx):
+            raise InputError(f"{stack}: {data.shape} pixels are not those of {one.series.name}.", "Process it again.")
+        for section in range(len(data)):
+            name = PurePosixPath(_movie(one, section)).name
+            image = data[section : section + 1]
+            image = image.astype(np.int16) if image.dtype == np.uint8 else image  # no mode of MRC2014
+            path = folder / "average" / where / name
+            write_mrc(path, image, one.series.pixel_A, kind="stack")
+            written.append(path)
+            if copy and not where:
+                write_mrc(folder / name, image, one.series.pixel_A, kind="stack")
+            elif not where:
+                place(path, folder / name)
+            written += [] if where else [folder / name]
     return written
 
 
@@ -223,8 +252,6 @@ def _cannot_hold(one: ProcessedSeries, alignment: Alignment) -> list[str]:
         dropped.append(f"{name}: target defoci and numbers of frames were left out.")
     if any(view.reason for view in alignment.tilts):
         dropped.append(f"{name}: why views are left out was not written, only that they are (UseTilt).")
-    if one.files.even is not None or one.files.odd is not None:
-        dropped.append(f"{name}: the stacks of even and odd frames were left out.")
     if ctf is None:
         dropped.append(f"{name}: no CTF is known; run ts_ctf.")
     else:

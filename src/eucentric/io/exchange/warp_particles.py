@@ -32,8 +32,7 @@ def write_particles(folder: Path, series: Sequence[ProcessedSeries], size_xyz_px
             angles = (particle.rot_deg, particle.tilt_deg, particle.psi_deg)
             star_name = f"{one.series.name}.tomostar"
             rows.append((particle.label, star_name, *map(float, xyz), *angles, pixel_A, particle.half or 0))
-    names = ("rlnMicrographName", "rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ", "rlnAngleRot", "rlnAngleTilt")
-    names += ("rlnAnglePsi", "rlnPixelSize", "rlnRandomSubset")
+    names = ("rlnMicrographName", *_PLACES, *_ANGLES, "rlnPixelSize", "rlnRandomSubset")
     written = []
     for label in labels:
         # WarpTools takes a file for each kind: `ts_export_particles --input_star FILE --coordinate_angpix PIXEL`.

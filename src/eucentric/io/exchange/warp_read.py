@@ -22,7 +22,7 @@ from eucentric.core import (
 from eucentric.io.exchange.records import Imported, ProcessedSeries, SeriesFiles, Volume
 from eucentric.io.exchange.star import StarBlock, numbers, read_star, texts
 from eucentric.io.exchange.warp_particles import with_particles
-from eucentric.io.exchange.warp_xml import WarpXML, floats, number, numbers_of, read_xml
+from eucentric.io.exchange.warp_xml import WarpXML, floats, number, numbers_of, read_settings, read_xml
 from eucentric.io.mrc import MrcImage, open_mrc
 from eucentric.optics import HandVerdict, Lens, SeriesCTF, TiltCTF
 
@@ -151,7 +151,9 @@ class _Reader:
                 return image.pixel_A, (image.data.shape[1], image.data.shape[2]), stack
             self.dropped.append(f"{stack}: this stack was not taken; it does not have all {n} tilts, or no pixel size.")
         size = numbers_of(xml.attributes.get("ImageDimensionsAngstrom"), 2) if xml else None
-        pixel_A = number(xml.ctf.get("PixelSize", "")) if xml else None
+        # The CTF's pixel is 1 Å before ts_ctf, and that of binned images after it.
+        pixel_A = number(read_settings(self._folder).get("PixelSize", ""))
+        pixel_A = pixel_A or (number(xml.ctf.get("PixelSize", "")) if xml else None)
         if not size or not pixel_A or not 0.01 <= pixel_A <= 1e3 or not all(pixel_A <= side <= 1e8 for side in size):
             raise FormatError(
                 f"{path}: nothing tells the size and the pixel of the images.", "Make the stack with ts_stack."

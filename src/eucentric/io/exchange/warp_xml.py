@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric.core import FormatError, write_text
+from eucentric.core import EucentricError, FormatError, write_text
 from eucentric.io._text import read_text
 
 _MAX_ELEMENTS = 300_000  # of some 500 bytes; a series of 100 tilts that M refined has a tenth of them
@@ -41,13 +41,7 @@ def read_xml(path: Path) -> WarpXML | None:
         If it is not XML, or its grids are not whole.
     """
     text = read_text(path, "a Warp tilt series")
-    if "<!DOCTYPE" in text or "<!ENTITY" in text or text.count("<") > 2 * _MAX_ELEMENTS:
-        raise FormatError(f"{path}: not a file that Warp wrote.", _FIX)
-    try:
-        # Without a document type there are no entities to expand, and the number of elements is bounded above.
-        root = ElementTree.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))  # noqa: S314
-    except (ElementTree.ParseError, ValueError) as error:
-        raise FormatError(f"{path}: not XML ({error}).", _FIX) from error
+    root = _parse(path, text)
     if root.tag != "TiltSeries":
         return None
     texts, ctf, grids, others = {}, {}, {}, []
@@ -61,6 +55,23 @@ def read_xml(path: Path) -> WarpXML | None:
         else:
             others.append(child.tag)
     return WarpXML(dict(root.attrib), texts, ctf, grids, tuple(sorted(set(others))))
+
+
+def read_settings(folder: Path) -> dict[str, str]:
+    """Return what a project's settings for tilt series say of its images and volumes; nothing where there are none."""
+    for path in sorted(folder.glob("*.settings")):
+        try:
+            root = _parse(path, read_text(path, "Warp's settings"))
+        except EucentricError:
+            continue
+        found = {
+            param.get("Name", ""): param.get("Value", "")
+            for tag in ("Import", "Tomo")
+            for param in root.findall(f"{tag}/Param")
+        }
+        if root.tag == "Settings" and found.get("Extension") == "*.tomostar":
+            return found
+    return {}
 
 
 def write_xml(path: Path, xml: WarpXML) -> None:
@@ -136,6 +147,17 @@ def numbers_of(text: str | None, count: int) -> Sequence[float] | None:
 
 
 _LISTS = ("Angles", "Dose", "UseTilt", "AxisAngle", "AxisOffsetX", "AxisOffsetY", "MoviePath", "FOVFraction")
+
+
+def _parse(path: Path, text: str) -> ElementTree.Element:
+    if "<!DOCTYPE" in text or "<!ENTITY" in text or text.count("<") > 2 * _MAX_ELEMENTS:
+        raise FormatError(f"{path}: not a file that Warp wrote.", _FIX)
+    try:
+        # Without a document type there are no entities to expand, and the number of elements is bounded above.
+        root = ElementTree.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))  # noqa: S314
+    except (ElementTree.ParseError, ValueError) as error:
+        raise FormatError(f"{path}: not XML ({error}).", _FIX) from error
+    return root
 
 
 def _grid(path: Path, element: ElementTree.Element) -> NDArray[np.float64]:
