@@ -14,6 +14,7 @@ from eucentric.io.exchange.records import Particle, ProcessedSeries, SeriesFiles
 from eucentric.optics import HandVerdict, Lens, SeriesCTF, TiltCTF
 
 _LEFT_OUT = "no projection alignment in CETS"
+_MAX_TILTS, _MAX_POINTS = 10_000, 100_000
 _TOLD_LOG_ODDS = 3.0  # as sure as what may just be relied on: the file does not say how sure it is
 
 
@@ -43,7 +44,11 @@ class RegionReader:
     def _series(self, node: Node) -> ProcessedSeries:
         name = node.get("id").text()
         images = sorted(node.get("images").items(), key=lambda image: image.get("section").index())
-        if not images or [image.get("section").index() for image in images] != list(range(len(images))):
+        if (
+            len(images) > _MAX_TILTS
+            or not images
+            or [image.get("section").index() for image in images] != list(range(len(images)))
+        ):
             raise FormatError(f"{self._path}: the sections of {name[:80]!r} are not 0 to {len(images) - 1}, each once.")
         doses = [image.get("accumulated_dose").number() for image in images]
         known = [dose for dose in doses if dose is not None]
@@ -222,6 +227,9 @@ class RegionReader:
             if one.get("source_tomogram_id").text() not in ("", tomogram):
                 continue
             turns = one.get("matrix3D").items()
+            if len(particles) + len(one.get("origin3D").items()) > _MAX_POINTS:
+                self.dropped.append(f"{self._path}: {one.where} was not read; with it, points are too many.")
+                continue
             for number, place in enumerate(one.get("origin3D").items()):
                 at = [value.needed() for value in place.items()]
                 if len(at) != 3:

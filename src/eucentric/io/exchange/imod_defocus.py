@@ -21,6 +21,7 @@ from eucentric.optics import HandVerdict, Lens, SeriesCTF, TiltCTF
 _ASTIGMATISM, _ASTIGMATISM_RAD, _PHASE, _PHASE_RAD, _INVERTED, _CUT_ON = (1 << bit for bit in range(6))
 # As sure as what may just be relied on: IMOD does not say how its user knew.
 _TOLD_LOG_ODDS = 3.0
+_MAX_COVERED = 200_000  # views, by all lines together
 
 
 def format_defocus(ctf: SeriesCTF) -> str:
@@ -82,10 +83,14 @@ def read_defocus(path: Path, alignment: Alignment, com: Options | None) -> tuple
     if numbers and len(numbers[0]) == 5 and numbers[0][0] == 0:
         offset = 1  # before version 2, views were counted from 0
     by_view: dict[int, list[tuple[float, ...]]] = {}
+    covered = 0
     for row in numbers:
         line = _line(path, row, flags)
         for view in range(max(int(row[0]) + offset, 1), min(int(row[1]) + offset, len(alignment.tilts)) + 1):
             by_view.setdefault(view - 1, []).append(line)
+            covered += 1
+        if covered > _MAX_COVERED:
+            raise FormatError(f"{path}: its lines cover the views too often.", "Save it again.")
     if not by_view:
         raise FormatError(f"{path}: none of its lines is of a view of this series.", "Name the right file.")
     tilts = tuple(_tilt(alignment, section, by_view) for section in range(len(alignment.tilts)))

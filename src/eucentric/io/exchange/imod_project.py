@@ -15,7 +15,7 @@ from eucentric.io.angles import write_angles
 from eucentric.io.exchange.imod_com import format_com, read_edf
 from eucentric.io.exchange.imod_defocus import ctf_options, format_defocus
 from eucentric.io.exchange.imod_geometry import aligned_size, tilt_options
-from eucentric.io.exchange.imod_read import ImodReader
+from eucentric.io.exchange.imod_read import MAX_TEXT_BYTES, ImodReader
 from eucentric.io.exchange.placing import place
 from eucentric.io.exchange.records import Exported, Imported, ProcessedSeries, Volume
 from eucentric.io.imod import format_excluded, write_tlt, write_xf, write_xtilt
@@ -97,10 +97,12 @@ def _names(folder: Path) -> list[tuple[Path, str]]:
     """Return the data sets of a folder: the one that its .edf names, or those that have an .xf."""
     for edf in sorted(folder.glob("*.edf")):
         try:
+            if edf.stat().st_size > MAX_TEXT_BYTES:
+                continue
             name = read_edf(edf).get("Setup.DatasetName", "")
         except EucentricError:
             continue
-        if name and Path(name).name == name and (folder / f"{name}.xf").is_file():
+        if 0 < len(name.encode()) < 200 and Path(name).name == name and (folder / f"{name}.xf").is_file():
             return [(folder, name)]
     xfs = sorted(path.stem for path in folder.glob("*.xf") if path.is_file())
     return [(folder, stem) for stem in xfs if not stem.endswith(_NOT_FINAL)]

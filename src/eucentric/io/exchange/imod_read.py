@@ -4,6 +4,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +24,10 @@ from eucentric.optics import SeriesCTF
 _STACKS = (".st", ".mrc", ".mrcs")
 _ALIGNED = ("_ali.mrc", ".ali")
 _TOMOGRAMS = ("_rec.mrc", ".rec")
-_MAX_POINTS = 1_000_000
+MAX_TEXT_BYTES = 2 << 20  # of a list of ten thousand views, or a command file
+_MAX_MODEL_BYTES = 64 << 20
+_MAX_VIEWS = 10_000
+_MAX_POINTS = 100_000
 # What a tomogram's labels say where its sections are slices along z, of our hand: we wrote it, or `clip rotx` did.
 _TURNED = re.compile(rb"Eucentric|clip: rot[a-z ]*x|rotx", re.IGNORECASE)
 _LEFT_OUT = "left out in IMOD"
@@ -60,6 +64,8 @@ class ImodReader:
         tilt_com = self._try(self._one("tilt.com", own=False), lambda path: read_com(path, "tilt"))
         newst = self._try(self._one("newst.com", own=False), lambda path: read_com(path, "newstack"))
         n = len(read_xf(xf))
+        if n > _MAX_VIEWS:
+            raise FormatError(f"{xf}: {n} transforms are no tilt series.", "Name the .xf of a tilt series.")
         stack = self._stack(n)
         shape_yx, pixel_A = self._images(stack, tilt_com, xf)
         xtilt = self._one(".xtilt")
@@ -94,8 +100,12 @@ class ImodReader:
         """Return the first file that there is, of the data set's name or, with `own` false, of this very name."""
         for ending in endings:
             path = self._folder / (f"{self._name}{ending}" if own else ending)
-            if path.is_file():
+            if not path.is_file():
+                continue
+            binary = ending in (*_STACKS, *_ALIGNED, *_TOMOGRAMS)
+            if binary or path.stat().st_size <= (_MAX_MODEL_BYTES if path.suffix == ".mod" else MAX_TEXT_BYTES):
                 return path
+            self.dropped.append(f"{path}: not read; it is too large to be what its name says.")
         return None
 
     def _try(self, path: Path | None, read: Callable[[Path], T]) -> T | None:
@@ -241,7 +251,7 @@ class ImodReader:
         if volume is None or model.size_xyz != volume.shape_zyx[::-1]:
             self.dropped.append(f"{path}: its points were not read; they are of a volume of another size.")
             return ()
-        particles = [
+        particles = (
             # IMOD counts x and y from the edge of the first voxel, z from its middle.
             Particle(
                 position_zyx_A=(
@@ -253,10 +263,13 @@ class ImodReader:
             )
             for one in model.objects
             for contour in one.contours
-            for x, y, z in contour[:_MAX_POINTS]
+            for x, y, z in contour
             if np.isfinite((x, y, z)).all()
-        ]
-        return tuple(particles[:_MAX_POINTS])
+        )
+        found = tuple(islice(particles, _MAX_POINTS))
+        if len(found) == _MAX_POINTS:
+            self.dropped.append(f"{path}: only its first {_MAX_POINTS} points were read.")
+        return found
 
     def _tomogram(self, volume: Volume | None) -> Path | None:
         tomogram = self._try(self._one(*_TOMOGRAMS), open_mrc)

@@ -14,7 +14,7 @@ from eucentric.core import FormatError
 from eucentric.io._text import decode_text, size_of
 
 _MAX_BYTES = 16 << 20  # a thousand tilts have 1 MB; parsed, JSON may take twenty times its size
-_MAX_ITEMS = 200_000
+_MAX_ITEMS = 100_000
 
 
 class Node:
@@ -65,8 +65,8 @@ class Node:
         """Return a text, "" where it is absent."""
         if self.value is None:
             return ""
-        if not isinstance(self.value, str):
-            raise self.wrong("a text")
+        if not isinstance(self.value, str) or not self.value.isprintable():  # nor has it halves of characters
+            raise self.wrong("a text of one line")
         return self.value
 
     def matrix(self, rows: int, columns: int) -> NDArray[np.float64] | None:

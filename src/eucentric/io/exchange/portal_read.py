@@ -17,6 +17,8 @@ from eucentric.optics import Lens, SeriesCTF, TiltCTF
 
 _MAX_POINTS_BYTES = 32 << 20
 _MAX_POINTS = 100_000
+_MAX_TILTS = 10_000
+_MAX_NAME = 255  # bytes, of most file systems
 T = TypeVar("T")
 _LEFT_OUT = "not in the portal's alignment"
 
@@ -64,14 +66,17 @@ class PortalReader:
         """Return the file of this name beside another; paths of the portal's bucket count by their last part."""
         last = Path(name).name
         found = path.parent / last
-        return found if last and found.is_file() else None
+        return found if 0 < len(last.encode()) <= _MAX_NAME and found.is_file() else None
 
     def _series(self, node: Node, sections: list[Node]) -> TiltSeries:
         if not sections:
             raise FormatError(f"{self._path}: there is no section in per_section_parameter.", "Get its metadata again.")
+        if len(sections) > _MAX_TILTS:
+            raise FormatError(f"{self._path}: {len(sections)} sections are no tilt series.", "Get its metadata again.")
         orders = [section.get("frame_acquisition_order").number() for section in sections]
-        order_known = None not in orders and len(set(orders)) == len(orders)
-        places = np.argsort(np.argsort(orders)) if order_known else np.arange(len(orders))
+        known = [order for order in orders if order is not None]
+        order_known = len(known) == len(orders) and len(set(known)) == len(known)
+        places = np.argsort(np.argsort(known)) if order_known else np.arange(len(orders))
         doses = self._doses() if order_known else {}
         spacing, voltage = node.get("pixel_spacing").needed(), node.get("acceleration_voltage").number()
         tilts = []
@@ -246,6 +251,9 @@ class PortalReader:
             if volume is None:
                 self.dropped.append(f"{path}: its points were not read; there is no tomogram to place them in.")
                 continue
+            if len(found) >= _MAX_POINTS:
+                self.dropped.append(f"{path}: its points were not read; {len(found)} were read before.")
+                continue
             found += self._try(path, partial(_read_points, path, volume)) or []
         return tuple(found)
 
@@ -255,7 +263,7 @@ def _read_points(path: Path, volume: Volume) -> list[Particle]:
         raise FormatError(f"{path}: too large to be a list of points.", "Name the right file.")
     described = path.with_name(path.name.rsplit("_", 1)[0] + ".json")
     label = read_json(described).get("annotation_object").get("name").text() if described.is_file() else ""
-    particles = []
+    particles = list[Particle]()
     for line in decode_text(path, "a list of points")[0].split("\n"):
         if not line.strip():
             continue
