@@ -191,6 +191,18 @@ def test_movement_is_taken_in_and_what_is_local_is_told(tmp_path: Path) -> None:
     assert "TiltPS1D" in told
 
 
+def test_the_pixel_of_the_settings_comes_before_that_of_the_ctf(tmp_path: Path) -> None:
+    one = processed_series(n=5).replace(ctf=None)
+    write_warp(tmp_path, [one])
+    path = tmp_path / "warp_tiltseries/TS_001.xml"
+    path.write_text(path.read_text().replace('"PixelSize" Value="2.7', '"PixelSize" Value="1'))
+    back = read_warp(tmp_path).series[0]
+    assert back.ctf is None
+    assert (back.series.pixel_A, back.series.shape_yx) == (2.7, one.series.shape_yx)
+    path.write_text(path.read_text().replace("ImageDimensionsAngstrom", "Unknown"))
+    assert "the size and the pixel" in read_warp(tmp_path).failures["TS_001"]
+
+
 def test_one_bad_series_does_not_stop_the_others(tmp_path: Path) -> None:
     write_warp(tmp_path, [processed_series(name="a", n=5), processed_series(name="b", n=5)])
     (tmp_path / "warp_tiltseries/a.xml").write_text("<TiltSeries><Angles>1\n2")

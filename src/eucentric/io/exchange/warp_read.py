@@ -2,8 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +14,20 @@ from eucentric.core import (
     FormatError,
     FormatWarning,
     InputError,
-    Tilt,
     TiltAlignment,
     TiltSeries,
 )
 from eucentric.io.exchange.records import Imported, ProcessedSeries, SeriesFiles, Volume
 from eucentric.io.exchange.star import StarBlock, numbers, read_star, texts
 from eucentric.io.exchange.warp_particles import with_particles
+from eucentric.io.exchange.warp_series import tilt_series
 from eucentric.io.exchange.warp_xml import WarpXML, floats, number, numbers_of, read_settings, read_xml
 from eucentric.io.mrc import MrcImage, open_mrc
 from eucentric.optics import HandVerdict, Lens, SeriesCTF, TiltCTF
 
 _TOLD_LOG_ODDS = 3.0  # as sure as what may just be relied on: Warp does not say how sure it was
 _NEUTRAL = {"GridDoseWeights": 1.0, "GridLocationWeights": 1.0}  # what grids hold that change nothing; 0 for others
+_ABERRATIONS = ("BeamTilt", "ZernikeCoeffsOdd", "ZernikeCoeffsEven", "PixelSizeDeltaPercent", "Bfactor", "Thickness")
 _USED_GRIDS = (
     "GridCTF",
     "GridCTFDefocusDelta",
@@ -61,7 +61,8 @@ def read_project(path: Path) -> Imported:
     by_name: dict[str, dict[str, Path]] = {}
     for kind, found in (("star", stars), ("xml", xmls)):
         for file in found:
-            by_name.setdefault(file.stem, {}).setdefault(kind, file)
+            if by_name.setdefault(file.stem, {}).setdefault(kind, file) != file and path.is_dir():
+                dropped.append(f"{file}: not read; another file of this name was.")
     for name, files in by_name.items():
         reader = _Reader(name, folder, files.get("star"), files.get("xml"))
         try:
@@ -113,7 +114,7 @@ class _Reader:
         axes = self._column(table, "wrpAxisAngle", n, 0.0) if table else []
         movies = texts(self._star, table, "wrpMovieName", "") if table and self._star else []
         movies = movies or list(xml.texts.get("MoviePath", ())) if xml else movies
-        series = _series(self._name, pixel_A, shape_yx, stage, doses, axes, movies if len(movies) == n else [])
+        series = tilt_series(self._name, pixel_A, shape_yx, stage, doses, axes, movies if len(movies) == n else [])
         alignment = self._alignment(path, xml, series, angles) if xml else None
         ctf = self._ctf(path, xml, alignment) if xml and alignment else None
         if ctf:
@@ -248,9 +249,12 @@ class _Reader:
         )
 
     def _volume(self) -> tuple[Volume | None, Path | None]:
-        for path in self._below(f"reconstruction/{_plain(self._name)}_*Apx.mrc"):
+        found = self._below(f"reconstruction/{_plain(self._name)}_*Apx.mrc")
+        for path in found:
             image = self._open(path)
             if image is not None and image.pixel_A:
+                if len(found) > 1:
+                    self.dropped.append(f"{path}: of {len(found)} tomograms, this one was taken.")
                 z, y, x = image.data.shape
                 return Volume(shape_zyx=(z, y, x), voxel_A=image.pixel_A), path
         return None, None
@@ -265,43 +269,12 @@ class _Reader:
         matrix = numbers_of(xml.attributes.get("MagnificationCorrection", "1, 0, 0, 1"), 4)
         if matrix is None or np.abs(np.array(matrix) - (1, 0, 0, 1)).max() > 1e-9:
             self.dropped.append(f"{path}: MagnificationCorrection was not read.")
+        if any(number(text) != 1 for text in xml.texts.get("FOVFraction", ())):
+            self.dropped.append(f"{path}: FOVFraction was not read.")
+        if aberrations := sorted(name for name in _ABERRATIONS if xml.ctf.get(name, "").strip("0,. ") not in ("", "1")):
+            self.dropped.append(f"{path}: of the CTF, {', '.join(aberrations)} was not read.")
         if xml.others:
             self.dropped.append(f"{path}: what was not read: {', '.join(xml.others)[:300]}.")
-
-
-def _series(
-    name: str,
-    pixel_A: float,
-    shape_yx: tuple[int, int],
-    stage: Sequence[float],
-    doses: Sequence[float],
-    axes: Sequence[float],
-    movies: Sequence[str],
-) -> TiltSeries:
-    order_known = len(set(doses)) == len(doses)
-    ranks = np.argsort(np.argsort(doses, kind="stable"), kind="stable")
-    in_order = sorted(doses)
-    steps = [b - a for a, b in pairwise(in_order)]
-    exposures = [*steps, float(np.median(steps))] if order_known and steps else [None] * len(doses)
-    names = [PurePosixPath(movie.replace("\\", "/")).name or None for movie in movies] or [None] * len(doses)
-    return TiltSeries(
-        name=name,
-        pixel_A=pixel_A,
-        shape_yx=shape_yx,
-        tilts=tuple(
-            Tilt(
-                section=i,
-                tilt_deg=tilt,
-                order=int(ranks[i]) if order_known else i,
-                exposure_e_A2=exposures[ranks[i]],
-                pre_exposure_e_A2=doses[i] if order_known else None,
-                movie=names[i],
-            )
-            for i, tilt in enumerate(stage)
-        ),
-        order_known=order_known,
-        tilt_axis_deg=float(np.median(axes)) if axes else None,
-    )
 
 
 def _plain(name: str) -> str:
