@@ -5,6 +5,7 @@ where its program sees them, (n, 2) in array indices of the recorded image, x be
 from our own readers or writers: the geometry is written from each program's documentation or source.
 """
 
+import json
 import math
 import warnings
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from eucentric.io.exchange.programs import Program
 
 Array = NDArray[np.float64]
 Seen = dict[int, Array]
@@ -47,12 +50,82 @@ def aretomo(folder: Path, places_A: Array, shape_yx: tuple[int, int]) -> Seen:
     return _by_torch(series, places_A, _pixel_A(folder), shape_yx)
 
 
+def warp(folder: Path, places_A: Array, shape_yx: tuple[int, int]) -> Seen:
+    """Warp (`TiltSeries.GetPositionInAllTilts`), its XML read by warpxmlfile; places count from the volume's corner."""
+    import warpxmlfile
+
+    (path,) = (folder / "warp_tiltseries").glob("*.xml")
+    series = warpxmlfile.read(path)
+    half = np.array(series.volume_dimensions_angstrom) / 2
+    in_volume = places_A[:, ::-1] + half  # as the particles that we write for it
+    image_A = np.array(series.image_dimensions_angstrom)
+    pixel_A = image_A[0] / shape_yx[1]
+    level = _turn(0, float(series.attributes["LevelAngleX"]))
+    seen = {}
+    for section in range(series.n_tilts):
+        # `Matrix3.Euler(0, angle, -axis)`: turns about y and z, each the opposite of a right-handed one.
+        turned = _turn(2, float(series.axis_angle[section])) @ _turn(1, -float(series.angles[section])) @ level
+        offset = (series.axis_offset_x[section], series.axis_offset_y[section])
+        where_A = ((in_volume - half) @ turned.T)[:, :2] + offset + image_A / 2
+        seen[section] = where_A / pixel_A
+    return seen
+
+
+def imod(folder: Path, places_A: Array, shape_yx: tuple[int, int]) -> Seen:
+    """IMOD's `tilt` and `newstack`, their files read by cryoet-alignment."""
+    from cryoet_alignment.io.imod import ImodAlignment
+
+    (place,) = (path for path in folder.iterdir() if path.is_dir())
+    theirs = ImodAlignment.read(base_name=str(place / place.name))
+    xyz = places_A[:, ::-1] / _pixel_A(folder)
+    seen = {}
+    for section, xf in enumerate(theirs.xf.alignments):
+        # In the manual of `tilt`: x' = x cos + z sin, y stays; the .xf takes images to aligned ones about their middle.
+        tilt = math.radians(theirs.tlt.angles[section] + theirs.tiltcom.OFFSET)
+        aligned = np.stack([xyz[:, 0] * math.cos(tilt) + xyz[:, 2] * math.sin(tilt), xyz[:, 1]])
+        seen[section] = np.linalg.solve(xf.rot_matrix(), aligned - xf.shift()[:, None]).T + _middle(shape_yx)
+    return seen
+
+
+def portal(folder: Path, places_A: Array, shape_yx: tuple[int, int]) -> Seen:
+    """The CryoET Data Portal, its alignment read by cryoet-alignment."""
+    from cryoet_alignment.io.cryoet_data_portal import Alignment as PortalAlignment
+
+    (path,) = folder.rglob("alignment_metadata.json")
+    seen = {}
+    xyz = places_A[:, ::-1] / _pixel_A(folder)
+    for section in PortalAlignment.from_file(path).per_section_alignment_parameters:
+        turned = xyz @ (_turn(1, section.tilt_angle) @ _turn(0, section.volume_x_rotation)).T
+        in_image = turned[:, :2] @ np.array(section.in_plane_rotation).T
+        offset = np.array([section.x_offset, section.y_offset])
+        seen[section.z_index] = in_image + offset + _middle(shape_yx)
+    return seen
+
+
+def cets(folder: Path, places_A: Array, shape_yx: tuple[int, int]) -> Seen:
+    """CETS, by the coordinate systems that its file names; no public reader projects with it."""
+    (path,) = folder.glob("*.cets.json")
+    region = json.loads(path.read_text())["regions"][0]
+    images = {image["id"]: image for image in region["tilt_series"][0]["images"]}
+    seen = {}
+    for view in region["alignments"][0]["projection_alignments"]:
+        image = images[view["tilt_image_id"]]
+        translation, affine = view["sequence"]
+        where_A = np.linalg.solve(affine["affine"], places_A[:, ::-1].T).T - translation["translation"]
+        seen[image["section"]] = where_A[:, :2] / image["coordinate_transformations"][0]["scale"]
+    return seen
+
+
 def _by_torch(series: object, places_A: Array, pixel_A: float, shape_yx: tuple[int, int]) -> Seen:
     """Project with torch-tilt-series, whose origin is the middle of the image, between samples where sides are even."""
     yx_A = series.project_points(places_A).numpy()  # type: ignore[attr-defined]
-    middle = ((shape_yx[1] - 1) / 2, (shape_yx[0] - 1) / 2)
     sections = [int(i) for i in series.image_indices]  # type: ignore[attr-defined]
-    return {section: yx_A[:, at, ::-1] / pixel_A + middle for at, section in enumerate(sections)}
+    return {section: yx_A[:, at, ::-1] / pixel_A + _middle(shape_yx) for at, section in enumerate(sections)}
+
+
+def _middle(shape_yx: tuple[int, int]) -> Array:
+    """Return the middle of an image in array indices, xy: between samples where a side is even."""
+    return np.array([shape_yx[1] - 1, shape_yx[0] - 1]) / 2
 
 
 def _pixel_A(folder: Path) -> float:
@@ -73,4 +146,11 @@ def _turn(axis: int, angle_deg: float) -> Array:
     return matrix
 
 
-READERS: dict[str, Callable[[Path, Array, tuple[int, int]], Seen]] = {"relion5": relion5, "aretomo": aretomo}
+READERS: dict[Program, Callable[[Path, Array, tuple[int, int]], Seen]] = {
+    "relion5": relion5,
+    "warp": warp,
+    "imod": imod,
+    "aretomo": aretomo,
+    "cets": cets,
+    "portal": portal,
+}
