@@ -72,18 +72,29 @@ def test_others_see_places_where_we_do(
         where += np.array([columns - 1, rows - 1]) / 2
         worst = max(worst, float(np.abs(where - seen[section]).max()))
     assert worst < 0.03  # angles have two decimals
+
+
+@pytest.mark.parametrize(("axis_deg", "tilt_sign"), [case[:2] for case in CASES[::2]])
+def test_torch_tilt_series_projects_the_same(tmp_path: Path, axis_deg: float, tilt_sign: Literal[1, -1]) -> None:
+    """It takes the axis of the .edf for all views, so here they have one."""
+    one, _ = exported(tmp_path, axis_deg=axis_deg, tilt_sign=tilt_sign, x_tilt_deg=2.5)
+    assert one.alignment is not None
+    views = tuple(view.replace(axis_deg=axis_deg) for view in one.alignment.tilts)
+    one = one.replace(alignment=one.alignment.replace(tilts=views), files=SeriesFiles(stack=tmp_path / "stack.mrc"))
+    write_imod(tmp_path / "one", [one])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from torch_tilt_series.io import from_etomo_directory
 
-        torch_series = from_etomo_directory(folder, pixel_spacing=2.7)
-        yx_A = torch_series.project_points(torch.from_numpy(points())).numpy()
-    assert torch_series.image_indices is not None
-    indices = [int(i) for i in torch_series.image_indices]
+        series = from_etomo_directory(tmp_path / "one/TS_001", pixel_spacing=2.7)
+        yx_A = series.project_points(torch.from_numpy(points())).numpy()
+    assert series.image_indices is not None
+    indices = [int(i) for i in series.image_indices]
     assert indices == list(one.used_sections)
+    rows, columns = one.series.shape_yx
     where = yx_A[..., ::-1].transpose(1, 0, 2) / 2.7 + ((columns - 1) / 2, (rows - 1) / 2)
-    # Its axis is that of the .edf for all views, 0.1° off in some: the .xf alone has each one's.
-    assert np.abs(where - seen[indices]).max() < 1.5
+    miss = np.abs(where - seen_xy_px(one, points())[indices]).max()
+    assert miss < 0.05  # of the decimals
 
 
 @pytest.mark.parametrize(("axis_deg", "tilt_sign", "hand"), CASES)

@@ -218,7 +218,7 @@ class RegionReader:
         return Volume(shape_zyx=(z, y, x), voxel_A=self._scale(found[0])), found[0].get("id").text()
 
     def _points(self, tomogram: str, volume: Volume | None) -> tuple[Particle, ...]:
-        particles = []
+        particles = list[Particle]()
         for one in self._region.get("annotations").items():
             kind = one.get("annotation_type").text()
             if volume is None or kind not in ("point_set_3D", "point_matrix_set_3D"):
