@@ -2,8 +2,8 @@
 
     python benchmarks/exchange_geometry.py
 
-Series of the twin without pixels: both signs of the axis, both defocus hands, both ways of tilting. Printed is the worst
-distance, in pixels of the recorded images, over all views and ribosomes, and that after our own import of the export.
+Series of the twin without pixels: both signs of the axis, both defocus hands, both ways of tilting. Printed is the
+worst distance, in pixels of the recorded images, over all views and ribosomes, and that after our own import of it.
 """
 
 import itertools
