@@ -266,13 +266,14 @@ def _check_outputs(output: Path, name: str, inputs: Iterable[Path]) -> None:
 
 
 def _write_alignment(output: Path, name: str, alignment: "Alignment") -> list[Path]:
-    from eucentric.io import write_alignment, write_angles, write_tlt, write_xf
+    from eucentric.io import write_alignment, write_tlt, write_xf
+    from eucentric.io.imod import write_xtilt
 
     ours, xf, tlt, xtilt, *_ = _files(output, name)
     write_alignment(ours, alignment)
     write_xf(xf, alignment)
     write_tlt(tlt, alignment)
-    write_angles(xtilt, [view.x_tilt_deg for view in alignment.tilts])
+    write_xtilt(xtilt, alignment)
     return [ours, xf, tlt, xtilt]
 
 

@@ -20,6 +20,7 @@ from eucentric.core import Alignment, FormatError, InputError, TiltAlignment, wr
 from eucentric.io._text import read_text, warn_format
 from eucentric.io.angles import read_angles, write_angles
 
+_DECIMALS = 4  # of angles that belong to an alignment: IMOD's programs read any number
 _MAX_MISFIT = 0.02  # of A from a rotation and a magnification; tiltalign's stretch and skew stay well below it
 
 
@@ -135,7 +136,7 @@ def write_tlt(path: Path, alignment: Alignment) -> None:
     OutputError
         If the file cannot be written.
     """
-    write_angles(path, [view.tilt_deg for view in alignment.tilts])
+    write_angles(path, [view.tilt_deg for view in alignment.tilts], decimals=_DECIMALS)
 
 
 def write_xtilt(path: Path, alignment: Alignment) -> None:
@@ -146,7 +147,7 @@ def write_xtilt(path: Path, alignment: Alignment) -> None:
     OutputError
         If the file cannot be written.
     """
-    write_angles(path, [view.x_tilt_deg for view in alignment.tilts])
+    write_angles(path, [view.x_tilt_deg for view in alignment.tilts], decimals=_DECIMALS)
 
 
 def format_excluded(alignment: Alignment) -> str:
