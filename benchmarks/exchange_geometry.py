@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from phantoms.exchange_readers import READERS
 from phantoms.processed import seen_xy_px
 from phantoms.twin_series import twin_series
 
+SIGNS: tuple[Literal[1, -1], ...] = (1, -1)
+
 
 def main() -> int:
     """Print a line for each program."""
@@ -32,7 +35,7 @@ def main() -> int:
     for program, see in READERS.items():
         worst = imported = seconds = 0.0
         points = cases = hands = 0
-        for axis_deg, hand, tilt_sign in itertools.product((84.7, -95.3), (1, -1), (1, -1)):
+        for axis_deg, hand, tilt_sign in itertools.product((84.7, -95.3), SIGNS, SIGNS):
             truth = twin_series(axis_deg=axis_deg, hand=hand, tilt_sign=tilt_sign)
             places = np.array([particle.position_zyx_A for particle in truth.particles])
             expected = seen_xy_px(truth, places)

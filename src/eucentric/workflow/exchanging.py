@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from eucentric.core import SILENT, InputError, Record, Reporter, write_text
@@ -124,7 +125,7 @@ def import_series(
             stages = Stages(session, processed.series.name, {"import": IMPORT_VERSION}, reporter)
             digest = hashlib.sha256(processed.model_dump_json().encode()).hexdigest()
             settings = ImportStage(program=program, source=str(source), sha256=digest)
-            stages.run("import", settings, (), lambda run, processed=processed: _keep(run, processed))
+            stages.run("import", settings, (), partial(_keep, processed))
             kept.append(ImportedSeries(name=processed.series.name, folder=stages.folder, processed=processed))
     return ImportOutcome(program=program, series=tuple(kept), dropped=found.dropped, failures=found.failures)
 
@@ -175,7 +176,7 @@ def _read(source: Path, program: Program, pixel_A: float | None) -> Imported:
     return read_aretomo(source, pixel_A=pixel_A)
 
 
-def _keep(run: StageRun, processed: ProcessedSeries) -> None:
+def _keep(processed: ProcessedSeries, run: StageRun) -> None:
     """Write what was imported of a series, each kind as the verbs that use it read it."""
     folder, paths = run.folder, [run.folder / IMPORTED]
     write_processed(paths[0], processed)

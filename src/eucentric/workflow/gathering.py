@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -70,11 +71,11 @@ def _all(source: Path) -> Iterator[ProcessedSeries]:
         runs = [run for run in read_history(source) if run.status is _DONE]
         for name in sorted({run.series for run in runs if run.stage in ("align", "import")}):
             done.add(name)
-            yield from _unless_bad(lambda name=name: _of_session(source, name, [r for r in runs if r.series == name]))
+            yield from _unless_bad(partial(_of_session, source, name, [run for run in runs if run.series == name]))
     for mdoc in _mdocs(source):
         if _name_of(mdoc) not in done:
             done.add(_name_of(mdoc))
-            yield from _unless_bad(lambda mdoc=mdoc: _of_mdoc(mdoc))
+            yield from _unless_bad(partial(_of_mdoc, mdoc))
     if not done:
         raise InputError(
             f"{source}: no series was processed or acquired here, and there is no .mdoc.",
