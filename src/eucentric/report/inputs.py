@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eucentric.assessment import FSC, Sharpness, ThicknessFit
 from eucentric.core import InputError, Record, TiltSeries
 from eucentric.processing.alignment import AlignmentResult
+from eucentric.report.certificate import Convention
 from eucentric.report.movies import MoviesShown
 
 
@@ -44,6 +45,7 @@ class ReportInput:
     inputs: tuple[tuple[str, str], ...] = ()
     written: datetime | None = None
     movies: MoviesShown | None = None
+    conventions: tuple[Convention, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse parts that do not belong together."""

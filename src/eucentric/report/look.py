@@ -61,6 +61,7 @@ th, td { text-align: left; vertical-align: top; padding: .22rem .6rem .22rem 0; 
   overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 th { font-weight: 500; color: var(--muted); width: 45%; }
 td.bar { width: 30%; }
+.certificate th { width: auto; } .certificate tr > :first-child { color: var(--ink); white-space: nowrap; }
 td.bar span { display: block; height: .7em; margin-top: .35em; border-radius: 2px; background: var(--accent); }
 code { font-size: .85em; overflow-wrap: anywhere; }
 @media (max-width: 560px) { body { padding: 1.1rem .9rem 2rem; } .numbers { grid-template-columns: 1fr 1fr; }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eucentric.core import SILENT, Reporter, write_text
+from eucentric.report.certificate import certificate_table
 from eucentric.report.figures import (
     astigmatism,
     axis_search,
@@ -70,13 +71,16 @@ def write_report(path: Path, data: ReportInput, reporter: Reporter = SILENT) -> 
         ("views", "Views", (montage,)),
     )
     sections = []
+    if data.conventions:
+        sections.append(section("conventions", "Conventions", certificate_table(data.conventions)))
     with styled():
         for key, title, figures in reporter.each(subjects, "Drawing the report"):
             plots = [plot for figure in figures for plot in figure(data)]
             sections.append(section(key, title, foreword(key, data) + (figures_in(plots) if plots else "")))
     sections.append(section("settings", "Settings and provenance", _provenance(data)))
     sections.append(section("timings", "Time taken", _timings(data.timings)))
-    named = [(key, title) for key, title, _ in subjects] + [("settings", "Settings"), ("timings", "Time taken")]
+    first = [("conventions", "Conventions")] if data.conventions else []
+    named = first + [(key, title) for key, title, _ in subjects] + [("settings", "Settings"), ("timings", "Time taken")]
     links = "".join(f'<a href="#{key}">{title}</a>' for key, title in named)
     name = escape(data.series.name)
     written = f" · {data.written:%Y-%m-%d %H:%M}" if data.written else ""

@@ -1,5 +1,6 @@
 """`process_series`: a stack with its angles to a tomogram and a report, stage by stage, through the journal."""
 
+import json
 import warnings
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from eucentric.report import summarise_alignment, write_report
 from eucentric.session import Session, StageRun
 from eucentric.workflow.about import about_file
 from eucentric.workflow.assessing import assess_volumes
+from eucentric.workflow.certifying import certify
 from eucentric.workflow.ctf_stage import fit_ctf
 from eucentric.workflow.records import (
     AlignStage,
@@ -31,7 +33,7 @@ from eucentric.workflow.summed_movies import CTFFound, SummedMovies
 from eucentric.workflow.volumes import VOLUMES, reconstruct_sums, voxel_A, write_volumes
 
 # Raised whenever a stage's code gives other results, so that sessions made before are outdated.
-VERSIONS = {"gain": 1, "motion": 1, "sums": 1, "align": 2, "ctf": 1, "reconstruct": 2, "assess": 1, "report": 3}
+VERSIONS = {"gain": 1, "motion": 1, "sums": 1, "align": 2, "ctf": 1, "reconstruct": 2, "assess": 1, "report": 4}
 
 
 def process_series(
@@ -231,7 +233,14 @@ class SeriesRun:
         ctf: CTFFound,
         said: tuple[str, ...],
     ) -> None:
-        path = run.folder / "report.html"
+        path, certificate = run.folder / "report.html", run.folder / "certificate.json"
+        conventions = certify(
+            self._loaded,
+            evidence.result,
+            ctf.series,
+            axis_given_deg=self._settings.align.axis_deg,
+            noticed=said,
+        )
         shown = report_input(
             self._loaded,
             evidence,
@@ -243,9 +252,12 @@ class SeriesRun:
             warnings=said,
             movies=self._movies,
             ctf=ctf,
+            conventions=conventions,
         )
         write_report(path, shown, self._reporter)
+        write_text(certificate, json.dumps([one.model_dump() for one in conventions], indent=1) + "\n")
         run.output(path)
+        run.output(certificate)
 
     def _outcome(
         self,

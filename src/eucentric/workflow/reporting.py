@@ -9,6 +9,7 @@ from eucentric.io import LoadedSeries, open_mrc
 from eucentric.optics import SeriesCTF
 from eucentric.processing.reconstruction import ReconstructSettings
 from eucentric.report import ReportInput
+from eucentric.report.certificate import Convention
 from eucentric.report.movies import MoviesShown
 from eucentric.workflow.records import Assessment, Evidence, ProcessSettings
 from eucentric.workflow.spectra import read_spectra
@@ -29,6 +30,7 @@ def report_input(
     warnings: tuple[str, ...],
     movies: SummedMovies | None,
     ctf: CTFFound,
+    conventions: tuple[Convention, ...],
 ) -> ReportInput:
     """Return what the report of a series shows; without `movies` nothing of them is in it."""
     aligned = stages.last("motion" if movies else "align")
@@ -47,6 +49,7 @@ def report_input(
         warnings=warnings,
         inputs=tuple((i.path, i.sha256) for i in aligned.inputs) if aligned else (),
         movies=_movies_shown(movies, stages.folder, ctf) if movies else None,
+        conventions=conventions,
     )
 
 
