@@ -256,3 +256,11 @@ def test_damaged_files_are_read_or_refused_in_our_own_words(
     assert len(loaded.movies) == len(loaded.series.tilts) == len(loaded.target_defocus_A)
     for section, opened in enumerate(loaded.movies):
         assert (opened is None) == (section in loaded.missing)
+
+
+def test_a_movies_name_that_no_disk_takes_is_only_missing(movie_session: Path, tmp_path: Path) -> None:
+    text = (movie_session / "mdoc" / "TS_1.mrc.mdoc").read_text()
+    (tmp_path / "ts.mdoc").write_text(text.replace("TS_1_000_0.0", "A" * 300))
+    with pytest.warns(DataWarning, match="there is no AAA"):
+        series = load_movie_series(tmp_path / "ts.mdoc", frames=movie_session / "frames")
+    assert len(series.missing) == 1

@@ -14,7 +14,7 @@ from eucentric.core.errors import (
     InputError,
     OutputError,
 )
-from eucentric.core.files import make_folder, remove_partials, whole_or_nothing, write_text
+from eucentric.core.files import is_file, make_folder, remove_partials, whole_or_nothing, write_text
 from eucentric.core.frames import Frame, Transform
 from eucentric.core.local_motion import LocalMotion
 from eucentric.core.progress import SILENT, ConsoleReporter, Reporter
@@ -45,6 +45,7 @@ __all__ = [
     "TiltSeries",
     "Transform",
     "did_you_mean",
+    "is_file",
     "make_folder",
     "remove_partials",
     "stream",

@@ -47,6 +47,14 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; no name that another file gives, too long for any disk say, is an error."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def whole_or_nothing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on leaving without an error, flush it and rename it to `path`.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from eucentric.core import EucentricError, InputError, Tilt, TiltSeries
+from eucentric.core import EucentricError, InputError, Tilt, TiltSeries, is_file
 from eucentric.io._text import warn_data
 from eucentric.io.eer import EER_SUFFIXES, fractions_for
 from eucentric.io.mdoc import MdocSection, MdocSeries, read_mdoc
@@ -180,7 +180,7 @@ def _open(section: MdocSection, folders: Iterable[Path], exposure_e_A2: float | 
         return None, f"{section.movie!r} is no file name"
     for folder in folders:
         path = folder / section.movie
-        if not path.is_file():
+        if not is_file(path):
             continue
         fractions = None
         exposure = section.exposure_e_A2 or exposure_e_A2
@@ -190,7 +190,7 @@ def _open(section: MdocSection, folders: Iterable[Path], exposure_e_A2: float | 
             return open_movie(path, tolerant=True, fractions=fractions), ""
         except EucentricError as error:
             return None, error.what.rstrip(".")
-    return None, f"there is no {section.movie}"
+    return None, f"there is no {section.movie[:100]}"
 
 
 def _drop_other_sizes(opened: list[MovieFile | None], missing: dict[int, str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from eucentric.core import DataWarning, EucentricError, FormatError, InputError, Tilt, TiltSeries
+from eucentric.core import DataWarning, EucentricError, FormatError, InputError, Tilt, TiltSeries, is_file
 from eucentric.io import MdocSeries, open_mrc, read_alignment, read_mdoc
 from eucentric.io.exchange import ProcessedSeries, SeriesFiles, Volume
 from eucentric.io.exchange.particle_table import read_particles
@@ -214,4 +214,4 @@ def _mdoc_of(stack: Path) -> Path:
 
 
 def _there(path: Path) -> Path | None:
-    return path if path.is_file() else None
+    return path if is_file(path) else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Literal
 
-from eucentric.core import DataWarning, InputError
+from eucentric.core import DataWarning, InputError, is_file
 
 Source = Literal["auto", "movies", "stack"]
 """What processing starts from: movies where there are any, else the stack; or one of the two."""
@@ -116,7 +116,7 @@ def _with_movies(listed: _Listed, frames: Path | None) -> dict[str, Acquired]:
     found = {}
     for stack, mdoc in listed.mdocs.items():
         folders = (frames,) if frames else (mdoc.parent, mdoc.parent.with_name("frames"))
-        if any((folder / movie).is_file() for folder in folders for movie in _movies(mdoc)):
+        if any(is_file(folder / movie) for folder in folders for movie in _movies(mdoc)):
             found[stack] = Acquired(mdoc, from_movies=True)
     return found
 
