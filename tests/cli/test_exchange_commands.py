@@ -6,6 +6,7 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pytest
+import starfile
 from command_line import Run, partials
 from command_line import run as run
 from numpy.typing import NDArray
@@ -108,3 +109,21 @@ def test_errors_say_what_to_do(run: Run, session: Path, tmp_path: Path) -> None:
     wrong = run("reconstruct", tmp_path, "-o", tmp_path / "x.mrc")
     assert wrong.status == 1
     assert "eucentric import" in wrong.err
+
+
+def test_a_real_mdoc_becomes_what_relion_made_of_its_data_set(run: Run, real_data: Path, tmp_path: Path) -> None:
+    """EMPIAR-10164: our TS_01 from its .mdoc, RELION-5's own star of TS_43, recorded by the same scheme."""
+    mdoc = real_data / "mdoc" / "tilt_series.mdoc"
+    assert run("export", mdoc, tmp_path, "--to", "relion5", "--exposure", 3).status == 0
+    (ours,) = starfile.read(tmp_path / "tilt_series/tilt_series.star", always_dict=True).values()
+    (theirs,) = starfile.read(real_data / "relion-star/220728_TS_43.star", always_dict=True).values()
+    # theirs is in the order of acquisition too, with less than half a degree between stage and nominal tilts
+    theirs = theirs.sort_values("rlnMicrographPreExposure")
+    ours = ours.sort_values("rlnMicrographPreExposure")
+    assert len(ours) == len(theirs) == 41
+    step = "rlnTomoNominalStageTiltAngle"
+    np.testing.assert_allclose(ours[step], theirs[step], atol=0.5)
+    np.testing.assert_allclose(ours["rlnMicrographPreExposure"], theirs["rlnMicrographPreExposure"], atol=1e-3)
+    # Movies of this series have 8 frames by its NumSubFrames, of that one 10.
+    assert set(ours["rlnTomoTiltMovieFrameCount"]) == {8}
+    assert set(ours.columns) <= set(theirs.columns) | {"rlnMicrographId"}

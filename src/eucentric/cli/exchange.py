@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from rich.table import Table
 
 from eucentric.cli.app import DONE, FAILED, Json, Pixel, app, console, print_json, reporter, tell, told_warnings
@@ -24,6 +24,7 @@ def export(
     to: Name,
     series: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     particles: Path | None = None,
+    exposure: Annotated[float | None, Parameter(validator=validators.Number(gt=0, lt=1e4))] = None,
     copy: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
 ) -> int:
@@ -47,6 +48,8 @@ def export(
     particles
         Table (CSV) of the particles of the one series that is exported: z_A, y_A, x_A from the tomogram's middle,
         and rot_deg, tilt_deg, psi_deg, label and half where they are known.
+    exposure
+        Of one tilt in e/Å², for .mdocs that do not say.
     copy
         Copy stacks and tomograms, rather than to link to them.
     """
@@ -55,7 +58,7 @@ def export(
     from eucentric.workflow.gathering import gather
 
     with told_warnings():
-        found = gather(source, series)
+        found = gather(source, series, exposure_e_A2=exposure)
         if particles is not None:
             if len(found) != 1:
                 raise InputError(

@@ -29,7 +29,9 @@ PARTICLES = "particles.csv"
 _DONE = RunStatus.FINISHED
 
 
-def gather(source: Path, names: Sequence[str] = ()) -> tuple[ProcessedSeries, ...]:
+def gather(
+    source: Path, names: Sequence[str] = (), *, exposure_e_A2: float | None = None
+) -> tuple[ProcessedSeries, ...]:
     """Return the series of a session, processed, imported or only acquired; of an .mdoc; or of a folder of .mdocs.
 
     Parameters
@@ -38,6 +40,8 @@ def gather(source: Path, names: Sequence[str] = ()) -> tuple[ProcessedSeries, ..
         The session, the .mdoc or the folder; it is only read, and no pixels are.
     names
         Of the series that are wanted; all if there are none.
+    exposure_e_A2
+        Of one tilt, for .mdocs that do not say.
 
     Raises
     ------
@@ -51,7 +55,7 @@ def gather(source: Path, names: Sequence[str] = ()) -> tuple[ProcessedSeries, ..
     FormatWarning, DataWarning
         As `read_mdoc` and `load_movie_series` do; `series-left-out`: one cannot be read, the others were.
     """
-    found = {processed.series.name: processed for processed in _all(Path(source))}
+    found = {processed.series.name: processed for processed in _all(Path(source), exposure_e_A2)}
     if missing := [name for name in names if name not in found]:
         raise InputError(
             f"{source}: there is no series {missing[0]} in it; there are {', '.join(sorted(found))[:300]}.",
@@ -60,9 +64,9 @@ def gather(source: Path, names: Sequence[str] = ()) -> tuple[ProcessedSeries, ..
     return tuple(found[name] for name in sorted(names or found))
 
 
-def _all(source: Path) -> Iterator[ProcessedSeries]:
+def _all(source: Path, exposure_e_A2: float | None) -> Iterator[ProcessedSeries]:
     if source.is_file():
-        yield _of_mdoc(source)
+        yield _of_mdoc(source, exposure_e_A2)
         return
     if not source.is_dir():
         raise InputError(f"{source}: no such session, folder or .mdoc.", "Check the path.")
@@ -75,7 +79,7 @@ def _all(source: Path) -> Iterator[ProcessedSeries]:
     for mdoc in _mdocs(source):
         if _name_of(mdoc) not in done:
             done.add(_name_of(mdoc))
-            yield from _unless_bad(partial(_of_mdoc, mdoc))
+            yield from _unless_bad(partial(_of_mdoc, mdoc, exposure_e_A2))
     if not done:
         raise InputError(
             f"{source}: no series was processed or acquired here, and there is no .mdoc.",
@@ -153,19 +157,19 @@ def _with_particles(processed: ProcessedSeries, folder: Path) -> ProcessedSeries
     return processed.replace(particles=read_particles(table)) if table.is_file() else processed
 
 
-def _of_mdoc(mdoc: Path) -> ProcessedSeries:
+def _of_mdoc(mdoc: Path, exposure_e_A2: float | None) -> ProcessedSeries:
     """Return what an .mdoc says, and its movies where they are to be found."""
     facts = read_mdoc(mdoc)
     with warnings.catch_warnings(record=True) as doubts:
         warnings.simplefilter("always")
         try:
-            loaded = load_movie_series(mdoc)
+            loaded = load_movie_series(mdoc, exposure_e_A2=exposure_e_A2)
         except InputError:  # without movies: what the .mdoc says must do, and that they are missing is no news
             doubts.clear()
             loaded = None
     for doubt in doubts:
         warnings.warn_explicit(doubt.message, doubt.category, doubt.filename, doubt.lineno)
-    series = loaded.series if loaded else _series_of(mdoc, facts)
+    series = loaded.series if loaded else _series_of(mdoc, facts, exposure_e_A2)
     movies = tuple(movie.path if movie else None for movie in loaded.movies) if loaded else ()
     return ProcessedSeries(
         series=series,
@@ -175,13 +179,13 @@ def _of_mdoc(mdoc: Path) -> ProcessedSeries:
     )
 
 
-def _series_of(mdoc: Path, facts: MdocSeries) -> TiltSeries:
+def _series_of(mdoc: Path, facts: MdocSeries, exposure_e_A2: float | None) -> TiltSeries:
     if facts.pixel_A is None or facts.shape_yx is None:
         raise InputError(
             f"{mdoc}: it gives no pixel size or no ImageSize, and its movies are not beside it.",
             "Put the movies beside it, or in a folder named frames.",
         )
-    exposures, priors = exposures_of(mdoc, facts, None, [])
+    exposures, priors = exposures_of(mdoc, facts, exposure_e_A2, [])
     return TiltSeries(
         name=_name_of(mdoc),
         pixel_A=facts.pixel_A,
