@@ -47,6 +47,8 @@ def test_the_harness_sees_what_a_reader_may_not_do(tmp_path: Path) -> None:
         feed(Fed("peeks", lambda path: secret.read_text(), "a", (files,)), files)
     with pytest.raises(OutsideError):
         feed(Fed("lists", lambda path: list(tmp_path.iterdir()), "a", (files,)), files)
+    with pytest.raises(OutsideError):
+        feed(Fed("climbs", lambda path: list(path.parent.parent.iterdir()), "a", (files,)), files)
     with pytest.raises(HangError):
         feed(Fed("hangs", wait, "a", (files,)), files, seconds=1)
     with pytest.raises(ZeroDivisionError):

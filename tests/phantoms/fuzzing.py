@@ -40,8 +40,8 @@ class Fed:
     seeds: tuple[Files, ...]
 
 
-class HangError(Exception):
-    """A reader took too long."""
+class HangError(BaseException):
+    """A reader took too long; no `except Exception` of a library hides it."""
 
 
 class OutsideError(Exception):
@@ -96,8 +96,10 @@ _outside: list[str] = []
 def _audit(event: str, arguments: tuple[object, ...]) -> None:
     if _inside and event in ("open", "os.listdir", "os.scandir") and arguments:
         path = arguments[0]
-        if isinstance(path, bytes | str) and not os.path.realpath(os.fsdecode(path)).startswith(tuple(_inside)):
-            _outside.append(os.fsdecode(path))
+        if isinstance(path, bytes | str):
+            real = os.path.realpath(os.fsdecode(path))
+            if not any(real == place or real.startswith(f"{place}/") for place in _inside):
+                _outside.append(os.fsdecode(path))
 
 
 sys.addaudithook(_audit)
@@ -112,7 +114,7 @@ def _watched(folder: Path, seconds: int) -> Iterator[None]:
     signal.alarm(seconds)
     _outside.clear()
     # Python's own modules may still be loaded on the way, and random numbers drawn.
-    code = [path for path in sys.path if path] + [sys.prefix, sys.base_prefix, "/dev/", "/proc/", "/usr/", "/sys/"]
+    code = [path for path in sys.path if path] + [sys.prefix, sys.base_prefix, "/dev/urandom", "/dev/null", "/proc"]
     _inside.extend([str(folder.resolve()), *(os.path.realpath(path) for path in code)])
     try:
         yield

@@ -16,6 +16,7 @@ from eucentric.report.certificate import Convention
 
 _AXES_AGREE_DEG = 5.0  # titles have a decimal, and an axis drifts by a degree or two; another setting is tens away
 _ANGLES_FROM = "Tilt angles are from "
+_COUNTED_IN = "View or Preview images, or lost tilts, may be counted in; `eucentric doctor` tells."
 _SUM_TOLERANCE = 0.02  # of the whole exposure
 
 
@@ -92,11 +93,20 @@ def _axis(
             sureness="likely",
             advice="Compare with the axis of another series of this microscope: 180° off, the volume is mirrored.",
         )
-    apart = abs((summary.axis_deg - nominal + 90) % 180 - 90)
-    checked = f"{measured}, {apart:.1f}° from the {nominal:g}° that it should be; 180° more would fit as well."
+    apart = abs((summary.axis_deg - nominal + 180) % 360 - 180)
+    checked = (
+        f"{measured}, {apart:.1f}° from the {nominal:g}° that it should be; 180° more would fit as well."
+    )
     doubted = any("[tilt-axis]" in message for message in noticed)
     if spread is None:
-        return Convention(name="tilt axis", value=value, known_from=whose, checked=f"{measured}.", sureness="unchecked")
+        return Convention(
+            name="tilt axis",
+            value=value,
+            known_from=whose,
+            checked=f"{measured}.",
+            sureness="unchecked",
+            advice="Process it without an axis once, to see whether the images agree.",
+        )
     if apart > max(_AXES_AGREE_DEG, 3 * spread):
         advice = "One of the two is of another magnification or camera: find out which before any averaging."
         return Convention(
@@ -162,7 +172,7 @@ def _order(series: TiltSeries, mdoc: str, noticed: tuple[str, ...]) -> Conventio
             name=name,
             value="that of the sections, assumed",
             known_from="nobody",
-            checked="One series of images is too weak to tell it.",
+            checked="The images were not asked.",
             sureness="unchecked",
             advice="Give a table (--tilts) or an .mdoc with times: without it exposures are weighted wrongly.",
         )
@@ -188,9 +198,9 @@ def _order(series: TiltSeries, mdoc: str, noticed: tuple[str, ...]) -> Conventio
         name=name,
         value=value,
         known_from=known,
-        checked=f"{checked} The images themselves were not asked: one series is too weak.",
-        sureness="likely" if sure else "contradicted",
-        advice="" if sure else "View or Preview images, or lost tilts, may be counted in; `eucentric doctor` tells.",
+        checked=f"{checked} That is bookkeeping: the images themselves were not asked.",
+        sureness="unchecked" if sure else "contradicted",
+        advice="Compare its times with the log of the acquisition." if sure else _COUNTED_IN,
     )
 
 
@@ -215,7 +225,7 @@ def _pixel(loaded: LoadedSeries, noticed: tuple[str, ...]) -> Convention:
             name=name,
             value=value,
             known_from=source,
-            checked="The .mdoc and the images give sizes that differ by more than 5 %.",
+            checked="Its files disagree about it, or give one that cannot be: see the warnings.",
             sureness="contradicted",
             advice="Find out which is right, and give it with --pixel.",
         )
