@@ -94,9 +94,7 @@ def _axis(
             advice="Compare with the axis of another series of this microscope: 180° off, the volume is mirrored.",
         )
     apart = abs((summary.axis_deg - nominal + 180) % 360 - 180)
-    checked = (
-        f"{measured}, {apart:.1f}° from the {nominal:g}° that it should be; 180° more would fit as well."
-    )
+    checked = f"{measured}, {apart:.1f}° from the {nominal:g}° that it should be; 180° more would fit as well."
     doubted = any("[tilt-axis]" in message for message in noticed)
     if spread is None:
         return Convention(
