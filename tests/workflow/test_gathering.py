@@ -84,3 +84,10 @@ def test_an_imported_series_says_what_to_reconstruct_it_from(tmp_path: Path) -> 
     assert found.thickness_A == pytest.approx(61 * 10.8)
     with pytest.raises(InputError, match="not the folder"):
         imported_series(tmp_path / "elsewhere")
+
+
+def test_a_name_that_cannot_be_a_series_is_told(movie_session: Path, tmp_path: Path) -> None:
+    (mdoc,) = (movie_session / "mdoc").glob("*.mdoc")
+    shutil.copy(mdoc, tmp_path / ".hidden.mdoc")
+    with pytest.raises(InputError, match="name"):
+        gather(tmp_path / ".hidden.mdoc")

@@ -127,12 +127,55 @@ def load_movie_series(
     _check_counts(mdoc, facts.sections, opened)
     if gain is None:
         gain = _find_gain(kept[0].path.parent, notes)
-    exposures, priors = exposures_of(mdoc, facts, exposure_e_A2, notes)
+    series = series_of(
+        mdoc, facts, _pixel_A(mdoc, pixel_A, kept, facts), kept[0].shape[1:], exposure_e_A2, name=name, notes=notes
+    )
+    return MovieSeries(
+        series=series,
+        target_defocus_A=tuple(section.target_defocus_A for section in facts.sections),
+        movies=tuple(opened),
+        missing=missing,
+        gain=gain,
+        sources=(mdoc,),
+        notes=tuple(notes),
+    )
+
+
+def series_name(mdoc: Path) -> str:
+    """Return the name of a series, from that of its .mdoc."""
+    return mdoc.name.removesuffix(".mdoc").removesuffix(".mrc").removesuffix(".st")
+
+
+def series_of(
+    mdoc: Path,
+    facts: MdocSeries,
+    pixel_A: float,
+    shape_yx: tuple[int, int],
+    exposure_e_A2: float | None = None,
+    *,
+    name: str | None = None,
+    notes: list[str] | None = None,
+) -> TiltSeries:
+    """Return what an .mdoc says of its series, for images of this pixel and shape.
+
+    `exposure_e_A2` is that of one tilt, where the .mdoc does not say; `notes` are added to.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be that of a series.
+
+    Warns
+    -----
+    DataWarning
+        `exposure-missing`, `pre-exposure`: values that are absent, or are not the sum of those before.
+    """
+    exposures, priors = _exposures(mdoc, facts, exposure_e_A2, [] if notes is None else notes)
     try:
-        series = TiltSeries(
-            name=name or mdoc.name.removesuffix(".mdoc").removesuffix(".mrc").removesuffix(".st"),
-            pixel_A=_pixel_A(mdoc, pixel_A, kept, facts),
-            shape_yx=kept[0].shape[1:],
+        return TiltSeries(
+            name=name or series_name(mdoc),
+            pixel_A=pixel_A,
+            shape_yx=shape_yx,
             tilts=tuple(
                 Tilt(
                     section=index,
@@ -153,15 +196,6 @@ def load_movie_series(
         raise InputError(
             f"{mdoc}: {'.'.join(map(str, first['loc']))}: {first['msg']}.", "Mend that setting."
         ) from error
-    return MovieSeries(
-        series=series,
-        target_defocus_A=tuple(section.target_defocus_A for section in facts.sections),
-        movies=tuple(opened),
-        missing=missing,
-        gain=gain,
-        sources=(mdoc,),
-        notes=tuple(notes),
-    )
 
 
 def _folders(mdoc: Path, frames: Path | None) -> tuple[Path, ...]:
@@ -229,18 +263,10 @@ def _find_gain(folder: Path, notes: list[str]) -> Path | None:
     return None
 
 
-def exposures_of(
+def _exposures(
     mdoc: Path, facts: MdocSeries, given: float | None, notes: list[str]
 ) -> tuple[list[float | None], list[float | None]]:
-    """Return each section's exposure, and what the specimen had received before it; None where nothing tells.
-
-    `given` is that of one tilt, where the .mdoc does not say; `notes` are added to.
-
-    Warns
-    -----
-    DataWarning
-        `exposure-missing`, `pre-exposure`: values that are absent, or are not the sum of those before.
-    """
+    """Return each section's exposure, and what the specimen had received before it; None where nothing tells."""
     exposures = [section.exposure_e_A2 or given for section in facts.sections]
     lacking = [section.z_value for section, one in zip(facts.sections, exposures, strict=True) if not one]
     if lacking:

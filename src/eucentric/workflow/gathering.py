@@ -7,12 +7,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from eucentric.core import DataWarning, EucentricError, FormatError, InputError, Tilt, TiltSeries, is_file
+from eucentric.core import DataWarning, EucentricError, FormatError, InputError, TiltSeries, is_file
 from eucentric.io import MdocSeries, open_mrc, read_alignment, read_mdoc
 from eucentric.io.exchange import ProcessedSeries, SeriesFiles, Volume
 from eucentric.io.exchange.particle_table import read_particles
 from eucentric.io.exchange.record_file import read_processed
-from eucentric.io.movie_series import exposures_of, load_movie_series
+from eucentric.io.movie_series import load_movie_series, series_name, series_of
 from eucentric.optics import SeriesCTF
 from eucentric.session import RunStatus, StageRecord, read_history
 from eucentric.session.journal import JOURNAL
@@ -77,8 +77,8 @@ def _all(source: Path, exposure_e_A2: float | None) -> Iterator[ProcessedSeries]
             done.add(name)
             yield from _unless_bad(partial(_of_session, source, name, [run for run in runs if run.series == name]))
     for mdoc in _mdocs(source):
-        if _name_of(mdoc) not in done:
-            done.add(_name_of(mdoc))
+        if series_name(mdoc) not in done:
+            done.add(series_name(mdoc))
             yield from _unless_bad(partial(_of_mdoc, mdoc, exposure_e_A2))
     if not done:
         raise InputError(
@@ -185,31 +185,7 @@ def _series_of(mdoc: Path, facts: MdocSeries, exposure_e_A2: float | None) -> Ti
             f"{mdoc}: it gives no pixel size or no ImageSize, and its movies are not beside it.",
             "Put the movies beside it, or in a folder named frames.",
         )
-    exposures, priors = exposures_of(mdoc, facts, exposure_e_A2, [])
-    return TiltSeries(
-        name=_name_of(mdoc),
-        pixel_A=facts.pixel_A,
-        shape_yx=facts.shape_yx,
-        tilts=tuple(
-            Tilt(
-                section=index,
-                tilt_deg=section.tilt_deg,
-                order=section.order,
-                exposure_e_A2=exposures[index],
-                pre_exposure_e_A2=priors[index],
-                movie=section.movie,
-            )
-            for index, section in enumerate(facts.sections)
-        ),
-        order_known=facts.order_known,
-        tilt_axis_deg=facts.tilt_axis_deg,
-        voltage_kV=facts.voltage_kV,
-    )
-
-
-def _name_of(mdoc: Path) -> str:
-    """Return the name of a series, as `load_movie_series` gives it."""
-    return mdoc.name.removesuffix(".mdoc").removesuffix(".mrc").removesuffix(".st")
+    return series_of(mdoc, facts, facts.pixel_A, facts.shape_yx, exposure_e_A2)
 
 
 def _mdoc_of(stack: Path) -> Path:
