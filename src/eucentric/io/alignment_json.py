@@ -1,12 +1,10 @@
-"""Our own file of an alignment: JSON that names its kind and version, and holds every field of the record."""
+"""Our own file of an alignment."""
 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
-from eucentric.core import Alignment, FormatError, Record, write_text
-from eucentric.io._text import read_text
+from eucentric.core import Alignment, Record
+from eucentric.io._record_json import read_record_file, write_record_file
 
 
 class _AlignmentFile(Record):
@@ -23,7 +21,7 @@ def write_alignment(path: Path, alignment: Alignment) -> None:
     OutputError
         If the file cannot be written.
     """
-    write_text(Path(path), _AlignmentFile(alignment=alignment).model_dump_json(indent=1) + "\n")
+    write_record_file(path, _AlignmentFile(alignment=alignment))
 
 
 def read_alignment(path: Path) -> Alignment:
@@ -36,11 +34,4 @@ def read_alignment(path: Path) -> Alignment:
     FormatError
         If it is not an alignment of ours, or of a newer version.
     """
-    try:
-        return _AlignmentFile.model_validate_json(read_text(Path(path), "an alignment")).alignment
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise FormatError(
-            f"{path}: not an alignment written by Eucentric ({where}: {first['msg']}).", "Write it again."
-        ) from error
+    return read_record_file(path, _AlignmentFile, "an alignment", "Write it again.").alignment

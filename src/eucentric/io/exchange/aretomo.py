@@ -14,19 +14,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
-from eucentric.core import Alignment, EucentricError, InputError, write_text
+from eucentric.core import Alignment, InputError, write_text
 from eucentric.io.exchange.aretomo_aln import AlnFile, AlnView, format_aln
 from eucentric.io.exchange.aretomo_ctf import format_ctf
 from eucentric.io.exchange.aretomo_read import SeriesReader, middle_xy_px
+from eucentric.io.exchange.collecting import Collecting
 from eucentric.io.exchange.placing import place
 from eucentric.io.exchange.records import Exported, Imported, ProcessedSeries
+from eucentric.io.exchange.requirements import need_alignment, need_series
 from eucentric.io.mrc import open_mrc
 from eucentric.io.mrc_writer import mrc_sections
 
 _MODES = (1, 2, 6)  # what AreTomo3's `CTsPackage::mLoadMrc` reads
-_MAX_FILES = 10_000
 
 
 def write_aretomo(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool = False) -> Exported:
@@ -39,15 +39,10 @@ def write_aretomo(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool
     OutputError
         If a file cannot be written.
     """
-    if not series:
-        raise InputError("There is no series to export.", "Name a session with processed series.")
+    need_series(series)
     files, dropped = list[Path](), list[str]()
     for one in series:
-        alignment, name = one.alignment, one.series.name
-        if alignment is None:
-            raise InputError(f"{name}: there is no alignment, which is what AreTomo's files hold.", "Align it first.")
-        if not alignment.used:
-            raise InputError(f"{name}: every view is left out.", "Leave this series out of the export.")
+        alignment, name = need_alignment(one, "AreTomo"), one.series.name
         # The order of the stack: by the stage's tilt, as AreTomo3 writes and expects it.
         order = sorted(range(len(one.series.tilts)), key=lambda section: one.series.tilts[section].tilt_deg)
         write_text(folder / f"{name}.aln", format_aln(_aln(one, alignment, order)))
@@ -79,21 +74,12 @@ def read_aretomo(path: Path, *, pixel_A: float | None = None) -> Imported:
     alns = (sorted(path.glob("*.aln")) or sorted(path.glob("*/*.aln"))) if path.is_dir() else [path]
     if not alns or not path.exists():
         raise InputError(f"{path}: there is no AreTomo alignment here.", "Name a .aln file, or the folder of some.")
-    series, dropped, failures = list[ProcessedSeries](), list[str](), dict[str, str]()
-    if len(alns) > _MAX_FILES:
-        dropped.append(f"{path}: only the first {_MAX_FILES} of {len(alns)} .aln files were read.")
-    for aln in alns[:_MAX_FILES]:
+    found = Collecting()
+    for aln in found.at_most(alns, path, ".aln files"):
         reader = SeriesReader(aln, pixel_A)
-        try:
-            series.append(reader.read())
-            dropped += reader.dropped
-        except EucentricError as error:
-            failures[aln.stem] = str(error)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the series"
-            failures[aln.stem] = f"{aln}: not a series ({where}: {first['msg']}). Align the series again."
-    return Imported(series=tuple(series), dropped=tuple(dropped), failures=failures)
+        with found.reading(reader, "Align the series again."):
+            found.series.append(reader.read())
+    return found.imported()
 
 
 def _aln(one: ProcessedSeries, alignment: Alignment, order: Sequence[int]) -> AlnFile:

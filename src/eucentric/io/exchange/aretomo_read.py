@@ -29,8 +29,8 @@ class SeriesReader:
 
     def __init__(self, path: Path, pixel_A: float | None) -> None:
         """Take the .aln file, and the pixel of its stack where that is known."""
-        self._path, self._pixel_A = path, pixel_A
-        self._folder, self._name = path.parent, path.stem
+        self.source, self._pixel_A = path, pixel_A
+        self._folder, self.name = path.parent, path.stem
         self.dropped: list[str] = []
 
     def read(self) -> ProcessedSeries:
@@ -43,7 +43,7 @@ class SeriesReader:
         pydantic.ValidationError
             If a number cannot be what it should.
         """
-        aln = read_aln(self._path)
+        aln = read_aln(self.source)
         self.dropped += aln.unread
         stacks = {ending: self._stack(aln, ending) for ending in ("", "_EVN", "_ODD")}
         pixel_A = self._pixel(stacks[""])
@@ -51,11 +51,11 @@ class SeriesReader:
         alignment = self._alignment(aln, series)
         ctf = self._ctf(alignment)
         if aln.thickness_px:
-            self.dropped.append(f"{self._path}: Thickness {aln.thickness_px} pixels was not read.")
+            self.dropped.append(f"{self.source}: Thickness {aln.thickness_px} pixels was not read.")
         for ending in _TOMOGRAMS:
-            if (self._folder / f"{self._name}{ending}").is_file():
+            if (self._folder / f"{self.name}{ending}").is_file():
                 self.dropped.append(
-                    f"{self._folder / f'{self._name}{ending}'}: the tomogram was not taken;"
+                    f"{self._folder / f'{self.name}{ending}'}: the tomogram was not taken;"
                     " its header does not say whether its sections are slices along z or y (-FlipVol)."
                 )
         paths = {ending: stack.path if stack else None for ending, stack in stacks.items()}
@@ -69,7 +69,7 @@ class SeriesReader:
     def _stack(self, aln: AlnFile, ending: str) -> MrcImage | None:
         columns, rows, n = aln.size_xyn
         for suffix in _STACKS:
-            path = self._folder / f"{self._name}{ending}{suffix}"
+            path = self._folder / f"{self.name}{ending}{suffix}"
             if not path.is_file():
                 continue
             try:
@@ -91,8 +91,8 @@ class SeriesReader:
         pixel_A = self._pixel_A or (stack.pixel_A if stack else None)
         if pixel_A is None:
             raise InputError(
-                f"{self._path}: no pixel size; a .aln has none, and no stack with one lies beside it.",
-                f"Put the stack there as {self._name}.mrc, or give its pixel size (pixel_A).",
+                f"{self.source}: no pixel size; a .aln has none, and no stack with one lies beside it.",
+                f"Put the stack there as {self.name}.mrc, or give its pixel size (pixel_A).",
             )
         return pixel_A
 
@@ -113,7 +113,7 @@ class SeriesReader:
             exposure = exposures[section]
             before = None if before is None or exposure is None else before + exposure
         return TiltSeries(
-            name=self._name,
+            name=self.name,
             pixel_A=pixel_A,
             shape_yx=(rows, columns),
             tilts=tuple(
@@ -132,7 +132,7 @@ class SeriesReader:
     def _stage_tilts(self, n: int) -> list[list[float]] | None:
         """Return the rows of _TLT.txt or .rawtlt: tilts as recorded, then orders and exposures where they are told."""
         for suffix in ("_TLT.txt", ".rawtlt"):
-            path = self._folder / f"{self._name}{suffix}"
+            path = self._folder / f"{self.name}{suffix}"
             if not path.is_file():
                 continue
             try:
@@ -167,14 +167,14 @@ class SeriesReader:
             )
         if aln.dark:
             self.dropped.append(
-                f"{self._path}: where the dark frames {sorted(aln.dark)} see the specimen is not in the file."
+                f"{self.source}: where the dark frames {sorted(aln.dark)} see the specimen is not in the file."
             )
         return Alignment(
             pixel_A=series.pixel_A, shape_yx=series.shape_yx, tilts=tuple(views[i] for i in range(len(views)))
         )
 
     def _ctf(self, alignment: Alignment) -> SeriesCTF | None:
-        path = self._folder / f"{self._name}_CTF.txt"
+        path = self._folder / f"{self.name}_CTF.txt"
         if not path.is_file():
             return None
         try:

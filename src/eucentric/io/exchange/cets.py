@@ -15,15 +15,15 @@ images and tomograms are placed in them; ours are xyz, Å:
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from eucentric.core import EucentricError, InputError, write_text
-from eucentric.io.exchange.cets_read import RegionReader
+from eucentric.core import InputError, write_text
+from eucentric.io.exchange.cets_read import DatasetReader
 from eucentric.io.exchange.cets_write import dataset
-from eucentric.io.exchange.portal_json import format_json, read_json
+from eucentric.io.exchange.collecting import Collecting
+from eucentric.io.exchange.portal_json import format_json
 from eucentric.io.exchange.records import Exported, Imported, ProcessedSeries
+from eucentric.io.exchange.requirements import need_series
 
-_MAX_FILES = 10_000
+_FIX = "Export it again."
 
 
 def write_cets(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool = False) -> Exported:  # noqa: ARG001
@@ -36,8 +36,7 @@ def write_cets(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool = 
     OutputError
         If a file cannot be written.
     """
-    if not series:
-        raise InputError("There is no series to export.", "Name a session with processed series.")
+    need_series(series)
     files, dropped = list[Path](), list[str]()
     for one in series:
         path = folder / f"{one.series.name}.cets.json"
@@ -61,34 +60,14 @@ def read_cets(path: Path) -> Imported:
     found = sorted(path.glob("*.cets.json")) if path.is_dir() else [path]
     if not found:
         raise InputError(f"{path}: there is no .cets.json here.", "Name the file or its folder.")
-    series, dropped, failures = list[ProcessedSeries](), list[str](), dict[str, str]()
-    if len(found) > _MAX_FILES:
-        dropped.append(f"{path}: only the first {_MAX_FILES} of {len(found)} files were read.")
-    for file in found[:_MAX_FILES]:
-        name = file.name.removesuffix(".cets.json")
-        try:
-            regions = read_json(file).get("regions").items()
-            if not regions:
-                failures[name] = f"{file}: there is no region in it. Name a CETS dataset."
-            if read_json(file).get("averages").value:
-                dropped.append(f"{file}: averages were not read.")
-        except EucentricError as error:
-            failures[name] = str(error)
-            continue
-        for number, region in enumerate(regions):
-            reader = RegionReader(file, region)
-            try:
-                series += reader.read()
-                dropped += reader.dropped
-            except EucentricError as error:
-                failures[f"{name}, region {number}"] = str(error)
-            except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(str(part) for part in first["loc"]) or "the series"
-                failures[f"{name}, region {number}"] = (
-                    f"{file}: not a series ({where}: {first['msg']}). Export it again."
-                )
-    return Imported(series=tuple(series), dropped=tuple(dropped), failures=failures)
+    read = Collecting()
+    for file in read.at_most(found, path, "files"):
+        whole = DatasetReader(file)
+        with read.reading(whole, _FIX):
+            for reader in whole.regions():
+                with read.reading(reader, _FIX):
+                    read.series += reader.read()
+    return read.imported()
 
 
 def _cannot_hold(one: ProcessedSeries) -> list[str]:

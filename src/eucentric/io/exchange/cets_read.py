@@ -9,7 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from eucentric.core import Alignment, FormatError, Tilt, TiltAlignment, TiltSeries
 from eucentric.io.exchange.cets_write import IMAGE, SPECIMEN
-from eucentric.io.exchange.portal_json import Node, euler_deg
+from eucentric.io.exchange.left_out import with_views_left_out
+from eucentric.io.exchange.portal_json import Node, euler_deg, read_json
 from eucentric.io.exchange.records import Particle, ProcessedSeries, SeriesFiles, Volume
 from eucentric.optics import HandVerdict, Lens, SeriesCTF, TiltCTF
 
@@ -18,12 +19,39 @@ _MAX_TILTS, _MAX_POINTS = 10_000, 100_000
 _TOLD_LOG_ODDS = 3.0  # as sure as what may just be relied on: the file does not say how sure it is
 
 
+class DatasetReader:
+    """Reads a file; `dropped` has then what was not read, but for its regions."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the file."""
+        self.source, self.name = path, path.name.removesuffix(".cets.json")
+        self.dropped: list[str] = []
+
+    def regions(self) -> "list[RegionReader]":
+        """Return a reader for each region.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be opened.
+        FormatError
+            If it is not JSON, or has no region.
+        """
+        node = read_json(self.source)
+        regions = node.get("regions").items()
+        if not regions:
+            raise FormatError(f"{self.source}: there is no region in it.", "Name a CETS dataset.")
+        if node.get("averages").value:
+            self.dropped.append(f"{self.source}: averages were not read.")
+        return [RegionReader(self.source, f"{self.name}, region {i}", region) for i, region in enumerate(regions)]
+
+
 class RegionReader:
     """Reads the tilt series of a region; `dropped` has then what was not read."""
 
-    def __init__(self, path: Path, region: Node) -> None:
-        """Take the file and the region in it."""
-        self._path, self._region = path, region
+    def __init__(self, path: Path, name: str, region: Node) -> None:
+        """Take the file, what to call the region in it, and the region."""
+        self.source, self.name, self._region = path, name, region
         self.dropped: list[str] = []
 
     def read(self) -> list[ProcessedSeries]:
@@ -38,7 +66,7 @@ class RegionReader:
         """
         found = [self._series(node) for node in self._region.get("tilt_series").items()]
         if not found:
-            raise FormatError(f"{self._path}: there is no tilt series in the region.", "Export it again.")
+            raise FormatError(f"{self.source}: there is no tilt series in the region.", "Export it again.")
         return found
 
     def _series(self, node: Node) -> ProcessedSeries:
@@ -49,7 +77,9 @@ class RegionReader:
             or not images
             or [image.get("section").index() for image in images] != list(range(len(images)))
         ):
-            raise FormatError(f"{self._path}: the sections of {name[:80]!r} are not 0 to {len(images) - 1}, each once.")
+            raise FormatError(
+                f"{self.source}: the sections of {name[:80]!r} are not 0 to {len(images) - 1}, each once."
+            )
         doses = [image.get("accumulated_dose").number() for image in images]
         known = [dose for dose in doses if dose is not None]
         order_known = len(known) == len(images) and len(set(known)) == len(known)
@@ -99,7 +129,7 @@ class RegionReader:
                 scale = [value.needed() for value in one.get("scale").items()]
                 if scale and max(scale) - min(scale) <= 1e-3 * abs(scale[0]):
                     return scale[0]
-        raise FormatError(f"{self._path}: {node.where} has no scale from pixels to Å.", "Export it with its pixel.")
+        raise FormatError(f"{self.source}: {node.where} has no scale from pixels to Å.", "Export it with its pixel.")
 
     def _alignment(self, name: str, images: list[Node], series: TiltSeries) -> Alignment | None:
         found = [
@@ -108,34 +138,23 @@ class RegionReader:
         if not found:
             return None
         if len(found) > 1:
-            self.dropped.append(f"{self._path}: of {len(found)} alignments of {name[:80]!r}, the first was read.")
+            self.dropped.append(f"{self.source}: of {len(found)} alignments of {name[:80]!r}, the first was read.")
         sections = {image.get("id").text(): section for section, image in enumerate(images)}
         views: dict[int, TiltAlignment] = {}
         for one in found[0].get("projection_alignments").items():
             section = sections.get(one.get("tilt_image_id").text())
             if section is None:
-                self.dropped.append(f"{self._path}: {one.where} is of no image of {name[:80]!r}.")
+                self.dropped.append(f"{self.source}: {one.where} is of no image of {name[:80]!r}.")
                 continue
             if (one.get("input").text(), one.get("output").text()) != (IMAGE, SPECIMEN):
                 self.dropped.append(
-                    f"{self._path}: {one.where} was taken to go from an image, in Å from its first pixel, to the"
+                    f"{self.source}: {one.where} was taken to go from an image, in Å from its first pixel, to the"
                     " specimen, from the tomogram's middle; it does not say so as we would."
                 )
             views[section] = self._view(one, section, series)
         if not views:
             return None
-        axis = float(np.median([view.axis_deg for view in views.values()]))
-        return Alignment(
-            pixel_A=series.pixel_A,
-            shape_yx=series.shape_yx,
-            tilts=tuple(
-                views.get(tilt.section)
-                or TiltAlignment(
-                    section=tilt.section, tilt_deg=tilt.tilt_deg, axis_deg=axis, used=False, reason=_LEFT_OUT
-                )
-                for tilt in series.tilts
-            ),
-        )
+        return with_views_left_out(series, views, _LEFT_OUT)
 
     def _view(self, node: Node, section: int, series: TiltSeries) -> TiltAlignment:
         linear, moved = np.eye(3), np.zeros(3)
@@ -191,7 +210,7 @@ class RegionReader:
                 )
             )
         self.dropped.append(
-            f"{self._path}: CETS tells no voltage, Cs and amplitude contrast; 300 kV, 2.7 mm and 0.07 were taken."
+            f"{self.source}: CETS tells no voltage, Cs and amplitude contrast; 300 kV, 2.7 mm and 0.07 were taken."
         )
         told = hands.pop() if len(hands) == 1 else None
         return SeriesCTF(
@@ -207,14 +226,14 @@ class RegionReader:
         if not found:
             return None, ""
         if len(found) > 1:
-            self.dropped.append(f"{self._path}: of {len(found)} tomograms of {name[:80]!r}, the first was read.")
+            self.dropped.append(f"{self.source}: of {len(found)} tomograms of {name[:80]!r}, the first was read.")
         sides = [found[0].get(side) for side in ("depth", "height", "width")]
         if any(side.value is None for side in sides):
-            self.dropped.append(f"{self._path}: {found[0].where} has no size and was not read.")
+            self.dropped.append(f"{self.source}: {found[0].where} has no size and was not read.")
             return None, ""
         z, y, x = (side.index() for side in sides)
         if found[0].get("path").text():
-            self.dropped.append(f"{self._path}: the tomogram's file was not taken; only its grid is ours for sure.")
+            self.dropped.append(f"{self.source}: the tomogram's file was not taken; only its grid is ours for sure.")
         return Volume(shape_zyx=(z, y, x), voxel_A=self._scale(found[0])), found[0].get("id").text()
 
     def _points(self, tomogram: str, volume: Volume | None) -> tuple[Particle, ...]:
@@ -222,13 +241,13 @@ class RegionReader:
         for one in self._region.get("annotations").items():
             kind = one.get("annotation_type").text()
             if volume is None or kind not in ("point_set_3D", "point_matrix_set_3D"):
-                self.dropped.append(f"{self._path}: {one.where} ({kind[:40]}) was not read.")
+                self.dropped.append(f"{self.source}: {one.where} ({kind[:40]}) was not read.")
                 continue
             if one.get("source_tomogram_id").text() not in ("", tomogram):
                 continue
             turns = one.get("matrix3D").items()
             if len(particles) + len(one.get("origin3D").items()) > _MAX_POINTS:
-                self.dropped.append(f"{self._path}: {one.where} was not read; with it, points are too many.")
+                self.dropped.append(f"{self.source}: {one.where} was not read; with it, points are too many.")
                 continue
             for number, place in enumerate(one.get("origin3D").items()):
                 at = [value.needed() for value in place.items()]

@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
 from eucentric.core import Alignment, EucentricError, InputError, write_text
 from eucentric.io.angles import write_angles
+from eucentric.io.exchange.collecting import Collecting
 from eucentric.io.exchange.imod_com import format_com, read_edf
 from eucentric.io.exchange.imod_defocus import ctf_options, format_defocus
 from eucentric.io.exchange.imod_geometry import aligned_size, tilt_options
 from eucentric.io.exchange.imod_read import MAX_TEXT_BYTES, ImodReader
 from eucentric.io.exchange.placing import place
 from eucentric.io.exchange.records import Exported, Imported, ProcessedSeries, Volume
+from eucentric.io.exchange.requirements import need_alignment, need_series
 from eucentric.io.imod import format_excluded, write_tlt, write_xf, write_xtilt
 from eucentric.io.imod_model import ImodModel, ImodObject, write_imod_model
 
@@ -38,16 +39,11 @@ def write_imod(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool = 
     OutputError
         If a file cannot be written.
     """
-    if not series:
-        raise InputError("There is no series to export.", "Name a session with processed series.")
+    need_series(series)
     files, dropped = list[Path](), list[str]()
     for one in series:
-        alignment, name = one.alignment, one.series.name
-        if alignment is None:
-            raise InputError(f"{name}: there is no alignment, which is what IMOD's files hold.", "Align it first.")
-        if not alignment.used:
-            raise InputError(f"{name}: every view is left out.", "Leave this series out of the export.")
-        files += _Writing(folder / name, one, alignment, copy=copy, dropped=dropped).write()
+        alignment = need_alignment(one, "IMOD")
+        files += _Writing(folder / one.series.name, one, alignment, copy=copy, dropped=dropped).write()
     return Exported(files=tuple(files), dropped=tuple(dropped))
 
 
@@ -76,21 +72,12 @@ def read_imod(path: Path, *, pixel_A: float | None = None) -> Imported:
             found += _names(one)
     if not found:
         raise InputError(f"{path}: there is no IMOD alignment (.xf) here.", "Name the folder of an etomo project.")
-    series, dropped, failures = list[ProcessedSeries](), list[str](), dict[str, str]()
-    for folder, name in found[:_MAX_FOLDERS]:
+    read = Collecting()
+    for folder, name in read.at_most(found, path, "series"):
         reader = ImodReader(folder, name, pixel_A)
-        try:
-            series.append(reader.read())
-            dropped += reader.dropped
-        except EucentricError as error:
-            failures[name] = str(error)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the series"
-            failures[name] = f"{folder / name}: not a series ({where}: {first['msg']}). Align the series again."
-    if len(found) > _MAX_FOLDERS:
-        dropped.append(f"{path}: only the first {_MAX_FOLDERS} of {len(found)} series were read.")
-    return Imported(series=tuple(series), dropped=tuple(dropped), failures=failures)
+        with read.reading(reader, "Align the series again."):
+            read.series.append(reader.read())
+    return read.imported()
 
 
 def _names(folder: Path) -> list[tuple[Path, str]]:

@@ -42,7 +42,8 @@ class ImodReader:
 
     def __init__(self, folder: Path, name: str, pixel_A: float | None) -> None:
         """Take the folder, the name of its data set, and the pixel of the stack where that is known."""
-        self._folder, self._name, self._pixel_A = folder, name, pixel_A
+        self._folder, self.name, self._pixel_A = folder, name, pixel_A
+        self.source = folder / name
         self.dropped: list[str] = []
 
     def read(self) -> ProcessedSeries:
@@ -58,7 +59,7 @@ class ImodReader:
         xf, tlt = self._one(".xf", "_fid.xf"), self._one(".tlt", "_fid.tlt", ".rawtlt")
         if xf is None or tlt is None:
             raise InputError(
-                f"{self._folder / self._name}: there is no .xf with a .tlt or .rawtlt.",
+                f"{self.source}: there is no .xf with a .tlt or .rawtlt.",
                 "Finish its alignment in etomo.",
             )
         tilt_com = self._try(self._one("tilt.com", own=False), lambda path: read_com(path, "tilt"))
@@ -80,7 +81,7 @@ class ImodReader:
         alignment, volume = self._as_tilt_does(alignment, tilt_com, newst)
         alignment = self._left_out(alignment, tilt_com)
         series = TiltSeries(
-            name=self._name,
+            name=self.name,
             pixel_A=pixel_A,
             shape_yx=shape_yx,
             tilts=tuple(Tilt(section=i, tilt_deg=stage[i], order=i) for i in range(n)),
@@ -99,7 +100,7 @@ class ImodReader:
     def _one(self, *endings: str, own: bool = True) -> Path | None:
         """Return the first file that there is, of the data set's name or, with `own` false, of this very name."""
         for ending in endings:
-            path = self._folder / (f"{self._name}{ending}" if own else ending)
+            path = self._folder / (f"{self.name}{ending}" if own else ending)
             if not path.is_file():
                 continue
             binary = ending in (*_STACKS, *_ALIGNED, *_TOMOGRAMS)
@@ -141,8 +142,8 @@ class ImodReader:
                 pixel_A = math.nan
             if not 0.01 <= pixel_A <= 1e4:
                 raise InputError(
-                    f"{self._folder / self._name}: no pixel size; no stack with one is there.",
-                    f"Put the stack there as {self._name}.mrc.",
+                    f"{self.source}: no pixel size; no stack with one is there.",
+                    f"Put the stack there as {self.name}.mrc.",
                 )
         if stack is not None:
             _, rows, columns = stack.data.shape
@@ -150,8 +151,8 @@ class ImodReader:
         full = com.numbers("FULLIMAGE", (2,)) if com else ()
         if not full or not all(1 <= side < 1 << 20 for side in full):
             raise InputError(
-                f"{self._folder / self._name}: nothing tells the size of the images.",
-                f"Put the stack there as {self._name}.mrc.",
+                f"{self.source}: nothing tells the size of the images.",
+                f"Put the stack there as {self.name}.mrc.",
             )
         a = read_xf(xf)[0]
         columns, rows = (round(side) for side in full)
@@ -223,7 +224,7 @@ class ImodReader:
         settings = self._try(self._one(".edf"), read_edf) or {}
         for path, text in (
             (self._folder / "tilt.com", com.text("EXCLUDE") if com else ""),
-            (self._folder / f"{self._name}.edf", settings.get("Setup.AxisA.ExcludeProjections", "")),
+            (self._folder / f"{self.name}.edf", settings.get("Setup.AxisA.ExcludeProjections", "")),
         ):
             try:
                 out |= parse_views(text)
@@ -291,6 +292,6 @@ class ImodReader:
             if path is not None:
                 self.dropped.append(f"{path}: {what} were not read.")
         self.dropped.append(
-            f"{self._folder / self._name}: etomo's files tell no order of acquisition and no exposures; the order is"
+            f"{self.source}: etomo's files tell no order of acquisition and no exposures; the order is"
             " taken to be that of the sections."
         )

@@ -13,14 +13,12 @@ axes to the tomogram's, as our particles do.
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from eucentric.core import EucentricError, InputError
+from eucentric.core import InputError
+from eucentric.io.exchange.collecting import Collecting
 from eucentric.io.exchange.portal_read import PortalReader
 from eucentric.io.exchange.portal_write import PortalWriting
 from eucentric.io.exchange.records import Exported, Imported, ProcessedSeries
-
-_MAX_RUNS = 10_000
+from eucentric.io.exchange.requirements import need_series
 
 
 def write_portal(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool = False) -> Exported:
@@ -33,8 +31,7 @@ def write_portal(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool 
     OutputError
         If a file cannot be written.
     """
-    if not series:
-        raise InputError("There is no series to export.", "Name a session with processed series.")
+    need_series(series)
     files, dropped = list[Path](), list[str]()
     for one in series:
         files += PortalWriting(folder, one, copy=copy, dropped=dropped).write()
@@ -69,18 +66,9 @@ def read_portal(path: Path) -> Imported:
         raise InputError(
             f"{path}: there is no tiltseries_metadata.json in a TiltSeries folder here.", "Name the folder of a run."
         )
-    series, dropped, failures = list[ProcessedSeries](), list[str](), dict[str, str]()
-    if len(found) > _MAX_RUNS:
-        dropped.append(f"{path}: only the first {_MAX_RUNS} of {len(found)} tilt series were read.")
-    for one in found[:_MAX_RUNS]:
+    read = Collecting()
+    for one in read.at_most(found, path, "tilt series"):
         reader = PortalReader(one)
-        try:
-            series.append(reader.read())
-            dropped += reader.dropped
-        except EucentricError as error:
-            failures[reader.name] = str(error)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the series"
-            failures[reader.name] = f"{one}: not a series ({where}: {first['msg']}). Get its metadata again."
-    return Imported(series=tuple(series), dropped=tuple(dropped), failures=failures)
+        with read.reading(reader, "Get its metadata again."):
+            read.series.append(reader.read())
+    return read.imported()

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from eucentric.core import Alignment, EucentricError, FormatError, Tilt, TiltAlignment, TiltSeries
 from eucentric.io._text import decode_text, size_of
+from eucentric.io.exchange.left_out import with_views_left_out
 from eucentric.io.exchange.portal_json import Node, euler_deg, parse_json, read_json
 from eucentric.io.exchange.records import Particle, ProcessedSeries, SeriesFiles, Volume
 from eucentric.optics import Lens, SeriesCTF, TiltCTF
@@ -28,7 +29,7 @@ class PortalReader:
 
     def __init__(self, path: Path) -> None:
         """Take the file, which lies at RUN/TiltSeries/ID/."""
-        self._path = path
+        self.source = path
         self._run = path.absolute().parent.parent.parent
         self.name = self._run.name or "run"
         self.dropped: list[str] = []
@@ -43,7 +44,7 @@ class PortalReader:
         pydantic.ValidationError
             If a number cannot be what it should.
         """
-        node = read_json(self._path)
+        node = read_json(self.source)
         if node.get("run_name").text():
             self.name = node.get("run_name").text()
         sections = sorted(node.get("per_section_parameter").items(), key=lambda one: one.get("z_index").index())
@@ -52,14 +53,14 @@ class PortalReader:
         alignment = self._alignment(series, volume)
         stack = node.get("mrc_file").text()
         if node.get("omezarr_dir").text():
-            self.dropped.append(f"{self._path}: the images in {node.get('omezarr_dir').text()[:80]} were not taken.")
+            self.dropped.append(f"{self.source}: the images in {node.get('omezarr_dir').text()[:80]} were not taken.")
         return ProcessedSeries(
             series=series,
             alignment=alignment,
             ctf=self._ctf(node, sections, series, alignment),
             volume=volume,
             particles=self._points(volume),
-            files=SeriesFiles(stack=self._beside(self._path, stack), tomogram=tomogram),
+            files=SeriesFiles(stack=self._beside(self.source, stack), tomogram=tomogram),
         )
 
     def _beside(self, path: Path, name: str) -> Path | None:
@@ -70,9 +71,11 @@ class PortalReader:
 
     def _series(self, node: Node, sections: list[Node]) -> TiltSeries:
         if not sections:
-            raise FormatError(f"{self._path}: there is no section in per_section_parameter.", "Get its metadata again.")
+            raise FormatError(
+                f"{self.source}: there is no section in per_section_parameter.", "Get its metadata again."
+            )
         if len(sections) > _MAX_TILTS:
-            raise FormatError(f"{self._path}: {len(sections)} sections are no tilt series.", "Get its metadata again.")
+            raise FormatError(f"{self.source}: {len(sections)} sections are no tilt series.", "Get its metadata again.")
         orders = [section.get("frame_acquisition_order").number() for section in sections]
         known = [order for order in orders if order is not None]
         order_known = len(known) == len(orders) and len(set(known)) == len(known)
@@ -93,7 +96,9 @@ class PortalReader:
                 )
             )
         if [section.get("z_index").index() for section in sections] != list(range(len(sections))):
-            raise FormatError(f"{self._path}: the z_index of its sections are not 0 to {len(sections) - 1}, each once.")
+            raise FormatError(
+                f"{self.source}: the z_index of its sections are not 0 to {len(sections) - 1}, each once."
+            )
         return TiltSeries(
             name=self.name,
             pixel_A=spacing,
@@ -171,18 +176,7 @@ class PortalReader:
             )
         if not views or max(views) >= len(series.tilts):
             raise FormatError(f"{path}: its sections are not of these {len(series.tilts)} tilts.", "Get it again.")
-        axis = float(np.median([view.axis_deg for view in views.values()]))
-        return Alignment(
-            pixel_A=series.pixel_A,
-            shape_yx=series.shape_yx,
-            tilts=tuple(
-                views.get(tilt.section)
-                or TiltAlignment(
-                    section=tilt.section, tilt_deg=tilt.tilt_deg, axis_deg=axis, used=False, reason=_LEFT_OUT
-                )
-                for tilt in series.tilts
-            ),
-        )
+        return with_views_left_out(series, views, _LEFT_OUT)
 
     def _ctf(
         self, node: Node, sections: list[Node], series: TiltSeries, alignment: Alignment | None
@@ -222,8 +216,8 @@ class PortalReader:
             axis = alignment.tilts[0].axis_deg if alignment else series.tilt_axis_deg or 0.0
             return SeriesCTF(lens=lens, pixel_A=series.pixel_A, axis_deg=axis, tilts=tuple(tilts))
 
-        self.dropped.append(f"{self._path}: tells no amplitude contrast and no defocus hand; 0.07 was taken, no hand.")
-        return self._try(self._path, read)
+        self.dropped.append(f"{self.source}: tells no amplitude contrast and no defocus hand; 0.07 was taken, no hand.")
+        return self._try(self.source, read)
 
     def _tomogram(self) -> tuple[Volume | None, Path | None]:
         files = sorted(self._run.glob("Reconstructions/VoxelSpacing*/Tomograms/*/tomogram_metadata.json"))

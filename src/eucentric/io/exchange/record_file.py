@@ -1,13 +1,13 @@
-"""Our own file of a processed series: JSON that names its kind and version, and holds every field of the record."""
+"""Our own file of a processed series. Stacks beside it are named without their folder: all can move together."""
 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
-from eucentric.core import FormatError, Record, write_text
-from eucentric.io._text import read_text
+from eucentric.core import Record
+from eucentric.io._record_json import read_record_file, write_record_file
 from eucentric.io.exchange.records import ProcessedSeries
+
+_STACKS = ("stack", "even", "odd")
 
 
 class _ProcessedFile(Record):
@@ -24,7 +24,11 @@ def write_processed(path: Path, processed: ProcessedSeries) -> None:
     OutputError
         If the file cannot be written.
     """
-    write_text(Path(path), _ProcessedFile(processed=processed).model_dump_json(indent=1) + "\n")
+    folder = Path(path).parent
+    stacks = {kind: getattr(processed.files, kind) for kind in _STACKS}
+    beside = {kind: Path(stack.name) for kind, stack in stacks.items() if stack is not None and stack.parent == folder}
+    files = processed.files.replace(**beside)
+    write_record_file(path, _ProcessedFile(processed=processed.replace(files=files)))
 
 
 def read_processed(path: Path) -> ProcessedSeries:
@@ -37,11 +41,7 @@ def read_processed(path: Path) -> ProcessedSeries:
     FormatError
         If it is not a processed series of ours, or of a newer version.
     """
-    try:
-        return _ProcessedFile.model_validate_json(read_text(Path(path), "a processed series")).processed
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise FormatError(
-            f"{path}: not a series written by Eucentric ({where}: {first['msg']}).", "Import it again."
-        ) from error
+    processed = read_record_file(path, _ProcessedFile, "a series", "Import it again.").processed
+    stacks = {kind: getattr(processed.files, kind) for kind in _STACKS}
+    placed = {kind: Path(path).parent / stack for kind, stack in stacks.items() if stack is not None}
+    return processed.replace(files=processed.files.replace(**placed))

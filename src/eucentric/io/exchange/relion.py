@@ -22,6 +22,7 @@ from eucentric.io.exchange.relion_particles import labels_of, particles_file, re
 from eucentric.io.exchange.relion_project import global_rows, optics_of, table, tomogram_rows
 from eucentric.io.exchange.relion_read import SeriesReader, Size
 from eucentric.io.exchange.relion_write import movie_name, write_tilts
+from eucentric.io.exchange.requirements import need_series
 from eucentric.io.exchange.star import MISSING, StarBlock, read_star, write_star
 
 _MAX_SERIES = 10_000
@@ -54,8 +55,7 @@ def write_relion(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool 
     """
     folder = Path(folder)
     names = [one.series.name for one in series]
-    if not names:
-        raise InputError("There is no series to export.", "Name at least one.")
+    need_series(series)
     for name, number in Counter(names).items():
         if number > 1:
             raise InputError(f"{number} series are called {name}.", "Rename all but one: RELION knows them by name.")

@@ -19,6 +19,7 @@ from eucentric.core import Alignment, InputError
 from eucentric.io.angles import write_angles
 from eucentric.io.exchange.placing import place
 from eucentric.io.exchange.records import Exported, Imported, ProcessedSeries
+from eucentric.io.exchange.requirements import need_alignment, need_series
 from eucentric.io.exchange.star import write_star
 from eucentric.io.exchange.warp_particles import write_particles
 from eucentric.io.exchange.warp_read import middle_xy_px, read_project
@@ -39,12 +40,10 @@ def write_warp(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool = 
     OutputError
         If a file cannot be written.
     """
-    if not series:
-        raise InputError("There is no series to export.", "Name a session with processed series.")
+    need_series(series)
     pixel_A = series[0].series.pixel_A
+    alignments = [need_alignment(one, "Warp") for one in series]
     for one in series:
-        if one.alignment is None or not one.alignment.used:
-            raise InputError(f"{one.series.name}: there is no alignment with a view in use.", "Align it first.")
         if abs(one.series.pixel_A / pixel_A - 1) > 1e-4:
             raise InputError(
                 f"{one.series.name}: a pixel of {one.series.pixel_A:g} Å among others of {pixel_A:g} Å, but a Warp"
@@ -53,15 +52,13 @@ def write_warp(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool = 
             )
     size_xyz_px = tuple(max(one_size[i] for one_size in map(_size_xyz_px, series)) for i in range(3))
     files, dropped = [_write_settings(folder / "warp_tiltseries.settings", pixel_A, size_xyz_px, series)], list[str]()
-    for one in series:
-        if one.alignment is None:
-            continue
+    for one, alignment in zip(series, alignments, strict=True):
         name = one.series.name
         star = folder / "tomostar" / f"{name}.tomostar"
         doses = _doses(one, dropped)
         tilts = one.series.tilts
         axis = one.series.tilt_axis_deg
-        axis = axis if axis is not None else float(np.mean([view.axis_deg for view in one.alignment.used]))
+        axis = axis if axis is not None else float(np.mean([view.axis_deg for view in alignment.used]))
         movies = [_movie(one, section) for section in range(len(tilts))]
         write_star(
             star,
@@ -75,10 +72,10 @@ def write_warp(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool = 
             },
         )
         xml = folder / "warp_tiltseries" / f"{name}.xml"
-        write_xml(xml, _xml(one, one.alignment, doses, movies, [size * pixel_A for size in size_xyz_px]))
+        write_xml(xml, _xml(one, alignment, doses, movies, [size * pixel_A for size in size_xyz_px]))
         files += [star, xml]
         files += _place_images(folder / "warp_tiltseries", one, size_xyz_px, dropped, copy=copy)
-        dropped += _cannot_hold(one, one.alignment)
+        dropped += _cannot_hold(one, alignment)
     files += write_particles(folder, series, size_xyz_px)
     return Exported(files=tuple(files), dropped=tuple(dropped))
 
