@@ -3,7 +3,8 @@
 A `Session` holds a folder for one process at a time and keeps its journal, an append-only SQLite file. A stage is
 described by a `StagePlan`; `Session.state` says whether it has to run, `Session.run` records that it does. An
 `ExposureBook` keeps in the same journal what hit the specimen. `read_history`, `read_exposures` and `read_events` look
-at a session from outside, also while another process works in it.
+at a session from outside, also while another process works in it; `Session.served` and `Session.join` let other
+processes do stages of one.
 """
 
 from eucentric.session.exposures import ExposureBook, ExposureRecord, ExposureState, Intent
@@ -18,6 +19,7 @@ from eucentric.session.records import (
     StageState,
     StageStatus,
 )
+from eucentric.session.remote import JournalAddress, JournalServer
 from eucentric.session.session import Session, StageRun
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "ExposureState",
     "Fingerprint",
     "Intent",
+    "JournalAddress",
+    "JournalServer",
     "Provenance",
     "RunStatus",
     "Session",

@@ -8,14 +8,14 @@ from pydantic import ValidationError
 
 from eucentric.core import InputError
 from eucentric.session.exposures import UNDER_WAY, ExposureRecord, exposures_of
-from eucentric.session.journal import JOURNAL, Event, Journal, Run, damaged
+from eucentric.session.journal import JOURNAL, Event, Journal, Journaling, Run, damaged
 from eucentric.session.lock import LOCK, is_held
 from eucentric.session.records import RunStatus, StageRecord
 
 KILLED = "the process that ran it was killed, or the machine stopped"
 
 
-def history_of(journal: Journal, series: str | None = None, stage: str | None = None) -> tuple[StageRecord, ...]:
+def history_of(journal: Journaling, series: str | None = None, stage: str | None = None) -> tuple[StageRecord, ...]:
     """Return the runs of all, or of one, series and stage, oldest first.
 
     Raises

@@ -10,11 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from threading import RLock
+from typing import Any, NamedTuple, Protocol, Self
 
 from eucentric.core import EucentricError, FormatError, InputError, OutputError
 
 JOURNAL = "session.db"
+
+ENDS = ("stage.finished", "stage.failed", "stage.interrupted")
+"""Kinds of event that end the run of a stage, of which each has one."""
 
 _APPLICATION_ID = 0x45554345  # "EUCE" in the file's header, so that another program's database is known as such
 
@@ -85,8 +89,43 @@ class Run(NamedTuple):
     outcome: dict[str, Any]
 
 
-class Journal:
-    """An open journal; use it from the thread that opened it.
+class Journaling(Protocol):
+    """What a `Session` needs of a journal, be it here or in another process."""
+
+    path: Path
+
+    def append(
+        self,
+        at: datetime,
+        kind: str,
+        body: Mapping[str, Any],
+        *,
+        cause: int | None = None,
+        series: str | None = None,
+        stage: str | None = None,
+    ) -> int:
+        """Add an event and return its number; when this returns, the event is on disk."""
+        ...
+
+    def runs(self, series: str | None = None, stage: str | None = None) -> list[Run]:
+        """Return the runs of all, or of one, series and stage, oldest first."""
+        ...
+
+    def events(self, prefix: str = "", *, after: int = 0) -> list[Event]:
+        """Return the events whose kind begins so, of numbers above `after`, oldest first."""
+        ...
+
+    def known_sha256(self, path: str, stamp: str) -> str | None:
+        """Return the hash of a file or folder if it was remembered under this stamp."""
+        ...
+
+    def remember_sha256(self, path: str, stamp: str, sha256: str) -> None:
+        """Keep the hash of a file or folder under its stamp, in place of an earlier one."""
+        ...
+
+
+class Journal(Journaling):
+    """An open journal; threads may share it.
 
     Every method raises `OutputError` if the journal cannot be written to or the disk is full, and `FormatError` if it
     is damaged.
@@ -95,12 +134,13 @@ class Journal:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
+        self._one_at_a_time = RLock()
 
     @classmethod
     def create_or_open(cls, path: Path) -> Self:
         """Open the journal at `path` for appending, made or brought up to date if need be."""
         with _explained(path):
-            connection = sqlite3.connect(path, isolation_level=None)
+            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
                 version = _check(connection, path)
                 for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
@@ -151,7 +191,7 @@ class Journal:
     ) -> int:
         """Add an event and return its number; when this returns, the event is on disk."""
         row = (at.astimezone(UTC).isoformat(), kind, cause, series, stage, json.dumps(body))
-        with _explained(self.path):
+        with self._one_at_a_time, _explained(self.path):
             cursor = self._connection.execute(
                 "INSERT INTO events (at, kind, cause, series, stage, body) VALUES (?, ?, ?, ?, ?, ?)", row
             )
@@ -159,7 +199,7 @@ class Journal:
 
     def runs(self, series: str | None = None, stage: str | None = None) -> list[Run]:
         """Return the runs of all, or of one, series and stage, oldest first."""
-        with _explained(self.path):
+        with self._one_at_a_time, _explained(self.path):
             rows = self._connection.execute(_RUNS, (series, stage)).fetchall()
             return [
                 Run(id_, series, stage, at, _parsed(intent), _parsed(opened), kind, _parsed(outcome or "{}"))
@@ -168,7 +208,7 @@ class Journal:
 
     def events(self, prefix: str = "", *, after: int = 0) -> list[Event]:
         """Return the events whose kind begins so, of numbers above `after`, oldest first."""
-        with _explained(self.path):
+        with self._one_at_a_time, _explained(self.path):
             rows = self._connection.execute(
                 "SELECT id, at, kind, cause, series, body FROM events "
                 "WHERE id > ? AND substr(kind, 1, ?) = ? ORDER BY id",
@@ -178,7 +218,7 @@ class Journal:
 
     def known_sha256(self, path: str, stamp: str) -> str | None:
         """Return the hash of a file or folder if it was remembered under this stamp."""
-        with _explained(self.path):
+        with self._one_at_a_time, _explained(self.path):
             row = self._connection.execute(
                 "SELECT sha256 FROM digests WHERE path = ? AND stamp = ?", (path, stamp)
             ).fetchone()
@@ -186,7 +226,7 @@ class Journal:
 
     def remember_sha256(self, path: str, stamp: str, sha256: str) -> None:
         """Keep the hash of a file or folder under its stamp, in place of an earlier one."""
-        with _explained(self.path):
+        with self._one_at_a_time, _explained(self.path):
             self._connection.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", (path, stamp, sha256))
 
 

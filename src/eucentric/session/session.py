@@ -17,7 +17,7 @@ from eucentric.session.changes import changes_of_code
 from eucentric.session.exposures import unsettled
 from eucentric.session.fingerprints import sha256, survey
 from eucentric.session.history import KILLED, history_of
-from eucentric.session.journal import JOURNAL, Event, Journal
+from eucentric.session.journal import JOURNAL, Event, Journal, Journaling
 from eucentric.session.lock import LOCK, exclusive
 from eucentric.session.records import (
     Fingerprint,
@@ -28,6 +28,7 @@ from eucentric.session.records import (
     StageState,
     StageStatus,
 )
+from eucentric.session.remote import JournalAddress, JournalServer, RemoteJournal
 
 # A file may change twice within one tick of its clock, and keep its stamp. The hash of a file that changed this
 # recently is therefore not remembered. Two seconds is the coarsest tick in use (FAT).
@@ -72,7 +73,7 @@ class Session:
     it is found damaged.
     """
 
-    def __init__(self, folder: Path, journal: Journal, clock: Callable[[], datetime], reporter: Reporter) -> None:
+    def __init__(self, folder: Path, journal: Journaling, clock: Callable[[], datetime], reporter: Reporter) -> None:
         self.folder = folder
         self._journal = journal
         self._clock = clock
@@ -112,6 +113,38 @@ class Session:
             session._begin()
             session._resources = resources.pop_all()
         return session
+
+    @classmethod
+    def join(
+        cls, address: JournalAddress, *, clock: Callable[[], datetime] = _utc_now, reporter: Reporter = SILENT
+    ) -> Self:
+        """Work in a session that another process holds and serves.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be reached, or its key is another.
+        """
+        with ExitStack() as resources:
+            journal = resources.enter_context(closing(RemoteJournal(address)))
+            session = cls(address.folder, journal, clock, reporter)
+            session._open("session.joined")
+            session._resources = resources.pop_all()
+        return session
+
+    def served(self, host: str = "127.0.0.1") -> JournalServer:
+        """Let other processes join, until what is given is closed (a context manager).
+
+        Raises
+        ------
+        ValueError
+            If this session is itself held by another process.
+        OutputError
+            If there is no such address here.
+        """
+        if not isinstance(self._journal, Journal):
+            raise ValueError("only the process that holds a session serves it")
+        return JournalServer(self._journal, self.folder, host)
 
     def close(self) -> None:
         """Close the journal and let other processes in."""
@@ -230,8 +263,11 @@ class Session:
             self._journal.append(
                 self._clock(), "exposure.uncertain", {"reason": KILLED}, cause=number, series=intent.target
             )
+        self._open("session.opened")
+
+    def _open(self, kind: str) -> None:
         made_with = Provenance(eucentric=__version__, python=platform.python_version(), platform=platform.platform())
-        self._opened = self._journal.append(self._clock(), "session.opened", made_with.model_dump())
+        self._opened = self._journal.append(self._clock(), kind, made_with.model_dump())
 
     def _end(self, number: int, series: str, stage: str, status: RunStatus, **outcome: Any) -> None:
         self._journal.append(self._clock(), f"stage.{status}", outcome, cause=number, series=series, stage=stage)
