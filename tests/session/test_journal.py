@@ -12,6 +12,7 @@ from session_cases import session as session
 
 from eucentric.core import FormatError, InputError, OutputError
 from eucentric.session import RunStatus, Session, StagePlan, StageStatus, journal, read_history
+from eucentric.session.journal import Journal
 
 
 @pytest.fixture
@@ -64,6 +65,7 @@ def test_the_journal_is_durable_by_its_settings(session: Session) -> None:
     with closing(sqlite3.connect(session.folder / "session.db")) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     # `synchronous` belongs to a connection and is not in the file: look at the session's own.
+    assert isinstance(session._journal, Journal)
     assert session._journal._connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
