@@ -226,7 +226,10 @@ def test_images_are_written_one_by_one_and_the_rest_is_placed(tmp_path: Path, co
     assert found.volume == one.volume
     assert found.files.tomogram == tmp_path / "out/tomograms/TS_001.mrc"
     assert found.files.movies[2] == tmp_path / "out/frames/TS_001_000.tif"
-    assert [line for line in back.dropped if "rlnMicrographName" in line]
+    for kind, ending in (("images", ""), ("even_images", "_even"), ("odd_images", "_odd")):
+        images = getattr(found.files, kind)
+        assert [open_mrc(image).data.flat[0] for image in images] == list(range(len(images)))
+        assert all(image.stem.endswith(ending) for image in images)
 
 
 def test_images_tell_their_size_before_anything_else_does(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from eucentric.core import EucentricError, FormatError, InputError
 from eucentric.io import read_mdoc, write_mrc
 from eucentric.io.exchange import ProcessedSeries
-from eucentric.io.exchange.relion import read_relion, relion_images, write_relion
+from eucentric.io.exchange.relion import read_relion, write_relion
 from eucentric.io.exchange.star import StarBlock, read_star, write_star
 from eucentric.workflow.gathering import gather
 from phantoms.processed import points, processed_series, seen_xy_px
@@ -218,7 +218,9 @@ def test_images_one_by_one_are_given_by_section(tmp_path: Path) -> None:
     one = processed_series(shape_yx=(41, 38), n=5)
     write_mrc(tmp_path / "s.mrc", np.zeros((5, 41, 38), np.int8), 2.7, kind="stack")
     write_relion(tmp_path / "out", [one.replace(files=one.files.replace(stack=tmp_path / "s.mrc"))])
-    images = relion_images(tmp_path / "out")["TS_001"]
+    files = read_relion(tmp_path / "out").series[0].files
+    images = files.images
+    assert (files.stack, files.even_images, files.odd_images) == (None, (), ())
     assert [image.name if image else None for image in images] == [
         "TS_001_004_-24_0.mrc",
         "TS_001_002_-12_0.mrc",

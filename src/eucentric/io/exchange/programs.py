@@ -40,7 +40,9 @@ _MODULES: dict[Program, _Module] = {
     "cets": _Module("cets", ("*.cets.json",)),
     "portal": _Module("portal", ("**/tiltseries_metadata.json", "**/alignment_metadata.json")),
     "warp": _Module("warp", ("*.tomostar", "*/*.tomostar", "warp_tiltseries/*.xml")),
-    "relion5": _Module("relion", ("*tilt_series.star", "tomograms.star")),
+    "relion5": _Module(
+        "relion", ("*tilt_series.star", "tomograms.star", "*/job*/*tilt_series.star", "*/job*/tomograms.star")
+    ),
     "aretomo": _Module("aretomo", ("*.aln", "*/*.aln")),
     "imod": _Module("imod_project", ("*.edf", "*/*.edf", "tilt.com", "*/tilt.com", "*.xf", "*/*.xf")),
 }

@@ -50,17 +50,32 @@ class Volume(Record):
 class SeriesFiles(Record):
     """Where the pixels of a series lie; absent where there are none, or nobody said.
 
-    `stack`, `even` and `odd` have one section a tilt, `movies` one path a section.
+    The images are sections of one `stack`, or files of their own: `images` has one path a section, None for one that
+    is not there. So are those of `even` and `odd` frames. `movies` has one path a section, too.
     """
 
     stack: Path | None = None
     even: Path | None = None
     odd: Path | None = None
+    images: tuple[Path | None, ...] = ()
+    even_images: tuple[Path | None, ...] = ()
+    odd_images: tuple[Path | None, ...] = ()
     movies: tuple[Path | None, ...] = ()
     gain: Path | None = None
     tomogram: Path | None = None
     tomogram_even: Path | None = None
     tomogram_odd: Path | None = None
+
+    @model_validator(mode="after")
+    def _images_lie_in_one_way(self) -> Self:
+        for what, stack, images in (
+            ("the images", self.stack, self.images),
+            ("even images", self.even, self.even_images),
+            ("odd images", self.odd, self.odd_images),
+        ):
+            if stack is not None and images:
+                raise ValueError(f"{what} are said to lie both in a stack and one by one")
+        return self
 
 
 class ProcessedSeries(Record):
@@ -103,6 +118,9 @@ class ProcessedSeries(Record):
             ("frames", len(self.frames) or n),
             ("target defoci", len(self.target_defocus_A) or n),
             ("movies", len(self.files.movies) or n),
+            ("images", len(self.files.images) or n),
+            ("even images", len(self.files.even_images) or n),
+            ("odd images", len(self.files.odd_images) or n),
             ("views of the alignment", len(self.alignment.tilts) if self.alignment else n),
             ("tilts of the CTF", len(self.ctf.tilts) if self.ctf else n),
         ):

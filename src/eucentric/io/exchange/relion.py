@@ -16,8 +16,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from eucentric.core import EucentricError, FormatError, InputError
+from eucentric.io.exchange.collecting import Collecting, why
 from eucentric.io.exchange.records import Exported, Imported, Particle, ProcessedSeries
-from eucentric.io.exchange.relion_files import find
+from eucentric.io.exchange.relion_files import find, jobs_of, project_of
 from eucentric.io.exchange.relion_particles import labels_of, particles_file, read_particles, write_particles
 from eucentric.io.exchange.relion_project import global_rows, optics_of, table, tomogram_rows
 from eucentric.io.exchange.relion_read import SeriesReader, Size
@@ -26,6 +27,7 @@ from eucentric.io.exchange.requirements import need_series
 from eucentric.io.exchange.star import MISSING, StarBlock, read_star, write_star
 
 _MAX_SERIES = 10_000
+_FIX = "Name the file that RELION wrote last."
 _GLOBAL_FILES = ("tilt_series.star", "aligned_tilt_series.star", "tomograms.star")  # the later a stage, the later
 
 
@@ -98,10 +100,10 @@ def read_relion(path: Path, *, project: Path | None = None) -> Imported:
     path
         A `tilt_series.star`, `aligned_tilt_series.star`, `tomograms.star` or `optimisation_set.star`, or a folder that
         holds some of them: what a later stage says goes before what an earlier one does. Particles are those of
-        `particles*.star` beside it.
+        `particles*.star` beside it. Of a whole project, the last job that has such tables is read.
     project
         The folder that RELION was run in, where that is not the file's own: images, tomograms and tables are looked for
-        there too. No file outside these folders is opened.
+        there too. It is found by itself above the folder of a job. No file outside these folders is opened.
 
     Raises
     ------
@@ -110,65 +112,53 @@ def read_relion(path: Path, *, project: Path | None = None) -> Imported:
     FormatError
         If the file is not what it should be.
     """
-    return _read(Path(path), project)[0]
-
-
-def relion_images(path: Path, *, project: Path | None = None) -> dict[str, tuple[Path | None, ...]]:
-    """Return the images of each series that `read_relion` reads, by section: one file each, or None where it lacks.
-
-    RELION has no stack. Who needs one makes it of these.
-
-    Raises
-    ------
-    InputError, FormatError
-        As `read_relion`.
-    """
-    return _read(Path(path), project)[1]
-
-
-def _read(path: Path, project: Path | None) -> tuple[Imported, dict[str, tuple[Path | None, ...]]]:
+    path, read = Path(path), Collecting()
+    if path.is_dir() and not _tables(path) and (jobs := [job for job in jobs_of(path) if _tables(job)]):
+        if len(jobs) > 1:
+            read.dropped.append(f"{path}: of {len(jobs)} jobs with tilt series, the last was read: {jobs[-1].name}.")
+        path, project = jobs[-1], path
     folder = path if path.is_dir() else path.parent
+    project = project or project_of(folder)
     folders = [folder] if project is None else [folder, Path(project)]
-    sources, particle_files, dropped = _sources(path, folder, folders)
+    sources, particle_files, left = _sources(path, folder, folders)
+    read.dropped += left
     rows: dict[str, dict[str, str]] = {}
     tables: dict[str, tuple[Path, dict[str, StarBlock]]] = {}
-    failures: dict[str, str] = {}
     for source in sources:
         try:
             blocks = read_star(source)
-            found = _global(source, blocks, dropped)
+            found = _global(source, blocks, read.dropped)
         except EucentricError as error:
             if len(sources) == 1:
                 raise
-            failures[source.name] = str(error)
+            read.failures[source.name] = str(error)
             continue
         for row in found:
             rows[row["rlnTomoName"]] = {**rows.get(row["rlnTomoName"], {}), **row}
             tables[row["rlnTomoName"]] = (source, blocks)
-    read: dict[str, ProcessedSeries] = {}
-    images: dict[str, tuple[Path | None, ...]] = {}
     sizes: dict[str, Size | None] = {}
     for name, row in rows.items():
         try:
             file, block, excluded = _tilts(*tables[name], row, folders)
             reader = SeriesReader(tables[name][0], row, file, block, excluded, folders)
-            read[name], sizes[name], images[name] = reader.read(), reader.size_xyz, reader.images
-            dropped += reader.dropped
+            read.series.append(reader.read())
+            sizes[name] = reader.size_xyz
+            read.dropped += reader.dropped
         except (EucentricError, ValidationError) as error:
-            failures[name] = _said(error)
-    pixels_A = {name: one.series.pixel_A for name, one in read.items()}
+            read.failures[name] = why(error, tables[name][0], _FIX)
+    pixels_A = {one.series.name: one.series.pixel_A for one in read.series}
     particles: dict[str, list[Particle]] = {}
     for particle_file in particle_files:
         try:
             by_name, left = read_particles(particle_file, pixels_A, sizes)
         except (EucentricError, ValidationError) as error:
-            failures[particle_file.name] = _said(error)
+            read.failures[particle_file.name] = why(error, particle_file, _FIX)
             continue
-        dropped += left
+        read.dropped += left
         for name, some in by_name.items():
             particles.setdefault(name, []).extend(some)
-    series = tuple(one.replace(particles=tuple(particles.get(name, ()))) for name, one in read.items())
-    return Imported(series=series, dropped=tuple(dropped), failures=failures), images
+    read.series = [one.replace(particles=tuple(particles.get(one.series.name, ()))) for one in read.series]
+    return read.imported()
 
 
 def _movies(series: Sequence[ProcessedSeries]) -> dict[tuple[str, int], str]:
@@ -187,8 +177,7 @@ def _sources(path: Path, folder: Path, folders: Sequence[Path]) -> tuple[list[Pa
     """Return the global tables to read, earlier stages first, and the files of particles."""
     beside = sorted(folder.glob("particles*.star"))
     if path.is_dir():
-        sources = [folder / name for name in _GLOBAL_FILES if (folder / name).is_file()]
-        if not sources:
+        if not (sources := _tables(folder)):
             raise InputError(
                 f"{path}: there is no {', '.join(_GLOBAL_FILES)} in this folder.",
                 "Name the folder of a RELION job, or its .star file.",
@@ -210,6 +199,10 @@ def _sources(path: Path, folder: Path, folders: Sequence[Path]) -> tuple[list[Pa
     left = [f"{label} ({value[:200]})" for label, value in named.items() if label not in read]
     dropped = [f"{path}: not read: {', '.join(left)}."] if left else []
     return [tomograms], [particles] if particles else [], dropped
+
+
+def _tables(folder: Path) -> list[Path]:
+    return [folder / name for name in _GLOBAL_FILES if (folder / name).is_file()]
 
 
 def _global(path: Path, blocks: dict[str, StarBlock], dropped: list[str]) -> list[dict[str, str]]:
@@ -262,10 +255,3 @@ def _only(path: Path, name: str) -> StarBlock:
     if block is None or len(block) == 0:
         raise FormatError(f"{path}: there is no table data_{name[:200]} in it.", "Name the file that RELION wrote.")
     return block
-
-
-def _said(error: EucentricError | ValidationError) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return str(error)

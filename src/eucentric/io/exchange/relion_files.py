@@ -1,12 +1,29 @@
 """The files that a RELION project names: looked for inside the folders given, and nowhere else."""
 
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from eucentric.core import EucentricError, FormatWarning
+from eucentric.core import EucentricError, FormatWarning, is_file
 from eucentric.io.exchange.star import MISSING
 from eucentric.io.mrc import open_mrc
+
+_JOB = re.compile(r"job[0-9]{1,9}")
+_PIPELINE = "default_pipeline.star"  # RELION keeps it where it is run
+
+
+def jobs_of(project: Path) -> list[Path]:
+    """Return the folders of a project's jobs, JobType/job001 and on, in the order in which they were made."""
+    jobs = [path for path in project.glob("*/job*") if _JOB.fullmatch(path.name) and path.is_dir()]
+    return sorted(jobs, key=lambda job: (int(job.name[3:]), job))
+
+
+def project_of(folder: Path) -> Path | None:
+    """Return the folder of the project that a job's folder is in, or None where it is of no job."""
+    folder = folder.absolute()
+    project = folder.parent.parent
+    return project if _JOB.fullmatch(folder.name) and is_file(project / _PIPELINE) else None
 
 
 def find(name: str, folders: Sequence[Path]) -> Path | None:
@@ -21,11 +38,8 @@ def find(name: str, folders: Sequence[Path]) -> Path | None:
     for i in range(len(parts)):
         for folder in folders:
             path = folder.joinpath(*parts[i:])
-            try:
-                if path.is_file():
-                    return path
-            except (OSError, ValueError):  # a name too long, or with letters that no file can have
-                continue
+            if is_file(path):
+                return path
     return None
 
 

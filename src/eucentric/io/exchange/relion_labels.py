@@ -4,7 +4,11 @@ EULER = ("rlnTomoYTilt", "rlnTomoZRot", "rlnTomoXShiftAngst", "rlnTomoYShiftAngs
 MATRIX = ("rlnTomoProjX", "rlnTomoProjY", "rlnTomoProjZ", "rlnTomoProjW")
 SIZES = ("rlnTomoSizeX", "rlnTomoSizeY", "rlnTomoSizeZ")
 DEFOCUS = ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
-IMAGES = ("rlnMicrographName", "rlnMicrographNameEven", "rlnMicrographNameOdd")
+IMAGES = {
+    "images": "rlnMicrographName",
+    "even_images": "rlnMicrographNameEven",
+    "odd_images": "rlnMicrographNameOdd",
+}
 VOLUMES = {
     "tomogram": "rlnTomoReconstructedTomogram",
     "tomogram_even": "rlnTomoReconstructedTomogramHalf1",  # "from even numbered movie frames or tilt image index"
@@ -15,7 +19,7 @@ _FIT = ("rlnCtfAstigmatism", "rlnCtfFigureOfMerit", "rlnCtfMaxResolution", "rlnP
 _MOVIES = ("rlnMicrographMovieName", "rlnTomoTiltMovieFrameCount", "rlnTomoTiltMovieIndex", "rlnMicrographId")
 _NOMINAL = ("rlnTomoNominalStageTiltAngle", "rlnTomoNominalTiltAxisAngle", "rlnTomoNominalDefocus")
 _OTHERS = ("rlnTomoXTilt", "rlnMicrographPreExposure", "eucentricReason")
-READ_OF_TILTS = frozenset((*EULER, *MATRIX, *DEFOCUS, *IMAGES, *_FIT, *_MOVIES, *_NOMINAL, *_OTHERS))
+READ_OF_TILTS = frozenset((*EULER, *MATRIX, *DEFOCUS, *IMAGES.values(), *_FIT, *_MOVIES, *_NOMINAL, *_OTHERS))
 
 _FILES = ("rlnTomoName", "rlnTomoTiltSeriesStarFile", "rlnTomoTiltSeriesName", "rlnTomoFrameCount")
 _OPTICS = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast", "rlnTomoHand", "rlnOpticsGroupName")

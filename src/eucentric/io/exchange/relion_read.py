@@ -1,6 +1,7 @@
 """A series as RELION-5 has it, into our record: its row of the global table, and the table of its tilts."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -39,10 +40,9 @@ class SeriesReader:
         self._used = [i < self._n - excluded for i in range(self._n)]
         self._global = StarBlock({label: (value,) for label, value in row.items()})
         self.dropped: list[str] = []
-        self.images: tuple[Path | None, ...] = ()
 
     def read(self) -> ProcessedSeries:
-        """Return the series; `images` are then those of its sections, one by one, where they lie here.
+        """Return the series.
 
         Raises
         ------
@@ -65,7 +65,11 @@ class SeriesReader:
         series = self._series(rows, shape_yx)
         alignment = self._alignment(rows, shape_yx)
         ctf = read_ctf(self._path, self._global, self._block, rows, series, alignment)
-        movies, self.images = self._found("rlnMicrographMovieName", rows), self._found(IMAGES[0], rows)
+        movies, images = self._found("rlnMicrographMovieName", rows), {}
+        if stack is None:
+            images = {kind: self._found(label, rows) for kind, label in IMAGES.items()}
+            if self._has(IMAGES["images"]) and not images["images"]:
+                self._drop("none of its images lies here, under the names in rlnMicrographName")
         frames = tuple(int(value) or None for value in self._column("rlnTomoTiltMovieFrameCount", rows, 0.0))
         targets = self._column("rlnTomoNominalDefocus", rows) if "rlnTomoNominalDefocus" in self._block.columns else []
         volume, volumes = self._volume()
@@ -77,7 +81,7 @@ class SeriesReader:
             alignment=alignment,
             ctf=ctf,
             volume=volume,
-            files=SeriesFiles(stack=stack, movies=movies if any(movies) else (), **volumes),
+            files=SeriesFiles(stack=stack, movies=movies, **images, **volumes),
         )
 
     @property
@@ -107,8 +111,6 @@ class SeriesReader:
             told := [f"{label} {self._row[label]}" for label in optics if label in self._row]
         ):
             self._drop(f"without a CTF yet there is no place for {', '.join(told)[:200]}")
-        if images := [label for label in IMAGES if self._has(label)]:
-            self._drop(f"images one by one ({', '.join(images)}) are not held; make a stack of them to go on from")
 
     def _drop(self, what: str) -> None:
         self.dropped.append(f"{self._path}: {self._name}: {what}.")
@@ -177,8 +179,10 @@ class SeriesReader:
         return None
 
     def _found(self, label: str, rows: Sequence[int]) -> tuple[Path | None, ...]:
+        """Return the files that a column names, by section, None for one that is not here; nothing if none is."""
         names = texts(self._path, self._block, label, MISSING)
-        return tuple(find(names[row], self._folders) for row in rows)
+        found = tuple(find(names[row], self._folders) for row in rows)
+        return found if any(found) else ()
 
     def _stack(self) -> Path | None:
         """Return the stack of the older layout, if it lies here and has these sections."""
@@ -192,8 +196,8 @@ class SeriesReader:
         return path
 
     def _shape_yx(self, stack: Path | None) -> tuple[int, int]:
-        for size in self._sizes_of_images(stack):
-            return size[1:]
+        if sizes := Counter(self._sizes_of_images(stack)):
+            return sizes.most_common(1)[0][0]  # an image that is not as the others is told when it is read
         if "rlnImageSizeX" in self._row and "rlnImageSizeY" in self._row:
             return int(self._one("rlnImageSizeY")), int(self._one("rlnImageSizeX"))
         if self._has(*MATRIX):
@@ -209,12 +213,12 @@ class SeriesReader:
         )
         return int(tomogram[1]), int(tomogram[0])
 
-    def _sizes_of_images(self, stack: Path | None) -> Iterator[tuple[int, int, int]]:
-        names = texts(self._path, self._block, "rlnMicrographName", MISSING)
-        for path in (stack, *(find(name, self._folders) for name in names[:100])):
+    def _sizes_of_images(self, stack: Path | None) -> Iterator[tuple[int, int]]:
+        names = texts(self._path, self._block, IMAGES["images"], MISSING)
+        for path in (stack,) if stack else (find(name, self._folders) for name in names[:100]):
             size = mrc_size(path)
             if size is not None:
-                yield size
+                yield size[1:]
 
     def _middles_seen(self, matrices: Matrices) -> Matrices:
         """Return where matrices see the middle of the tomogram, half its size, in pixels from the images' corner."""

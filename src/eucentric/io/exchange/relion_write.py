@@ -20,9 +20,9 @@ from eucentric.io.mrc_writer import write_mrc
 Table = dict[str, list[object]]
 
 _IMAGES: tuple[tuple[Literal["stack", "even", "odd"], str, str], ...] = (
-    ("stack", "", IMAGES[0]),
-    ("even", "_even", IMAGES[1]),
-    ("odd", "_odd", IMAGES[2]),
+    ("stack", "", IMAGES["images"]),
+    ("even", "_even", IMAGES["even_images"]),
+    ("odd", "_odd", IMAGES["odd_images"]),
 )
 
 

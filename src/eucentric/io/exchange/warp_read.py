@@ -1,30 +1,29 @@
 """Series of a Warp project into our record: tomostars, the XML of each, settings, stacks, tomograms and particles."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from eucentric.core import (
     Alignment,
-    EucentricError,
     FormatError,
-    FormatWarning,
     InputError,
     TiltAlignment,
     TiltSeries,
+    is_file,
 )
+from eucentric.io.exchange.collecting import Collecting
 from eucentric.io.exchange.records import Imported, ProcessedSeries, SeriesFiles, Volume
 from eucentric.io.exchange.star import StarBlock, numbers, read_star, texts
+from eucentric.io.exchange.warp_images import FoundImages, find_images, open_or_none
 from eucentric.io.exchange.warp_particles import with_particles
 from eucentric.io.exchange.warp_series import tilt_series
 from eucentric.io.exchange.warp_xml import WarpXML, floats, number, numbers_of, read_settings, read_xml
-from eucentric.io.mrc import MrcImage, open_mrc
 from eucentric.optics import HandVerdict, Lens, SeriesCTF, TiltCTF
 
+_PARTS = ("tomostar", "warp_tiltseries")  # of a project, as WarpTools calls them
 _TOLD_LOG_ODDS = 3.0  # as sure as what may just be relied on: Warp does not say how sure it was
 _NEUTRAL = {"GridDoseWeights": 1.0, "GridLocationWeights": 1.0}  # what grids hold that change nothing; 0 for others
 _ABERRATIONS = ("BeamTilt", "ZernikeCoeffsOdd", "ZernikeCoeffsEven", "PixelSizeDeltaPercent", "Bfactor", "Thickness")
@@ -47,50 +46,43 @@ def read_project(path: Path) -> Imported:
     """Read all series below a folder, or of one file."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder.", "Check the path.")
+    if path.is_dir() and path.name in _PARTS and any(path.parent.glob("*.settings")):
+        path = path.parent  # a part of a project stands for all of it
     if path.is_dir():
         stars = sorted([*path.glob("*.tomostar"), *path.glob("*/*.tomostar")])
         xmls = sorted([*path.glob("*.xml"), *path.glob("*/*.xml")])
         folder = path
     else:
-        folder = path.parent.parent if path.parent.name in ("tomostar", "warp_tiltseries") else path.parent
+        folder = path.parent.parent if path.parent.name in _PARTS else path.parent
         stars = [
             p for p in (folder / "tomostar" / f"{path.stem}.tomostar", path.with_suffix(".tomostar")) if p.is_file()
         ]
         xmls = [p for p in (folder / "warp_tiltseries" / f"{path.stem}.xml", path.with_suffix(".xml")) if p.is_file()]
-    dropped, failures, series = list[str](), dict[str, str](), list[ProcessedSeries]()
+    read = Collecting()
     by_name: dict[str, dict[str, Path]] = {}
     for kind, found in (("star", stars), ("xml", xmls)):
         for file in found:
             if by_name.setdefault(file.stem, {}).setdefault(kind, file) != file and path.is_dir():
-                dropped.append(f"{file}: not read; another file of this name was.")
+                read.dropped.append(f"{file}: not read; another file of this name was.")
     for name, files in by_name.items():
         reader = _Reader(name, folder, files.get("star"), files.get("xml"))
-        try:
+        with read.reading(reader, "Name the files that Warp wrote last."):
             one = reader.read()
-        except EucentricError as error:
-            failures[name] = str(error)
-            continue
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the series"
-            failures[name] = f"{name}: not a series ({where}: {first['msg']}). Name the files that Warp wrote last."
-            continue
-        if one is not None:
-            series.append(one)
-            dropped += reader.dropped
-    if not series and not failures:
+            read.series += [one] if one is not None else []
+    if not read.series and not read.failures:
         raise InputError(f"{path}: there is no tilt series of Warp here.", "Name the folder that has tomostar/ in it.")
     if path.is_dir():
-        series, told = with_particles(folder, series)
-        dropped += told
-    return Imported(series=tuple(series), dropped=tuple(dropped), failures=failures)
+        read.series, told = with_particles(folder, read.series)
+        read.dropped += told
+    return read.imported()
 
 
 class _Reader:
     """Reads one series; `dropped` has then what was not read."""
 
     def __init__(self, name: str, folder: Path, star: Path | None, xml: Path | None) -> None:
-        self._name, self._folder, self._star, self._xml_path = name, folder, star, xml
+        self.name, self._folder, self._star, self._xml_path = name, folder, star, xml
+        self.source = xml or star or folder
         self.dropped: list[str] = []
 
     def read(self) -> ProcessedSeries | None:
@@ -106,7 +98,6 @@ class _Reader:
         if table is not None and len(table) != n:
             self.dropped.append(f"{self._star}: {len(table)} tilts, {path} has {n}; the first was not read.")
             table = None
-        pixel_A, shape_yx, stack = self._image(path, xml, n)
         stage = [-a for a in (self._column(table, "wrpAngleTilt", n, None) if table else angles)]
         doses = (
             self._column(table, "wrpDose", n, 0.0) if table else floats(path, xml or WarpXML({}, {}), "Dose", n, 0.0)
@@ -114,12 +105,16 @@ class _Reader:
         axes = self._column(table, "wrpAxisAngle", n, 0.0) if table else []
         movies = texts(self._star, table, "wrpMovieName", "") if table and self._star else []
         movies = movies or list(xml.texts.get("MoviePath", ())) if xml else movies
-        series = tilt_series(self._name, pixel_A, shape_yx, stage, doses, axes, movies if len(movies) == n else [])
+        movies = movies if len(movies) == n else []
+        size_A = numbers_of(xml.attributes.get("ImageDimensionsAngstrom"), 2) if xml else None
+        stacks = self._below(f"tiltstack/{_plain(self.name)}/*.st")
+        images = find_images(self._folder, stacks, movies, n, size_A, self.dropped) or self._none(path, xml, size_A)
+        series = tilt_series(self.name, images.pixel_A, images.shape_yx, stage, doses, axes, movies)
         alignment = self._alignment(path, xml, series, angles) if xml else None
         ctf = self._ctf(path, xml, alignment) if xml and alignment else None
         if ctf:
             series = series.replace(voltage_kV=ctf.lens.voltage_kV)
-        volume, tomogram = self._volume()
+        volume, tomograms = self._volume()
         if xml:
             self._tell(path, xml)
         return ProcessedSeries(
@@ -127,7 +122,7 @@ class _Reader:
             alignment=alignment,
             ctf=ctf,
             volume=volume,
-            files=SeriesFiles(stack=stack, tomogram=tomogram),
+            files=images.files.replace(**tomograms),
         )
 
     def _table(self) -> StarBlock | None:
@@ -144,33 +139,26 @@ class _Reader:
             return [default or 0.0] * n
         return numbers(self._star, table, label, default)
 
-    def _image(self, path: Path, xml: WarpXML | None, n: int) -> tuple[float, tuple[int, int], Path | None]:
-        """Return pixel and shape of the images, and the stack that has them all."""
-        for stack in self._below(f"tiltstack/{_plain(self._name)}/*.st")[:1]:
-            image = self._open(stack)
-            if image is not None and image.pixel_A and image.data.shape[0] == n:
-                return image.pixel_A, (image.data.shape[1], image.data.shape[2]), stack
-            self.dropped.append(f"{stack}: this stack was not taken; it does not have all {n} tilts, or no pixel size.")
-        size = numbers_of(xml.attributes.get("ImageDimensionsAngstrom"), 2) if xml else None
+    def _none(self, path: Path, xml: WarpXML | None, size_A: Sequence[float] | None) -> FoundImages:
+        """Return pixel and shape as they are told where there is no image."""
         # The CTF's pixel is 1 Å before ts_ctf, and that of binned images after it.
         pixel_A = number(read_settings(self._folder).get("PixelSize", ""))
         pixel_A = pixel_A or (number(xml.ctf.get("PixelSize", "")) if xml else None)
-        if not size or not pixel_A or not 0.01 <= pixel_A <= 1e3 or not all(pixel_A <= side <= 1e8 for side in size):
+        if (
+            not size_A
+            or not pixel_A
+            or not 0.01 <= pixel_A <= 1e3
+            or not all(pixel_A <= side <= 1e8 for side in size_A)
+        ):
             raise FormatError(
-                f"{path}: nothing tells the size and the pixel of the images.", "Make the stack with ts_stack."
+                f"{path}: nothing tells the size and the pixel of the images.",
+                "Put the averages of its movies where Warp has them (warp_frameseries/average/), or run ts_stack.",
             )
-        return pixel_A, (max(1, round(size[1] / pixel_A)), max(1, round(size[0] / pixel_A))), None
+        columns, rows = (max(1, round(side / pixel_A)) for side in size_A)
+        return FoundImages(SeriesFiles(), pixel_A, (rows, columns))
 
     def _below(self, pattern: str) -> list[Path]:
         return sorted([*self._folder.glob(pattern), *self._folder.glob(f"*/{pattern}")])
-
-    def _open(self, path: Path) -> MrcImage | None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FormatWarning)  # whoever reads its pixels will be told
-                return open_mrc(path)
-        except EucentricError:
-            return None
 
     def _alignment(self, path: Path, xml: WarpXML, series: TiltSeries, angles: Sequence[float]) -> Alignment:
         n = len(angles)
@@ -248,16 +236,19 @@ class _Reader:
             hand=HandVerdict(hand=-1 if inverted else 1, log_odds=_TOLD_LOG_ODDS),
         )
 
-    def _volume(self) -> tuple[Volume | None, Path | None]:
-        found = self._below(f"reconstruction/{_plain(self._name)}_*Apx.mrc")
+    def _volume(self) -> tuple[Volume | None, dict[str, Path]]:
+        """Return the grid of the tomogram, and where it lies; so those of even and odd frames, made with it."""
+        found = self._below(f"reconstruction/{_plain(self.name)}_*Apx.mrc")
         for path in found:
-            image = self._open(path)
+            image = open_or_none(path)
             if image is not None and image.pixel_A:
                 if len(found) > 1:
                     self.dropped.append(f"{path}: of {len(found)} tomograms, this one was taken.")
                 z, y, x = image.data.shape
-                return Volume(shape_zyx=(z, y, x), voxel_A=image.pixel_A), path
-        return None, None
+                halves = {f"tomogram_{half}": path.parent / half / path.name for half in ("even", "odd")}
+                there = {kind: half for kind, half in halves.items() if is_file(half)}
+                return Volume(shape_zyx=(z, y, x), voxel_A=image.pixel_A), {"tomogram": path} | there
+        return None, {}
 
     def _tell(self, path: Path, xml: WarpXML) -> None:
         for tag, grid in xml.grids.items():
