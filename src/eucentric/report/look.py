@@ -1,11 +1,17 @@
 """The page's style sheet: light, dark, print and phone."""
 
-CSS = """
-:root { color-scheme: light dark; --paper: #ffffff; --ink: #1b2430; --muted: #667280; --grid: #e7eaee;
-  --accent: #0b6e99; --alarm: #a8480b; --alarm-paper: #fdf3e7; --card: #f6f8fa; }
-@media screen and (prefers-color-scheme: dark) { :root { --paper: #14181d; --ink: #e4e9ee; --muted: #98a4b0;
-  --grid: #2a3139; --accent: #58bce6; --alarm: #f2a65a; --alarm-paper: #2b2117; --card: #1b2127; } }
-* { box-sizing: border-box; }
+LIGHT = """--paper: #ffffff; --ink: #1b2430; --muted: #667280; --grid: #e7eaee;
+  --accent: #0b6e99; --alarm: #a8480b; --alarm-paper: #fdf3e7; --card: #f6f8fa;"""
+DARK = """--paper: #14181d; --ink: #e4e9ee; --muted: #98a4b0;
+  --grid: #2a3139; --accent: #58bce6; --alarm: #f2a65a; --alarm-paper: #2b2117; --card: #1b2127;"""
+"""The colour of each role, as declarations; the web pages wear the same."""
+
+CSS = (
+    f"""
+:root {{ color-scheme: light dark; {LIGHT} }}
+@media screen and (prefers-color-scheme: dark) {{ :root {{ {DARK} }} }}
+"""
+    + """* { box-sizing: border-box; }
 html { scroll-behavior: smooth; }
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; } }
 body { margin: 0 auto; max-width: 1120px; padding: 2rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
@@ -75,3 +81,4 @@ code { font-size: .85em; overflow-wrap: anywhere; }
   h2 { break-after: avoid; } figure, .numbers div, .warnings { break-inside: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
+)

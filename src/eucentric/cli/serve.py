@@ -1,0 +1,58 @@
+"""`eucentric serve`: the web pages, on this machine alone."""
+
+import webbrowser
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
+
+from eucentric.cli.app import DONE, app, tell
+
+
+@app.command
+def serve(
+    folder: Path | None = None,
+    /,
+    *,
+    port: Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=65535))] = None,
+    browser: bool = True,
+    allow_edit: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Open the web pages: the design explorer and, of a session, its tilts and tomograms.
+
+    Example: `eucentric serve my-session`
+
+    It listens on this machine alone. The link that it prints lets one browser in, once; Enter prints another.
+    Ctrl-C ends it. From another machine: `ssh -L 8765:127.0.0.1:8765 HOST`, and open the link there.
+
+    Parameters
+    ----------
+    folder
+        The session; without one there is the explorer alone.
+    port
+        Where to listen; by default the first free one from 8765 on.
+    browser
+        Whether to open the link in a browser of this machine.
+    allow_edit
+        Let the pages change the session; otherwise they only show it.
+    """
+    from eucentric.session import read_history
+    from eucentric.web.gate import Gate
+    from eucentric.web.served import Served
+    from eucentric.web.server import listen, make_server, run
+
+    if folder is not None:
+        read_history(folder)  # says so where this is no session
+    with listen(port) as listening:
+        served = Served(session=folder and folder.resolve(), allow_edit=allow_edit, port=listening.getsockname()[1])
+        gate = Gate(served.port)
+        server = make_server(served, gate)
+        link = gate.link()
+        tell(f"{link}\nThe link works once; Enter prints another. Ctrl-C ends.")
+        if browser:
+            webbrowser.open(link)
+        with suppress(KeyboardInterrupt):
+            run(server, listening, on_enter=lambda: tell(gate.link()))
+    tell("No longer served.")
+    return DONE

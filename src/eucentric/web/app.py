@@ -1,0 +1,67 @@
+"""The application: FastAPI with NiceGUI mounted in it, and the pages of each package."""
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+
+import nicegui.client
+from fastapi import FastAPI, Request, Response
+from jinja2 import FunctionLoader
+from nicegui import app as pages
+from nicegui import ui
+from starlette.responses import JSONResponse
+
+from eucentric.core import EucentricError
+from eucentric.web import look
+from eucentric.web.served import NotServedError, ReadOnlyError, Served
+
+_CACHED = "private, max-age=31536000, immutable"
+_PACKAGES = ("explorer", "session_page", "tomogram")
+
+
+def build(served: Served) -> FastAPI:
+    """Return the application; once in a process, as NiceGUI keeps its pages in one place.
+
+    It answers everybody: `server.guarded` puts the guard around it.
+    """
+    _give_scripts_their_nonce()
+    pages.config.socket_io_js_transports = ["websocket"]
+    pages.add_exception_handler(NotServedError, _told(404))
+    pages.add_exception_handler(ReadOnlyError, _told(403))
+    look.register(served)
+    for name in _PACKAGES:
+        package = import_module(f"eucentric.web.{name}") if find_spec(f"eucentric.web.{name}") else None
+        if hasattr(package, "register"):
+            package.register(served)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    ui.run_with(
+        app,
+        title="Eucentric",
+        dark=None,
+        favicon=look.FAVICON,
+        language="en-GB",
+        tailwind=False,
+        gzip_middleware_factory=None,  # it never leaves this machine
+        cache_control_directives=_CACHED,
+        show_welcome_message=False,
+    )
+    return app
+
+
+def _give_scripts_their_nonce() -> None:
+    """Mark the scripts of NiceGUI's own template, and no other, as those that the content policy lets run."""
+    environment = nicegui.client.templates.env
+    loader = environment.loader
+    if loader is None or isinstance(loader, FunctionLoader):
+        return
+    source = loader.get_source(environment, "index.html")[0]
+    marked = source.replace("<script", '<script nonce="{{ request.state.nonce }}"')
+    environment.loader = FunctionLoader(lambda name: marked if name == "index.html" else None)
+
+
+def _told(status: int) -> Callable[[Request, Exception], Response]:
+    def answer(_: Request, error: Exception) -> Response:
+        told = error if isinstance(error, EucentricError) else EucentricError(str(error))
+        return JSONResponse({"what": told.what, "fix": told.fix}, status_code=status)
+
+    return answer
