@@ -15,7 +15,8 @@ from eucentric.io.exchange.imod_project import read_imod
 from eucentric.io.exchange.particle_table import read_particles, write_particles
 from eucentric.io.exchange.programs import PROGRAMS, Program, reader, writer
 from eucentric.io.exchange.record_file import read_processed, write_processed
-from eucentric.io.exchange.star import read_star
+from eucentric.io.exchange.relion_labels import EULER, MATRIX
+from eucentric.io.exchange.star import read_star, write_star
 from eucentric.io.gain import read_gain
 from eucentric.io.mdoc import examine_mdoc
 from eucentric.io.movie_series import load_movie_series
@@ -23,7 +24,10 @@ from eucentric.io.movies import open_movie
 from eucentric.io.navigator import read_navigator
 from eucentric.io.ome_zarr import read_ome_zarr, write_ome_zarr
 from eucentric.io.places import read_places
+from eucentric.io.serialem_stack import SerialemStack
 from eucentric.io.targets import read_targets
+from phantoms.eer import COMPRESSIONS
+from phantoms.fuzz_own import serialem_image, write_own
 from phantoms.fuzzing import Fed, Files
 from phantoms.processed import processed_series
 
@@ -69,14 +73,20 @@ def all_fed(data: Path | None) -> Iterator[Fed]:
         yield fed(
             "star", read_star, "a.star", *real("relion-star/*.star", "mdoc/*.star"), ours("relion5/tomograms.star")
         )
-        if data is not None:
-            yield fed("imod model", io.read_imod_model, "a.mod", *real("alignments/imod-models/*.mod"))
-            yield fed("navigator", read_navigator, "nav.nav", *real("mdoc/nav.nav"))
-            yield fed("movie tiff", _frames, "m.tiff", *real("small-stack/*.tiff"))
-            pdb = gzip.decompress((data / "specimens/6z6u.pdb.gz").read_bytes()).split(b"\n")
-            yield fed("atoms", read_atoms, "a.pdb", b"\n".join([line for line in pdb if line[:4] == b"ATOM"][:300]))
+        yield fed("imod model", io.read_imod_model, "a.mod", ours("a.mod"), *real("alignments/imod-models/*.mod"))
+        yield fed("fiducials", io.read_tracks, "a.fid", ours("a.mod"))
+        yield fed("navigator", read_navigator, "nav.nav", ours("nav.nav"), *real("mdoc/nav.nav"))
+        movies_of_tiff = (ours("m.tif"), ours("plain.tif"), *real("small-stack/*.tiff"))
+        yield fed("movie tiff", _frames, "m.tiff", *movies_of_tiff)
+        yield fed("movie eer", _frames, "m.eer", *(ours(f"{compression}.eer") for compression in COMPRESSIONS))
+        grown = {"s.mrc": ours("serialem.mrc"), "s.mrc.mdoc": ours("serialem.mrc.mdoc")}
+        yield Fed("serialem stack", _grow, "s.mrc", (grown,))
+        pdb = gzip.decompress((data / "specimens/6z6u.pdb.gz").read_bytes()).split(b"\n") if data else []
+        recorded = [b"\n".join([line for line in pdb if line[:4] == b"ATOM"][:300])] if pdb else []
+        yield fed("atoms", read_atoms, "a.pdb", ours("a.pdb"), *recorded)
         for program in PROGRAMS:
-            yield Fed(program, _importer(program), "out", (_below(folder / program, "out"),))
+            exported = _below(folder / program, "out")
+            yield Fed(program, _importer(program), "out", (exported, *_otherwise(program, folder / program, exported)))
 
 
 def _importer(program: Program) -> Callable[[Path], object]:
@@ -87,12 +97,37 @@ def _importer(program: Program) -> Callable[[Path], object]:
     return reader(program)
 
 
+def _otherwise(program: Program, folder: Path, exported: Files) -> Iterator[Files]:
+    """Give what others write of the same: Warp before its stacks; RELION's older matrices, with angles and alone."""
+    if program == "warp":
+        yield {path: data for path, data in exported.items() if not path.endswith(".st")}
+    if program == "relion5":
+        matrices = dict(zip(MATRIX, ("[1,0,0,2]", "[0,1,0,1]", "[0,0,1,0]", "[0,0,0,1]"), strict=True))
+        for without in ((), EULER):
+            changed = dict(exported)
+            for path in (folder / "tilt_series").glob("*.star"):
+                ((name, block),) = read_star(path).items()
+                columns = block.columns | {label: (row,) * len(block) for label, row in matrices.items()}
+                kept = {label: values for label, values in columns.items() if label not in without}
+                write_star(folder.parent / "old.star", {name: kept})
+                changed[f"out/{path.relative_to(folder)}"] = (folder.parent / "old.star").read_bytes()
+            yield changed
+
+
 def _pixels(path: Path) -> object:
     return float(np.asarray(io.open_mrc(path).data[:1], dtype=float).sum())
 
 
 def _frames(path: Path) -> object:
     return [frame.shape for _, frame in zip(range(3), open_movie(path, tolerant=True).frames(), strict=False)]
+
+
+def _grow(path: Path) -> object:
+    """Read all that a stack says, and add an image to it as a script does."""
+    stack = SerialemStack.open(path)
+    said = [stack.read(section)[1] for section in range(min(stack.sections, 8))]
+    stack.append(np.zeros((12, 10), np.int16), serialem_image(len(said)))
+    return said
 
 
 def _below(folder: Path, name: str) -> Files:
@@ -105,6 +140,7 @@ def _below(folder: Path, name: str) -> Files:
 
 def _write_all(folder: Path) -> None:
     """Write all that we write and can read."""
+    write_own(folder)
     one = processed_series(shape_yx=_SHAPE, n=7)
     draw = np.random.default_rng(0)
     io.write_mrc(folder / "ts.mrc", draw.integers(0, 9, (7, *_SHAPE)).astype(np.int16), 2.7, kind="stack")

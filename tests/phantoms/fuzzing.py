@@ -5,6 +5,7 @@ memory than it is given, nor open a path outside the folder that it was given.
 """
 
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from types import FrameType
 import numpy as np
 
 from eucentric.core import EucentricError
+from phantoms.fuzz_counts import count_fields, with_count
 
 Files = dict[str, bytes]
 """The files of a case, by their path below its folder."""
@@ -28,6 +30,9 @@ _EVIL = (
     b"<", b">", b"&amp;", b",,,,", b"A" * 5000, b"loop_\n", b"data_\n", b"[ZValue = 0]\n", "µ°Å".encode(),
 )  # fmt: skip
 _MAX_BYTES = 400_000
+_AIMED = 0.4  # of the changes in binary files, those at a count: few others come through to what a count decides
+MEMORY_BYTES = 500 << 20
+"""Of addresses, that a reader may take for a case above what the process has when it begins."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ def mutate(files: Files, draw: np.random.Generator) -> Files:
 
 
 def _changed(data: bytes, files: Files, draw: np.random.Generator) -> bytes:
+    if draw.random() < _AIMED and count_fields(data):
+        return with_count(data, draw)
     n = len(data)
     at = int(draw.integers(n + 1))
     kind = int(draw.integers(8))
@@ -106,6 +113,29 @@ sys.addaudithook(_audit)
 
 
 @contextmanager
+def _little_memory(more_bytes: int | None) -> Iterator[None]:
+    """Let the process have no more than so many addresses above those that it has now."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    if more_bytes is not None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + more_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def _is_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that it was made of, says that there was too little memory."""
+    while error is not None:
+        if isinstance(error, MemoryError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextmanager
 def _watched(folder: Path, seconds: int) -> Iterator[None]:
     def hang(signum: int, frame: FrameType | None) -> None:
         raise HangError
@@ -124,13 +154,17 @@ def _watched(folder: Path, seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def feed(fed: Fed, files: Files, seconds: int = 5) -> bool:
+def feed(fed: Fed, files: Files, seconds: int = 5, more_bytes: int | None = MEMORY_BYTES) -> bool:
     """Give a reader a case; return whether it read it, rather than to refuse it.
+
+    Without `more_bytes` it may take what memory it wants: what is loaded and compiled once is no case's doing.
 
     Raises
     ------
+    MemoryError
+        If it wanted more, even where it made an `EucentricError` of that.
     Exception
-        Whatever the reader should not have done.
+        Whatever else the reader should not have done.
     """
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
         folder = Path(name)
@@ -138,11 +172,13 @@ def feed(fed: Fed, files: Files, seconds: int = 5) -> bool:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(data)
         read = True
-        with warnings.catch_warnings(), _watched(folder, seconds):
+        with warnings.catch_warnings(), _watched(folder, seconds), _little_memory(more_bytes):
             warnings.simplefilter("ignore")
             try:
                 fed.read(folder / fed.given)
-            except EucentricError:
+            except EucentricError as error:
+                if _is_of_memory(error):
+                    raise MemoryError(str(error)) from error
                 read = False
         if _outside:
             raise OutsideError(_outside[0])
