@@ -98,7 +98,8 @@ def import_(
     Example: `eucentric import warp_tiltseries --from warp --output my-session`
     Example: `eucentric import ts01.aln --pixel 2.7 -o my-session`, then `eucentric reconstruct my-session/series/ts01`
 
-    Images and tomograms stay where they are. What the files hold and a session cannot is listed.
+    Stacks and tomograms stay where they are; images that lie one by one (RELION's, and Warp's averages) are made into a
+    stack in the session. What the files hold and a session cannot is listed.
 
     Parameters
     ----------

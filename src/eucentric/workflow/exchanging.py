@@ -1,7 +1,7 @@
 """Export of series to other programs, and import of what they made into a session."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,19 +11,21 @@ from eucentric.io.exchange import Exported, Imported, ProcessedSeries
 from eucentric.io.exchange.particle_table import write_particles
 from eucentric.io.exchange.programs import Program, reader, recognise, writer
 from eucentric.io.exchange.record_file import read_processed, write_processed
-from eucentric.session import Session, StageRun
+from eucentric.session import RunStatus, Session, StageRun
+from eucentric.workflow.assembling import assemble, images_stamp
 from eucentric.workflow.gathering import IMPORTED, PARTICLES
 from eucentric.workflow.stages import Stages
 
-IMPORT_VERSION = 1
+IMPORT_VERSION = 2  # 2: images that lie one by one are made into stacks
 
 
 class ImportStage(Record):
-    """All that an import depends on: whose files, where they lay, and a digest of what was read from them."""
+    """All that an import depends on: whose files, where they lay, what was read from them, and images one by one."""
 
     program: Program
     source: str
     sha256: str
+    images: str
 
 
 class ImportedSeries(Record):
@@ -91,7 +93,10 @@ def import_series(
     pixel_A: float | None = None,
     reporter: Reporter = SILENT,
 ) -> ImportOutcome:
-    """Read what another program made, and keep each series in a session; images and volumes stay where they are.
+    """Read what another program made, and keep each series in a session.
+
+    Stacks and volumes stay where they are; images that lie one by one are made into stacks, if they or what is known of
+    them has changed since.
 
     Parameters
     ----------
@@ -107,7 +112,7 @@ def import_series(
     Raises
     ------
     InputError
-        If nothing can be read; it says why.
+        If nothing can be read, or kept; it says why.
     FormatError
         If the one file given cannot be read.
     OutputError
@@ -117,17 +122,29 @@ def import_series(
     program = program or recognise(source)
     found = _read(source, program, pixel_A)
     if not found.series:
-        why = "; ".join(f"{name}: {reason}" for name, reason in list(found.failures.items())[:5]) or "there is none"
-        raise InputError(f"{source}: no series could be imported from {program} ({why}).", "Mend that, or name others.")
-    kept = []
+        raise _nothing_of(source, program, found.failures)
+    kept, dropped, failures = list[ImportedSeries](), list(found.dropped), dict(found.failures)
     with Session.create_or_open(output, reporter=reporter) as session:
         for processed in found.series:
-            stages = Stages(session, processed.series.name, {"import": IMPORT_VERSION}, reporter)
-            digest = hashlib.sha256(processed.model_dump_json().encode()).hexdigest()
-            settings = ImportStage(program=program, source=str(source), sha256=digest)
-            stages.run("import", settings, (), partial(_keep, processed))
-            kept.append(ImportedSeries(name=processed.series.name, folder=stages.folder, processed=processed))
-    return ImportOutcome(program=program, series=tuple(kept), dropped=found.dropped, failures=found.failures)
+            name = processed.series.name
+            if session.last(name, "align", RunStatus.FINISHED) is not None:
+                failures[name] = f"{output}: {name} was aligned in this session, which would be lost. Import elsewhere."
+                continue
+            stages = Stages(session, name, {"import": IMPORT_VERSION}, reporter)
+            settings = ImportStage(
+                program=program,
+                source=str(source),
+                sha256=hashlib.sha256(processed.model_dump_json().encode()).hexdigest(),
+                images=images_stamp(processed),
+            )
+            stages.run("import", settings, (), partial(_keep, processed, reporter))
+            last = session.last(name, "import", RunStatus.FINISHED)
+            dropped += last.metrics.get("told", []) if last else []
+            is_kept = read_processed(stages.folder / IMPORTED)
+            kept.append(ImportedSeries(name=name, folder=stages.folder, processed=is_kept))
+    if not kept:
+        raise _nothing_of(source, program, failures)
+    return ImportOutcome(program=program, series=tuple(kept), dropped=tuple(dropped), failures=failures)
 
 
 def imported_series(folder: Path) -> ToReconstruct:
@@ -168,6 +185,11 @@ def imported_series(folder: Path) -> ToReconstruct:
     )
 
 
+def _nothing_of(source: Path, program: Program, failures: Mapping[str, str]) -> InputError:
+    why = "; ".join(f"{name}: {reason}" for name, reason in list(failures.items())[:5]) or "there is none"
+    return InputError(f"{source}: no series could be imported from {program} ({why}).", "Mend that, or name others.")
+
+
 def _read(source: Path, program: Program, pixel_A: float | None) -> Imported:
     if program != "aretomo":
         return reader(program)(source)
@@ -176,9 +198,11 @@ def _read(source: Path, program: Program, pixel_A: float | None) -> Imported:
     return read_aretomo(source, pixel_A=pixel_A)
 
 
-def _keep(processed: ProcessedSeries, run: StageRun) -> None:
+def _keep(processed: ProcessedSeries, reporter: Reporter, run: StageRun) -> None:
     """Write what was imported of a series, each kind as the verbs that use it read it."""
     folder, paths = run.folder, [run.folder / IMPORTED]
+    assembled = assemble(processed, folder, reporter=reporter)
+    processed = assembled.processed
     write_processed(paths[0], processed)
     paths.append(folder / f"{processed.series.name}.csv")
     write_tilt_table(paths[-1], processed.series)
@@ -191,7 +215,8 @@ def _keep(processed: ProcessedSeries, run: StageRun) -> None:
     if processed.particles:
         paths.append(folder / PARTICLES)
         write_particles(paths[-1], processed.particles)
-    for path in paths:
+    for path in (*paths, *assembled.stacks):
         run.output(path)
+    run.metric("told", list(assembled.told))
     run.metric("tilts", len(processed.series.tilts))
     run.metric("particles", len(processed.particles))
