@@ -228,11 +228,7 @@ def _write_averages(folder: Path, one: ProcessedSeries, *, copy: bool) -> list[P
             path = folder / "average" / where / name
             write_mrc(path, image, one.series.pixel_A, kind="stack")
             written.append(path)
-            if copy and not where:
-                write_mrc(folder / name, image, one.series.pixel_A, kind="stack")
-            elif not where:
-                place(path, folder / name)
-            written += [] if where else [folder / name]
+            written += [] if where else [place(path, folder / name, copy=copy)]
     return written
 
 
