@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         serve,
         session,
         simulate,
+        watch,
     )
 
     try:

@@ -126,7 +126,7 @@ def load_movie_series(
         )
     _check_counts(mdoc, facts.sections, opened)
     if gain is None:
-        gain = _find_gain(kept[0].path.parent, notes)
+        gain = find_gain(kept[0].path.parent, notes)
     series = series_of(
         mdoc, facts, _pixel_A(mdoc, pixel_A, kept, facts), kept[0].shape[1:], exposure_e_A2, name=name, notes=notes
     )
@@ -139,6 +139,31 @@ def load_movie_series(
         sources=(mdoc,),
         notes=tuple(notes),
     )
+
+
+def open_exposed(path: Path, exposure_e_A2: float | None) -> MovieFile:
+    """Open the movie of a tilt; of an EER, each frame is then of an exposure as other cameras' frames are.
+
+    Raises
+    ------
+    InputError, FormatError
+        As `open_movie`.
+    """
+    fractions = None
+    if path.suffix.lower() in EER_SUFFIXES and exposure_e_A2:
+        fractions = fractions_for(exposure_e_A2, _FRACTION_e_A2)
+    return open_movie(path, tolerant=True, fractions=fractions)
+
+
+def find_gain(folder: Path, notes: list[str] | None = None) -> Path | None:
+    """Return the gain reference that lies in a folder of movies, if there is one; what was found goes to `notes`."""
+    said = [] if notes is None else notes
+    for name in GAIN_NAMES:
+        if is_file(folder / name):
+            said.append(f"The gain reference is {folder / name}.")
+            return folder / name
+    said.append("No gain reference was given or found: frames are taken to be corrected.")
+    return None
 
 
 def series_name(mdoc: Path) -> str:
@@ -170,7 +195,7 @@ def series_of(
     DataWarning
         `exposure-missing`, `pre-exposure`: values that are absent, or are not the sum of those before.
     """
-    exposures, priors = _exposures(mdoc, facts, exposure_e_A2, [] if notes is None else notes)
+    exposures, priors = exposures_of(mdoc, facts, exposure_e_A2, notes)
     try:
         return TiltSeries(
             name=name or series_name(mdoc),
@@ -216,12 +241,8 @@ def _open(section: MdocSection, folders: Iterable[Path], exposure_e_A2: float | 
         path = folder / section.movie
         if not is_file(path):
             continue
-        fractions = None
-        exposure = section.exposure_e_A2 or exposure_e_A2
-        if path.suffix.lower() in EER_SUFFIXES and exposure:
-            fractions = fractions_for(exposure, _FRACTION_e_A2)
         try:
-            return open_movie(path, tolerant=True, fractions=fractions), ""
+            return open_exposed(path, section.exposure_e_A2 or exposure_e_A2), ""
         except EucentricError as error:
             return None, error.what.rstrip(".")
     return None, f"there is no {section.movie[:100]}"
@@ -254,19 +275,19 @@ def _check_counts(mdoc: Path, sections: Sequence[MdocSection], opened: Sequence[
             )
 
 
-def _find_gain(folder: Path, notes: list[str]) -> Path | None:
-    for name in GAIN_NAMES:
-        if (folder / name).is_file():
-            notes.append(f"The gain reference is {folder / name}.")
-            return folder / name
-    notes.append("No gain reference was given or found: frames are taken to be corrected.")
-    return None
-
-
-def _exposures(
-    mdoc: Path, facts: MdocSeries, given: float | None, notes: list[str]
+def exposures_of(
+    mdoc: Path, facts: MdocSeries, given: float | None = None, notes: list[str] | None = None
 ) -> tuple[list[float | None], list[float | None]]:
-    """Return each section's exposure, and what the specimen had received before it; None where nothing tells."""
+    """Return each section's exposure, and what the specimen had received before it; None where nothing tells.
+
+    `given` is that of one tilt, where the .mdoc does not say; `notes` are added to.
+
+    Warns
+    -----
+    DataWarning
+        `exposure-missing`, `pre-exposure`: values that are absent, or are not the sum of those before.
+    """
+    said = [] if notes is None else notes
     exposures = [section.exposure_e_A2 or given for section in facts.sections]
     lacking = [section.z_value for section, one in zip(facts.sections, exposures, strict=True) if not one]
     if lacking:
@@ -285,7 +306,7 @@ def _exposures(
         before += exposures[index] or 0.0
     priors = [section.pre_exposure_e_A2 for section in facts.sections]
     if all(prior is None for prior in priors):
-        notes.append("Pre-exposures are sums of the exposures before, in the order of acquisition.")
+        said.append("Pre-exposures are sums of the exposures before, in the order of acquisition.")
         return exposures, list(summed)
     off = max(
         (abs(prior - own), index)

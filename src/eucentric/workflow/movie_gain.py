@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from eucentric.core import SILENT, InputError, Reporter, whole_or_nothing, write_text
 from eucentric.io.gain import read_gain
 from eucentric.io.movie_series import MovieSeries
+from eucentric.io.movies import MovieFile
 from eucentric.processing.gain import FrameCorrector, GainOrientation, find_defects, find_orientation
 from eucentric.session import StageRun
 from eucentric.workflow.about import about_file
@@ -63,6 +64,29 @@ def find_gain(
         return FrameCorrector(_oriented(movies.gain, found), defects)
 
     return found, corrector
+
+
+def corrector_of_one(movie: MovieFile, gain: Path | None, settings: GainSettings) -> FrameCorrector:
+    """Return the corrector of a single movie's frames, by what that movie alone tells of gain and defects.
+
+    Raises
+    ------
+    InputError
+        If the gain reference is not of the frames' shape, whichever way it is turned; or no frame can be read.
+    """
+    total: NDArray[np.float32] = np.zeros(movie.shape[1:], dtype=np.float32)
+    frames = 0
+    for frame in movie.frames_or_none(tell=False):
+        if frame is not None:
+            total += frame
+            frames += 1
+    if not frames:
+        raise InputError(f"{movie.path}: none of its frames can be read.", "Copy it again from its source.")
+    found = GainFound(defects=0, movies=1)
+    if gain is not None:
+        found = _orientation(gain, total / np.float32(frames), settings, found)
+    oriented = _oriented(gain, found)
+    return FrameCorrector(oriented, find_defects(total, oriented))
 
 
 def _found(

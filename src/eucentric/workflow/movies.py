@@ -11,6 +11,7 @@ from eucentric.io.movie_series import MovieSeries
 from eucentric.optics import Lens
 from eucentric.processing.motion import SeriesMotion, estimate_series
 from eucentric.session import Session, StageRun
+from eucentric.workflow.lens import lens_of
 from eucentric.workflow.movie_frames import MovieFrames
 from eucentric.workflow.movie_gain import find_gain
 from eucentric.workflow.plan_check import compared_with_plan, planned
@@ -21,7 +22,6 @@ from eucentric.workflow.summed_movies import SummedMovies
 from eucentric.workflow.summing import sum_series
 
 _VOLTAGE_KV = 300.0  # where nobody says: nearly all tilt series are recorded at it
-_LENS_KV = (60.0, 1250.0)
 
 
 def process_movies(
@@ -195,17 +195,7 @@ class _MoviesRun:
 
     def _lens(self) -> Lens | None:
         """Return the lens: what the user says, else the plan, else what is usual; None without a voltage."""
-        voltage_kV, given = self._voltage_kV(), self._settings.lens
-        if voltage_kV is None or not _LENS_KV[0] <= voltage_kV <= _LENS_KV[1]:
-            return None
-        usual = self._plan.design.lens if self._plan else Lens()
-        return usual.replace(
-            voltage_kV=voltage_kV,
-            cs_mm=usual.cs_mm if given.cs_mm is None else given.cs_mm,
-            amplitude_contrast=usual.amplitude_contrast
-            if given.amplitude_contrast is None
-            else given.amplitude_contrast,
-        )
+        return lens_of(self._voltage_kV(), self._settings.lens, self._plan)
 
     def _tell_exposures(self, sums: Sums) -> None:
         unknown = [tilt.section for tilt in sums.series.tilts if not _weighable(sums.series, tilt.section)]

@@ -1,0 +1,12 @@
+"""Processing while the microscope works: a folder that fills, watched; its tilts and series, done by workers.
+
+`arrivals` sees what has come and is whole; `look` is what is done with one tilt as soon as its movie closes, `finish`
+with a series when it has ended; `crew` has the workers, here or on a cluster; `watch` sends them the work and keeps
+account.
+"""
+
+from eucentric.workflow.live.crew import Crew, DaskCrew, LocalCrew
+from eucentric.workflow.live.records import Look, SeriesProgress, SeriesState, WatchSettings
+from eucentric.workflow.live.watch import Watch
+
+__all__ = ["Crew", "DaskCrew", "LocalCrew", "Look", "SeriesProgress", "SeriesState", "Watch", "WatchSettings"]

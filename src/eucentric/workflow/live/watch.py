@@ -1,0 +1,321 @@
+"""`Watch`: sees what has come, has workers do what is to be done, and keeps account of every series.
+
+All that it knows is in the folder and in the journal: killed at any moment and started again, it goes on from there.
+"""
+
+import hashlib
+import json
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event
+
+from eucentric.core import SILENT, EucentricError, EucentricWarning, Reporter
+from eucentric.io.movie_series import find_gain
+from eucentric.session import JournalAddress, Session
+from eucentric.workflow.live.arrivals import Arrivals, Arrived, Stamp
+from eucentric.workflow.live.crew import Crew, WorkerLostError
+from eucentric.workflow.live.look import look_plan, look_stage
+from eucentric.workflow.live.records import (
+    LookRequest,
+    SeriesProgress,
+    SeriesRequest,
+    SeriesState,
+    Source,
+    TaskOutcome,
+    WatchSettings,
+)
+from eucentric.workflow.live.tasks import process_one, take_look
+from eucentric.workflow.process import VERSIONS
+
+_WAITS = 3.0  # longest waits of its own that a series is quiet for before it counts as ended
+_BACK_OFF_S = 2.0  # before the second try; twice that before the third
+
+Told = Callable[[TaskOutcome], None]
+
+
+@dataclass
+class _Series:
+    """What the watcher knows of a series, besides what has arrived of it."""
+
+    arrived: Arrived
+    looked: dict[int, Stamp] = field(default_factory=dict)
+    looks_under_way: set[int] = field(default_factory=set)
+    look_tries: dict[int, int] = field(default_factory=dict)
+    state: SeriesState = SeriesState.GROWING
+    reason: str = ""
+    tries: int = 0
+    not_before_s: float = 0.0
+    digest: str = ""
+
+
+class Watch:
+    """Watches a folder.
+
+    Parameters
+    ----------
+    session
+        Where results and the journal go; held by this process, and `served` at `address` to the workers.
+    arrivals
+        Sees the folder.
+    crew
+        The workers.
+    settings
+        How to watch and to process.
+    given
+        The source of every series, of which gain, pixel and exposure are taken, where they are there.
+    device
+        Where workers compute.
+    reporter
+        Where lines go.
+    clock
+        Tells seconds; never goes back.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        address: JournalAddress,
+        arrivals: Arrivals,
+        crew: Crew,
+        settings: WatchSettings,
+        *,
+        gain: Path | None = None,
+        pixel_A: float | None = None,
+        exposure_e_A2: float | None = None,
+        device: str = "cpu",
+        reporter: Reporter = SILENT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._session, self._address, self._arrivals, self._crew = session, address, arrivals, crew
+        self._settings, self._device, self._reporter, self._clock = settings, device, reporter, clock
+        self._gain, self._pixel_A, self._exposure_e_A2 = gain, pixel_A, exposure_e_A2
+        self._series: dict[str, _Series] = {}
+        self._heard: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._before = {event.series: event.body for event in session.events("live.done") if event.series}
+
+    def run(self, *, once: bool = False, poll_s: float = 0.25, stop: Event | None = None) -> tuple[SeriesProgress, ...]:
+        """Watch until told to stop, or with `once` until nothing is left to be done; return how far each series is."""
+        stop = stop or Event()
+        while not stop.is_set():
+            self.step()
+            if once and self._idle():
+                break
+            self._hear(poll_s)
+        return self.progress()
+
+    def step(self) -> None:
+        """See what has come by now, and send workers what is to be done."""
+        now_s = self._clock()
+        self._arrivals.look(now_s)
+        while self._hear(0):
+            pass
+        for name, arrived in self._arrivals.series.items():
+            one = self._series.setdefault(name, _Series(arrived))
+            self._consider(one, now_s)
+        self._send_series(now_s)
+
+    def progress(self) -> tuple[SeriesProgress, ...]:
+        """Return how far each series is."""
+        return tuple(
+            SeriesProgress(
+                series=name,
+                state=one.state,
+                tilts=len(one.arrived.facts.sections) if one.arrived.facts else 0,
+                looked_at=len(one.looked) - len(one.looks_under_way),
+                reason=one.reason or one.arrived.reason,
+            )
+            for name, one in sorted(self._series.items())
+        )
+
+    def _idle(self) -> bool:
+        busy = (SeriesState.QUEUED, SeriesState.PROCESSING)
+        for one in self._series.values():
+            readable = one.arrived.facts is not None
+            if one.state in busy or one.looks_under_way or (one.state is SeriesState.GROWING and readable):
+                return False
+        return True
+
+    def _consider(self, one: _Series, now_s: float) -> None:
+        arrived = one.arrived
+        if arrived.facts is None:
+            one.reason = arrived.reason
+            return
+        if one.state in (SeriesState.QUEUED, SeriesState.PROCESSING):
+            return
+        ended = self._ended(arrived, now_s)
+        if not ended:
+            one.state = SeriesState.GROWING
+            self._send_looks(one)
+            return
+        digest = self._digest(arrived)
+        if digest == one.digest:  # done or failed with just these
+            return
+        one.digest, one.tries = digest, 0
+        if self._before.get(arrived.name, {}).get("digest") == digest:
+            one.state = SeriesState.DONE
+            return
+        one.state, one.reason = SeriesState.QUEUED, ""
+        self._note("queued", one, {"tilts": len(arrived.movies), "missing": len(arrived.waiting)})
+
+    def _ended(self, arrived: Arrived, now_s: float) -> bool:
+        """Whether nothing more is to be expected of a series, or has been waited for long enough."""
+        settings, tilts = self._settings, len(arrived.facts.sections) if arrived.facts else 0
+        if settings.tilts is not None and tilts >= settings.tilts and not arrived.waiting:
+            return True
+        if not arrived.movies:
+            return False
+        quiet_s = max(settings.quiet_s, _WAITS * arrived.longest_wait_s)
+        lacks = bool(arrived.waiting) or (settings.tilts is not None and tilts < settings.tilts)
+        return now_s - arrived.changed_at >= quiet_s + (settings.late_s if lacks else 0)
+
+    def _digest(self, arrived: Arrived) -> str:
+        """Return what tells whether a series is still the one that was processed, without reading it."""
+        told = [
+            sorted((section, *stamp) for section, stamp in arrived.stamps.items()),
+            arrived.mdoc_stamp,
+            self._settings.process.model_dump(mode="json"),
+            [self._pixel_A, self._exposure_e_A2, str(self._gain)],
+            VERSIONS,
+        ]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    def _source(self, arrived: Arrived) -> Source:
+        return Source(
+            mdoc=arrived.mdoc,
+            frames=arrived.frames,
+            gain=self._gain or find_gain(arrived.frames),
+            pixel_A=self._pixel_A,
+            exposure_e_A2=self._exposure_e_A2,
+        )
+
+    def _send_looks(self, one: _Series) -> None:
+        arrived = one.arrived
+        for section, movie in arrived.movies.items():
+            stamp = arrived.stamps[section]
+            if one.looked.get(section) == stamp or section in one.looks_under_way:
+                continue
+            one.looked[section] = stamp
+            self._send_look(one, section, movie)
+
+    def _send_look(self, one: _Series, section: int, movie: Path) -> None:
+        arrived = one.arrived
+        if arrived.facts is None:
+            return
+        source = self._source(arrived)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EucentricWarning)  # told when the series is processed
+            stage = look_stage(source, arrived.facts, section, self._settings.process)
+        try:
+            if self._session.state(look_plan(arrived.name, section, stage, movie, source.gain)).done:
+                return
+        except EucentricError:  # the movie went away meanwhile, perhaps: the worker will say
+            pass
+        request = LookRequest(
+            journal=self._address,
+            series=arrived.name,
+            section=section,
+            movie=movie,
+            gain=source.gain,
+            stage=stage,
+            target_defocus_A=arrived.facts.sections[section].target_defocus_A,
+            device=self._device,
+        )
+        one.looks_under_way.add(section)
+        one.look_tries[section] = one.look_tries.get(section, 0) + 1
+
+        def told(outcome: TaskOutcome) -> None:
+            one.looks_under_way.discard(section)
+            if outcome.again and one.look_tries[section] < self._settings.tries:
+                one.looked.pop(section, None)
+            self._tell_look(one, section, outcome)
+
+        self._when_done(self._crew.submit(take_look, request, urgent=True), told)
+
+    def _send_series(self, now_s: float) -> None:
+        under_way = sum(one.state is SeriesState.PROCESSING for one in self._series.values())
+        growing = any(one.state is SeriesState.GROWING and one.arrived.facts for one in self._series.values())
+        # While the microscope works, one worker is kept for the tilts that come: they are looked at within seconds.
+        room = max(1, self._crew.size - 1 if growing else self._crew.size)
+        queued = [one for one in self._series.values() if one.state is SeriesState.QUEUED and now_s >= one.not_before_s]
+        for one in queued[: max(0, room - under_way)]:
+            self._send_one(one)
+
+    def _send_one(self, one: _Series) -> None:
+        one.state, one.tries = SeriesState.PROCESSING, one.tries + 1
+        request = SeriesRequest(
+            journal=self._address,
+            source=self._source(one.arrived),
+            series=one.arrived.name,
+            settings=self._settings.process,
+            device=self._device,
+        )
+
+        def told(outcome: TaskOutcome) -> None:
+            one.reason = outcome.reason
+            if outcome.done:
+                one.state = SeriesState.DONE
+                self._note("done", one, {"digest": one.digest})
+                self._reporter.say(f"{one.arrived.name}: done.")
+            elif outcome.again and one.tries < self._settings.tries:
+                one.state = SeriesState.QUEUED
+                one.not_before_s = self._clock() + _BACK_OFF_S * 2 ** (one.tries - 1)
+                self._note("retried", one, {"reason": outcome.reason, "tries": one.tries})
+                self._reporter.say(f"{one.arrived.name}: {outcome.reason} It is tried again.")
+            else:
+                one.state = SeriesState.FAILED
+                self._note("failed", one, {"reason": outcome.reason, "digest": one.digest})
+                self._reporter.say(f"{one.arrived.name}: failed: {outcome.reason}")
+
+        self._when_done(self._crew.submit(process_one, request), told)
+
+    def _when_done(self, future: "Future[TaskOutcome]", told: Told) -> None:
+        """Have `told` called by this thread with what came of a task."""
+
+        def heard(done: "Future[TaskOutcome]") -> None:
+            self._heard.put(lambda: told(_outcome(done)))
+
+        future.add_done_callback(heard)
+
+    def _hear(self, wait_s: float) -> bool:
+        """Take note of one task that has ended, waiting for it as long as is said; whether there was one."""
+        try:
+            told = self._heard.get(timeout=wait_s) if wait_s else self._heard.get_nowait()
+        except Empty:
+            return False
+        told()
+        return True
+
+    def _tell_look(self, one: _Series, section: int, outcome: TaskOutcome) -> None:
+        name = one.arrived.name
+        if not outcome.done:
+            self._reporter.say(f"{name}: section {section}: {outcome.reason}")
+            return
+        run = self._session.last(name, f"look-{section:03d}")
+        if run is None:
+            return
+        seen = run.metrics
+        words = [f"{seen['tilt_deg']:+.1f}°", f"{seen['counts']:.3g} counts", f"moved {seen['motion_A']:.1f} Å"]
+        if seen["defocus_A"] is not None:
+            words.append(f"defocus {seen['defocus_A'] / 1e4:.2f} µm, rings to {seen['fit_resolution_A']:.1f} Å")
+        self._reporter.say(f"{name}: {', '.join(words)}.")
+
+    def _note(self, kind: str, one: _Series, body: dict[str, object]) -> None:
+        self._session.note(f"live.{kind}", body, series=one.arrived.name)
+
+
+def _outcome(done: "Future[TaskOutcome]") -> TaskOutcome:
+    if done.cancelled():
+        return TaskOutcome(reason="the watcher ended before it was begun.", again=True)
+    error = done.exception()
+    if error is None:
+        return done.result()
+    if isinstance(error, WorkerLostError):
+        return TaskOutcome(reason=f"its worker was lost: {error}.", again=True)
+    if isinstance(error, EucentricError):  # the session could not be joined, say
+        return TaskOutcome(reason=str(error), again=True)
+    return TaskOutcome(reason=f"an error of Eucentric itself ({type(error).__name__}: {error}). Please report it.")
