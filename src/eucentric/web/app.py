@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse
 
 from eucentric.core import EucentricError
 from eucentric.web import look
+from eucentric.web.refused_page import refused_page
+from eucentric.web.security import Refusal
 from eucentric.web.served import NotServedError, ReadOnlyError, Served
 
 _CACHED = "private, max-age=31536000, immutable"
@@ -22,17 +24,19 @@ _PACKAGES = ("explorer", "session_page", "tomogram")
 def build(served: Served) -> FastAPI:
     """Return the application; once in a process, as NiceGUI keeps its pages in one place.
 
-    It answers everybody: `server.guarded` puts the guard around it.
+    It answers everybody: `server.make_server` puts the guard around it.
     """
     _give_scripts_their_nonce()
     pages.config.socket_io_js_transports = ["websocket"]
+    pages.add_exception_handler(404, _no_such_page)
     pages.add_exception_handler(NotServedError, _told(404))
     pages.add_exception_handler(ReadOnlyError, _told(403))
     look.register(served)
     for name in _PACKAGES:
         package = import_module(f"eucentric.web.{name}") if find_spec(f"eucentric.web.{name}") else None
-        if hasattr(package, "register"):
-            package.register(served)
+        register = getattr(package, "register", None)
+        if register is not None:
+            register(served)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     ui.run_with(
         app,
@@ -65,3 +69,7 @@ def _told(status: int) -> Callable[[Request, Exception], Response]:
         return JSONResponse({"what": told.what, "fix": told.fix}, status_code=status)
 
     return answer
+
+
+def _no_such_page(_: Request, error: Exception) -> Response:
+    return refused_page(Refusal(404, "There is no such page.", "Go back to the first one."))

@@ -1,14 +1,14 @@
 """The guard: one ASGI middleware around all there is, NiceGUI's files and web socket included."""
 
-import html
 import secrets
 from typing import Any
 
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eucentric.web.gate import Gate
 from eucentric.web.headers import safe_headers
+from eucentric.web.refused_page import refused_page
 from eucentric.web.security import Asked, Refusal, cookies, refusal, split_token
 from eucentric.web.served import Served
 
@@ -53,7 +53,7 @@ class Guard:
         protect = _Protected(send, safe_headers(self._served.port, nonce))
         asked = _asked(scope)
         refused = refusal(asked, self._served.port, allow_edit=self._served.allow_edit)
-        answer = _told(refused) if refused else self._entrance(asked)
+        answer = refused_page(refused) if refused else self._entrance(asked)
         if answer is not None:
             await answer(scope, receive, protect)
             return
@@ -64,12 +64,12 @@ class Guard:
         known = self._gate.admits(cookies(asked.all("cookie"), self._gate.cookie_name))
         token, rest = split_token(asked.query)
         if token is None or asked.path != "/" or asked.method != "GET":
-            return None if known else _told(_STRANGER)
+            return None if known else refused_page(_STRANGER)
         if asked.all("sec-purpose"):  # a browser that reads ahead must not use the link up
-            return _told(_STRANGER)
+            return refused_page(_STRANGER)
         cookie = self._gate.spend(token)
         if cookie is None and not known:
-            return _told(_USED)
+            return refused_page(_USED)
         inside = RedirectResponse("/" + (f"?{rest}" if rest else ""), status_code=303)
         if cookie is not None:
             inside.set_cookie(self._gate.cookie_name, cookie, path="/", httponly=True, samesite="strict")
@@ -122,13 +122,3 @@ def _without_proxies(scope: Scope) -> dict[str, Any]:
     """Return the scope without what proxies say: there is none, and NiceGUI writes their prefix into its pages."""
     kept = [pair for pair in scope["headers"] if not pair[0].lower().startswith((b"x-forwarded-", b"forwarded"))]
     return {**scope, "headers": kept}
-
-
-def _told(refused: Refusal) -> Response:
-    """Return the page that says why a request was refused."""
-    why, fix = html.escape(refused.why), html.escape(refused.fix)
-    page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Eucentric</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<body style="font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 12vh auto; padding: 0 1rem">
-<h1 style="font-size: 1.3rem">{why}</h1><p>{fix}</p>"""
-    return HTMLResponse(page, status_code=refused.status)
