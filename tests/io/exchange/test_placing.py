@@ -1,4 +1,4 @@
-"""What an export puts beside its own files: linked or copied, put there again, and never in place of what others have."""
+"""What an export puts beside its own files: linked or copied, put there again, never in place of what others have."""
 
 from pathlib import Path
 

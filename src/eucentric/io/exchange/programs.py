@@ -41,7 +41,7 @@ _MODULES: dict[Program, _Module] = {
     "portal": _Module("portal", ("**/tiltseries_metadata.json", "**/alignment_metadata.json")),
     "warp": _Module("warp", ("*.tomostar", "*/*.tomostar", "warp_tiltseries/*.xml")),
     "relion5": _Module(
-        "relion", ("*tilt_series.star", "tomograms.star", "*/job*/*tilt_series.star", "*/job*/tomograms.star")
+        "relion", ("*tilt_series*.star", "tomograms.star", "*/job*/*tilt_series*.star", "*/job*/tomograms.star")
     ),
     "aretomo": _Module("aretomo", ("*.aln", "*/*.aln")),
     "imod": _Module("imod_project", ("*.edf", "*/*.edf", "tilt.com", "*/tilt.com", "*.xf", "*/*.xf")),
@@ -70,9 +70,12 @@ def recognise(path: Path) -> Program:
         raise InputError(f"{path}: no such file or folder.", "Check the path.")
     for program, module in _MODULES.items():
         for mark in module.marks:
-            if path.is_file() and path.match(mark.rsplit("/", 1)[-1]):
+            parent, _, name = mark.rpartition("/")
+            if path.is_file() and path.match(name):
                 return program
-            if path.is_dir() and next(path.glob(mark), None) is not None:
+            # The folder may be that of the whole project, or the part of it where these files lie.
+            inside = path.absolute().match(parent) if parent else False
+            if path.is_dir() and any(next(path.glob(one), None) for one in ([mark, name] if inside else [mark])):
                 return program
     raise InputError(
         f"{path}: nothing here is known to be of {', '.join(PROGRAMS)}.", "Say whose files these are with --from."

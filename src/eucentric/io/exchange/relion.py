@@ -28,7 +28,14 @@ from eucentric.io.exchange.star import MISSING, StarBlock, read_star, write_star
 
 _MAX_SERIES = 10_000
 _FIX = "Name the file that RELION wrote last."
-_GLOBAL_FILES = ("tilt_series.star", "aligned_tilt_series.star", "tomograms.star")  # the later a stage, the later
+_GLOBAL_FILES = (  # of Import, MotionCorr, CtfFind, ExcludeTiltImages, AlignTiltSeries, Tomograms: the later, the later
+    "tilt_series.star",
+    "corrected_tilt_series.star",
+    "tilt_series_ctf.star",
+    "selected_tilt_series.star",
+    "aligned_tilt_series.star",
+    "tomograms.star",
+)
 
 
 def write_relion(folder: Path, series: Sequence[ProcessedSeries], *, copy: bool = False) -> Exported:
@@ -98,9 +105,10 @@ def read_relion(path: Path, *, project: Path | None = None) -> Imported:
     Parameters
     ----------
     path
-        A `tilt_series.star`, `aligned_tilt_series.star`, `tomograms.star` or `optimisation_set.star`, or a folder that
-        holds some of them: what a later stage says goes before what an earlier one does. Particles are those of
-        `particles*.star` beside it. Of a whole project, the last job that has such tables is read.
+        The table of all series that a job wrote (`aligned_tilt_series.star`, `tomograms.star` and so on), an
+        `optimisation_set.star`, or a folder that holds some of them: what a later stage says goes before what an
+        earlier one does. Particles are those of `particles*.star` beside it. Of a whole project, the last job that has
+        such tables is read.
     project
         The folder that RELION was run in, where that is not the file's own: images, tomograms and tables are looked for
         there too. It is found by itself above the folder of a job. No file outside these folders is opened.
