@@ -66,7 +66,28 @@ def test_a_session_goes_out_and_comes_back(run: Run, session: Path, tmp_path: Pa
     assert again.json["series"] == imported.json["series"]
 
 
-@pytest.mark.parametrize("program", ["warp", "imod", "aretomo"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_export_with_copies_can_be_done_again(run: Run, session: Path, tmp_path: Path, program: str) -> None:
+    first = run("export", session, tmp_path / "out", "--to", program, "--copy", "--json")
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_symlink()]
+    again = run("export", session, tmp_path / "out", "--to", program, "--copy", "--json")
+    assert (first.status, again.status) == (0, 0), again.err
+    assert again.json == first.json
+    linked = run("export", session, tmp_path / "out", "--to", program)
+    assert linked.status == 0, linked.err
+
+
+def test_an_import_does_not_overwrite_what_a_session_made(run: Run, session: Path, tmp_path: Path) -> None:
+    run("export", session, tmp_path / "out", "--to", "relion5")
+    before = (session / "series/TS_1/TS_1.mrc").read_bytes(), (session / "series/TS_1/alignment.json").read_bytes()
+    ran = run("import", tmp_path / "out", "-o", session)
+    assert ran.status == 1
+    assert "TS_1 was aligned in this session" in ran.err
+    after = (session / "series/TS_1/TS_1.mrc").read_bytes(), (session / "series/TS_1/alignment.json").read_bytes()
+    assert before == after
+
+
+@pytest.mark.parametrize("program", ["relion5", "warp", "imod", "aretomo"])
 def test_an_imported_project_gives_the_tomogram(run: Run, session: Path, tmp_path: Path, program: str) -> None:
     run("export", session, tmp_path / "out", "--to", program)
     series = run("import", tmp_path / "out", "-o", tmp_path / "back", "--json").json["series"][0]

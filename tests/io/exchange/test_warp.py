@@ -155,11 +155,15 @@ def test_a_stack_is_linked_and_found(tmp_path: Path) -> None:
     one = processed_series(shape_yx=(20, 31))
     write_mrc(tmp_path / "s.mrc", np.zeros((11, 20, 31), np.float32), 2.7, kind="stack")
     write_mrc(tmp_path / "v.mrc", np.zeros((61, 102, 95), np.int8), 10.8, kind="volume")
-    one = one.replace(files=SeriesFiles(stack=tmp_path / "s.mrc", tomogram=tmp_path / "v.mrc"))
+    volumes = dict.fromkeys(("tomogram", "tomogram_even", "tomogram_odd"), tmp_path / "v.mrc")
+    one = one.replace(files=SeriesFiles(stack=tmp_path / "s.mrc", even=tmp_path / "s.mrc", **volumes))
     write_warp(tmp_path / "out", [one])
     back = read_warp(tmp_path / "out").series[0]
     assert back.files.stack == tmp_path / "out/warp_tiltseries/tiltstack/TS_001/TS_001.st"
-    assert back.files.tomogram == tmp_path / "out/warp_tiltseries/reconstruction/TS_001_10.80Apx.mrc"
+    for half in ("", "even", "odd"):
+        volume = tmp_path / "out/warp_tiltseries/reconstruction" / half / "TS_001_10.80Apx.mrc"
+        assert getattr(back.files, f"tomogram_{half}".rstrip("_")) == volume
+    assert [image and image.parent.name for image in back.files.even_images] == ["even"] * 11
     assert back.volume is not None
     assert one.volume is not None
     assert back.volume.shape_zyx == one.volume.shape_zyx

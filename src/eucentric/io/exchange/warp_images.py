@@ -86,8 +86,9 @@ def _of_averages(
     told_A, _ = Counter(one.pixel_A for one in opened if one.data.shape[1:] == (rows, columns)).most_common(1)[0]
     pixel_A = _pixel_A((columns, rows), told_A, size_xy_A)
     if size_xy_A is not None and (pixel_A is None or told_A not in (None, pixel_A)):
+        told = f" of {told_A:g} Å" if told_A else ""
         dropped.append(
-            f"{opened[0].path}: this average and others have {columns} x {rows} pixels of {told_A or '?'} Å, but the"
+            f"{opened[0].path}: this average and others have {columns} x {rows} pixels{told}, but the"
             f" alignment is of images of {size_xy_A[0]:.0f} x {size_xy_A[1]:.0f} Å; "
             + (f"they were taken, with a pixel of {pixel_A:g} Å." if pixel_A else "they were not taken.")
         )
