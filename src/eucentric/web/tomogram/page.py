@@ -20,8 +20,8 @@ from eucentric.web.tomogram.series import Version, find_series, find_versions, h
 _TITLE = "Tomogram"
 _HOW = (
     "XY from above, XZ along the tilt axis, YZ across it; each volume has its own contrast. Click or drag to move the "
-    "cross. Over a view, the wheel scrolls; with a view in focus, so do ↑ ↓, PageUp and PageDown (by ten), Home and End, "
-    "while Shift and arrows move the cross, + and − zoom, and space plays."
+    "cross. Over a view, the wheel scrolls; with a view in focus, so do ↑ ↓, PageUp and PageDown (by ten), Home and "
+    "End, while Shift and arrows move the cross, + and − zoom, and space plays."
 )
 _THUMBNAIL = "average=5&largest=384"
 

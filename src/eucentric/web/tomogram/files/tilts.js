@@ -98,8 +98,10 @@ export class TiltMovie {
     if (view.tilt_deg !== undefined) parts.push(`${shown(view.tilt_deg)}°`);
     parts.push(`section ${view.section + 1} of ${this.views.length}`);
     if (view.order !== null && view.order !== undefined) parts.push(`acquired as number ${view.order + 1}`);
-    if (view.exposure_e_A2) parts.push(`exposure ${shown(view.exposure_e_A2)} e/Å²`);
-    if (typeof view.pre_exposure_e_A2 === "number") parts.push(`after ${shown(view.pre_exposure_e_A2)}`);
+    if (view.exposure_e_A2) {
+      const before = typeof view.pre_exposure_e_A2 === "number" ? ` after ${shown(view.pre_exposure_e_A2)}` : "";
+      parts.push(`exposed with ${shown(view.exposure_e_A2)} e/Å²${before}`);
+    }
     if (!view.used) parts.push(`left out: ${view.reason || "no reason was given"}`);
     return parts.join(" · ");
   }

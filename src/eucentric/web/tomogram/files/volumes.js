@@ -64,6 +64,7 @@ class Version {
     this.views.style.setProperty("--x", x);
     this.views.style.setProperty("--y", y);
     this.views.style.setProperty("--z", depth);
+    this.views.style.setProperty("--columns", `${x}fr ${depth}fr`);
     this.element = make("figure", {}, make("figcaption", {}, this.label + note), this.views);
   }
 
@@ -132,7 +133,8 @@ export class VolumeViewer {
     this.readout = make("output", { className: "readout" });
     this.status = make("p", { className: "status", role: "status" }, "Opening…");
     this.element.append(this.choice, settings, this.stage, this.status, this.readout,
-      make("div", { className: "sliders" }, ...AXES.map((axis) => this.buildSlider(axis)), ...this.buildContrast()));
+      make("div", { className: "sliders" }, make("div", {}, ...AXES.map((axis) => this.buildSlider(axis))),
+        make("div", {}, ...this.buildContrast())));
   }
 
   buildSlider(axis) {
