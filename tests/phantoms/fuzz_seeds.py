@@ -127,7 +127,7 @@ def _grow(path: Path) -> object:
     stack = SerialemStack.open(path)
     said = [stack.read(section)[1] for section in range(min(stack.sections, 8))]
     stack.append(np.zeros((12, 10), np.int16), serialem_image(len(said)))
-    return said
+    return said, path.with_name(f"{path.name}.mdoc").read_text() if path.with_name(f"{path.name}.mdoc").exists() else ""
 
 
 def _below(folder: Path, name: str) -> Files:

@@ -13,7 +13,7 @@ from eucentric.core import Degrees, ElectronsPerA2, FormatError, FormatWarning, 
 from eucentric.io import mdoc_findings as traps
 from eucentric.io._text import decode_text
 from eucentric.io.mdoc_findings import Entry, Finding, FindingName
-from eucentric.io.mdoc_text import RawMdoc, RawSection, split_mdoc
+from eucentric.io.mdoc_text import RawMdoc, RawSection, split_mdoc, unread
 
 _A_PER_UM = 1e4
 _PIXEL_RANGE_A = (0.01, 1e6)
@@ -41,7 +41,8 @@ class MdocSeries(Record):
     """A series: its images by section, what the file says of all of them, and the traps met.
 
     `tilt_axis_deg` has IMOD's sign (from the image's y axis, counter-clockwise). `order_known` is false where
-    neither times nor exposures tell the order; it is then that of the sections.
+    neither times nor exposures tell the order; it is then that of the sections. `unread` has the keys, titles and other
+    lines that stand in the file and say nothing here.
     """
 
     pixel_A: Annotated[float, Field(gt=0)] | None = None
@@ -52,6 +53,7 @@ class MdocSeries(Record):
     order_known: bool
     sections: Annotated[tuple[MdocSection, ...], Field(min_length=1)]
     findings: tuple[Finding, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class _Numbers(BaseModel):
 
 
 _NUMBERS = tuple(_Numbers.model_fields)
+_READ_OF_SECTIONS = (*_NUMBERS, "DateTime", "SubFramePath")
+_READ_OF_HEADER = ("PixelSpacing", "Voltage", "ImageFile", "ImageSize", "Montage")
 
 
 def read_mdoc(path: Path) -> MdocSeries:
@@ -197,6 +201,7 @@ def _series(raw: RawMdoc, entries: list[Entry], findings: list[Finding]) -> Mdoc
             for entry, order in zip(entries, orders, strict=True)
         ),
         findings=tuple(findings),
+        unread=unread(raw, _READ_OF_HEADER, _READ_OF_SECTIONS, traps.READ_TITLES),
     )
 
 

@@ -16,6 +16,9 @@ from eucentric.io.mdoc_text import RawSection
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIME = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4}|\d{2})\s+(\d{1,2}):(\d{2}):(\d{2})$", re.ASCII)
 _TITLE_AXIS = re.compile(r"Tilt axis angle\s*=\s*(-?\d+(?:\.\d*)?)", re.ASCII)
+READ_TITLES = r"Tilt axis angle\s*=|TiltAxisAngle\s*="
+"""A pattern of the titles that are read."""
+
 _TOMOGRAPHY5_AXIS = re.compile(r"TiltAxisAngle\s*=\s*(-?\d+(?:\.\d*)?)", re.ASCII)
 _AXIS_TOLERANCE_DEG = 1.0  # titles have one decimal, and the microscope's rotation drifts little within a session
 

@@ -70,6 +70,7 @@ _Um = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]  # a metre: 
 _Int = Annotated[int, Field(ge=-(1 << 31), lt=1 << 31)]
 _KINDS: tuple[Literal["point", "polygon", "map"], ...] = ("point", "polygon", "map")
 _VERSION = "2.00"
+_HEAD = ("AdocVersion", "LastSavedAs")
 _OWN = ("Color", "StageXYZ", "Regis", "Type", "Note", "Acquire", "MapFile", "MapSection")
 _POINTS = ("NumPts", "PtsX", "PtsY")
 _FIX = "Mend or remove that item, or save the navigator file again in SerialEM."
@@ -130,7 +131,8 @@ def read_navigator(path: Path) -> tuple[NavItem, ...]:
     Warns
     -----
     FormatWarning
-        `navigator-sections`: sections other than items (parameters of series, say) were left out; `not-utf8`.
+        `navigator-sections`: sections other than items (parameters of series, say) were left out; `navigator-lines`:
+        so were keys of the file as a whole, and lines that are no keys; `not-utf8`.
     """
     path = Path(path)
     text = read_text(path, "a navigator file")
@@ -141,9 +143,15 @@ def read_navigator(path: Path) -> tuple[NavItem, ...]:
         raise FormatError(
             f"{path}: no navigator file in autodoc form (it does not begin with AdocVersion).", "Name another file."
         )
+    others = dict.fromkeys(key for key in head.pairs() if key not in _HEAD)
+    others |= dict.fromkeys(
+        line for one in (head, *sections) for line in one.lines if line[0] != "#" and "=" not in line
+    )
+    if others:
+        warn_format(path, "navigator-lines", f"{', '.join(others)[:300]}: these lines were left out.")
     items = tuple(_item(path, section) for section in sections if section.kind == "Item")
-    if others := sorted({section.kind for section in sections} - {"Item"}):
-        warn_format(path, "navigator-sections", f"sections [{'], ['.join(others)}] were left out: only items are read.")
+    if kinds := sorted({section.kind for section in sections} - {"Item"}):
+        warn_format(path, "navigator-sections", f"sections [{'], ['.join(kinds)}] were left out: only items are read.")
     return items
 
 

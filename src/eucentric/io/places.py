@@ -1,19 +1,23 @@
-"""Places in a specimen as a table: comma-separated columns z_A, y_A and x_A, in Å from the specimen's origin."""
+"""Places in a specimen as a table: comma-separated columns z_A, y_A and x_A, in Å from the specimen's origin.
+
+The table may be one of particles (`io.exchange.particle_table`), whose other columns say nothing of the place.
+"""
 
 import csv
 import math
 from pathlib import Path
 
 from eucentric.core import FormatError
-from eucentric.io._text import read_text
+from eucentric.io._text import read_text, warn_format
 
 _COLUMNS = ("z_A", "y_A", "x_A")
+_OF_PARTICLES = ("rot_deg", "tilt_deg", "psi_deg", "label", "half")
 
 Zyx = tuple[float, float, float]
 
 
 def read_places(path: Path) -> list[Zyx]:
-    """Read the places of a table, in its order; columns of other names are left alone.
+    """Read the places of a table, in its order; the other columns of a table of particles are left alone.
 
     Raises
     ------
@@ -21,9 +25,17 @@ def read_places(path: Path) -> list[Zyx]:
         If there is no such file.
     FormatError
         If a column is missing, a number cannot be read, or there is no place.
+
+    Warns
+    -----
+    FormatWarning
+        `unknown-columns`: these were not read.
     """
     path = Path(path)
     rows = list(csv.DictReader(read_text(path, "a table of places").splitlines(), skipinitialspace=True))
+    names = [name for name in (rows[0] if rows else {}) if name]
+    if unknown := [name for name in names if name not in (*_COLUMNS, *_OF_PARTICLES)]:
+        warn_format(path, "unknown-columns", f"the columns {', '.join(unknown)[:200]} were not read.")
     places = []
     for line, row in enumerate(rows, 2):
         try:
@@ -33,6 +45,8 @@ def read_places(path: Path) -> list[Zyx]:
                 f"{path}, line {line}: a place needs numbers under z_A, y_A and x_A.",
                 "Give the table a first line `z_A,y_A,x_A` and a place in Å on each line after it.",
             ) from error
+        if None in row:  # what `csv` calls cells without a column
+            raise FormatError(f"{path}, line {line}: more cells than the first line names.", "Mend the line.")
         if not all(map(math.isfinite, (z, y, x))):
             raise FormatError(f"{path}, line {line}: {(z, y, x)} is no place.", "Mend the line or leave it out.")
         places.append((z, y, x))

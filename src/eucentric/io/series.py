@@ -35,12 +35,15 @@ class LoadedSeries:
         Every file that was read, the stack first.
     notes
         What was found beside the stack, and where each fact comes from; for the user to read.
+    unread
+        What the .mdoc holds beside it, as in `MdocSeries`.
     """
 
     series: TiltSeries
     images: NDArray[Any]
     sources: tuple[Path, ...]
     notes: tuple[str, ...]
+    unread: tuple[str, ...] = ()
 
 
 @dataclass
@@ -131,7 +134,8 @@ def load_series(
         raise InputError(
             f"{stack}: {'.'.join(map(str, first['loc']))}: {first['msg']}.", "Mend that setting."
         ) from error
-    return LoadedSeries(loaded, facts.image.data, tuple(facts.sources), tuple(facts.notes))
+    unread = series.unread if series else ()
+    return LoadedSeries(loaded, facts.image.data, tuple(facts.sources), tuple(facts.notes), unread)
 
 
 def _look_beside(stack: Path, notes: list[str]) -> tuple[Path | None, Path | None, Path | None]:

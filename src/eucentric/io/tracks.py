@@ -140,6 +140,9 @@ def _from_csv(path: Path) -> TrackTable:
     if unknown:
         warn_format(path, "unknown-columns", f"columns {', '.join(unknown)} are not known and were not read.")
     at = [header.index(name) for name in _COLUMNS]
+    for number, row in table[1:]:
+        if any(row[len(header) :]):
+            raise FormatError(f"{path}, line {number}: more cells than the first line names.", "Mend the line.")
     rows = [_row(path, number, row, at, separator) for number, row in table[1:]]
     if not rows:
         raise FormatError(f"{path}: there are no rows in it.", "Name another file.")
