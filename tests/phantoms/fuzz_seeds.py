@@ -98,9 +98,10 @@ def _importer(program: Program) -> Callable[[Path], object]:
 
 
 def _otherwise(program: Program, folder: Path, exported: Files) -> Iterator[Files]:
-    """Give what others write of the same: Warp before its stacks; RELION's older matrices, with angles and alone."""
+    """Give what others write of the same: Warp before stacks, or any image; RELION's older matrices, with angles and alone."""
     if program == "warp":
-        yield {path: data for path, data in exported.items() if not path.endswith(".st")}
+        for ending in (".st", (".st", ".mrc")):
+            yield {path: data for path, data in exported.items() if not path.endswith(ending)}
     if program == "relion5":
         matrices = dict(zip(MATRIX, ("[1,0,0,2]", "[0,1,0,1]", "[0,0,1,0]", "[0,0,0,1]"), strict=True))
         for without in ((), EULER):
