@@ -98,7 +98,7 @@ def _importer(program: Program) -> Callable[[Path], object]:
 
 
 def _otherwise(program: Program, folder: Path, exported: Files) -> Iterator[Files]:
-    """Give what others write of the same: Warp before stacks, or any image; RELION's older matrices, with angles and alone."""
+    """Give what others write: Warp before stacks, or any image; RELION's older matrices, with angles and alone."""
     if program == "warp":
         for ending in (".st", (".st", ".mrc")):
             yield {path: data for path, data in exported.items() if not path.endswith(ending)}

@@ -17,7 +17,7 @@ def test_images_lie_in_one_way_and_are_one_a_section(stack: str, images: str) ->
     one = processed_series(n=3)
     files = SeriesFiles.model_validate({images: (Path("a.mrc"), None, Path("c.mrc"))})
     assert getattr(one.replace(files=files).files, images)[1] is None
-    with pytest.raises(ValidationError, match="2 .*images for 3 tilts"):
+    with pytest.raises(ValidationError, match=r"2 .*images for 3 tilts"):
         one.replace(files=SeriesFiles.model_validate({images: (Path("a.mrc"), None)}))
     with pytest.raises(ValidationError, match="both in a stack and one by one"):
         files.replace(**{stack: Path("s.mrc")})
