@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
 LONGEST_PATH = 2048
-LONGEST_QUERY = 8192
+LONGEST_QUERY = 4096
 LONGEST_HEADERS = 16 * 1024
 LARGEST_BODY = 1 << 20
 """What a page sends is settings; one MiB is far more than the largest of them."""

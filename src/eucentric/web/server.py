@@ -54,7 +54,7 @@ def make_server(served: Served, gate: Gate) -> uvicorn.Server:
         loop="asyncio",
         http="h11",  # the one that bounds the size of headers
         h11_max_incomplete_event_size=LONGEST_HEADERS + LONGEST_QUERY + LONGEST_PATH,
-        ws="websockets-sansio",
+        ws="wsproto",  # the one that answers where headers are too long, and does not hang
         ws_max_size=LARGEST_MESSAGE,
         ws_per_message_deflate=False,
         limit_concurrency=_CONNECTIONS,
