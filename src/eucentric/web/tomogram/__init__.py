@@ -7,10 +7,7 @@ __all__ = ["register"]
 
 def register(served: Served) -> None:
     """Add the pages of tomograms and what they fetch, where a session is served."""
-    if served.session is None:
-        return
-    from eucentric.web.tomogram.page import add_pages
-    from eucentric.web.tomogram.routes import add_routes
+    if served.session is not None:
+        from eucentric.web.tomogram.page import add_pages
 
-    add_routes(served.session)
-    add_pages(served)
+        add_pages(served, served.session)

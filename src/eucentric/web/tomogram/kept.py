@@ -35,13 +35,16 @@ class Kept(Generic[T]):
             with self._lock:
                 if key in self._items:
                     return self._items[key]
-            item = make()
-            self._keep(key, item)
+            try:
+                item = make()
+                self._keep(key, item)
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
         return item
 
     def _keep(self, key: Hashable, item: T) -> None:
         with self._lock:
-            self._making.pop(key, None)
             self._items[key] = item
             self._bytes += self._size_of(item)
             while self._bytes > self._most_bytes and len(self._items) > 1:

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from nicegui import ui
+from nicegui import app, ui
 from nicegui.element import Element
 
 from eucentric.core import EucentricError
 from eucentric.session import RunStatus, read_history
 from eucentric.web.look import frame
 from eucentric.web.served import Served
-from eucentric.web.tomogram.routes import SCRIPTS
+from eucentric.web.tomogram.routes import add_routes
 from eucentric.web.tomogram.series import Version, find_series, find_versions, has_stack, volume_path
 
 _TITLE = "Tomogram"
+_SCRIPTS = "/tomogram-files"  # the scripts name it too
 _HOW = (
     "XY from above, XZ along the tilt axis, YZ across it; each volume has its own contrast. Click or drag to move the "
     "cross. Over a view, the wheel scrolls; with a view in focus, so do ↑ ↓, PageUp and PageDown (by ten), Home and "
@@ -34,12 +35,11 @@ class Part(Element, component="files/viewer.js"):
         self.props.update(part=part, series=series, more=dict(more or {}))
 
 
-def add_pages(served: Served) -> None:
-    """Add the list and the pages of series of the session that is served."""
-    session = served.session
-    if session is None:
-        return
-    ui.add_head_html(f'<link rel="stylesheet" href="{SCRIPTS}/tomogram.css">', shared=True)
+def add_pages(served: Served, session: Path) -> None:
+    """Add the list and the pages of series of the session that is served, and what they fetch."""
+    add_routes(app, session)
+    app.add_static_files(_SCRIPTS, Path(__file__).parent / "files", max_cache_age=0)
+    ui.add_head_html(f'<link rel="stylesheet" href="{_SCRIPTS}/tomogram.css">', shared=True)
 
     @ui.page("/tomogram")
     def every() -> None:

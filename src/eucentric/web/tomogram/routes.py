@@ -5,8 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import Request, Response
-from nicegui import app
+from fastapi import FastAPI, Request, Response
 from pydantic import Field, ValidationError
 from starlette.responses import JSONResponse
 
@@ -26,9 +25,6 @@ from eucentric.web.tomogram.slices import (
     robust_limits,
 )
 from eucentric.web.volumes import ChangedError, Volume, Volumes
-
-SCRIPTS = "/tomogram-files"
-"""Where the page's scripts and style sheet are served."""
 
 _IMAGES_BYTES = 64 << 20
 _LONGEST_INDEX = 1 << 20
@@ -154,8 +150,8 @@ class Slices:
         return self._limits.get(key, lambda: self._cutter.limits(volume, average))
 
 
-def add_routes(session: Path) -> None:
-    """Answer under ``/api``, and serve the page's scripts."""
+def add_routes(on: FastAPI, session: Path) -> None:
+    """Answer under ``/api`` about the volumes of a session."""
     slices = Slices(session)
     answers: dict[str, Callable[[Request], Response]] = {
         "/api/volumes/{series}": slices.series,
@@ -165,8 +161,7 @@ def add_routes(session: Path) -> None:
         "/api/slice/{series}/{volume}/{axis}/{index}": slices.slice,
     }
     for path, answer in answers.items():
-        app.add_api_route(path, _told(answer), response_model=None)
-    app.add_static_files(SCRIPTS, Path(__file__).parent / "files", max_cache_age=0)
+        on.add_api_route(path, _told(answer), response_model=None)
 
 
 def _told(answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
