@@ -289,5 +289,5 @@ GRAMMARS: dict[str, tuple[Grammar, ...]] = {
 
 
 def grammar_of(path: str) -> tuple[Grammar, ...] | None:
-    """Return the grammar of a file, or None of one that is not text."""
-    return GRAMMARS.get(PurePath(path).suffix)
+    """Return the grammar of a file, or None of one that is not text, or only of our own, its name hidden."""
+    return None if PurePath(path).name.startswith(".") else GRAMMARS.get(PurePath(path).suffix)

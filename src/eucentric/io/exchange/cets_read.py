@@ -43,6 +43,7 @@ class DatasetReader:
             raise FormatError(f"{self.source}: there is no region in it.", "Name a CETS dataset.")
         if node.get("averages").value:
             self.dropped.append(f"{self.source}: averages were not read.")
+        self.dropped += node.unread("regions", "averages")
         return [RegionReader(self.source, f"{self.name}, region {i}", region) for i, region in enumerate(regions)]
 
 
@@ -67,6 +68,7 @@ class RegionReader:
         found = [self._series(node) for node in self._region.get("tilt_series").items()]
         if not found:
             raise FormatError(f"{self.source}: there is no tilt series in the region.", "Export it again.")
+        self.dropped += self._region.unread()
         return found
 
     def _series(self, node: Node) -> ProcessedSeries:

@@ -61,6 +61,8 @@ def read_particles(path: Path) -> tuple[Particle, ...]:
         warn_format(path, "unknown-columns", f"the columns {', '.join(unknown)[:200]} were not read.")
     particles = []
     for line, row in enumerate(rows, start=2):
+        if None in row:  # what `csv` calls cells without a column
+            raise FormatError(f"{path}, line {line}: more cells than the first line names.", "Mend the line.")
         cells = {name: row[name] for name in _COLUMNS if row.get(name)}
         try:
             particles.append(

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,23 @@ from eucentric.io._text import decode_text, size_of
 
 _MAX_BYTES = 16 << 20  # a thousand tilts have 1 MB; parsed, JSON may take twenty times its size
 _MAX_ITEMS = 100_000
+_MAX_TOLD = 4_000  # letters of a list of what was not read
 
 
 class Node:
     """A value of a JSON file, and where it is."""
 
-    def __init__(self, path: Path, value: Any, where: str = "") -> None:
-        """Take the value and its place in the file."""
+    def __init__(self, path: Path, value: Any, where: str = "", kind: str = "", asked: set[str] | None = None) -> None:
+        """Take the value, its place in the file, that without the numbers of items, and what was asked for so far."""
         self.path, self.value, self.where = path, value, where
+        self._kind, self._asked = kind, set[str]() if asked is None else asked
 
     def get(self, name: str) -> "Node":
         """Return a member; what is not there is a node without a value."""
         value = self.value.get(name) if isinstance(self.value, Mapping) else None
-        return Node(self.path, value, f"{self.where}.{name}".lstrip("."))
+        kind = f"{self._kind}.{name}".lstrip(".")
+        self._asked.add(kind)
+        return Node(self.path, value, f"{self.where}.{name}".lstrip("."), kind, self._asked)
 
     def items(self) -> list["Node"]:
         """Return the nodes of a list, none where it is absent."""
@@ -35,7 +39,13 @@ class Node:
             return []
         if not isinstance(self.value, list) or len(self.value) > _MAX_ITEMS:
             raise self.wrong("a list")
-        return [Node(self.path, value, f"{self.where}[{i}]") for i, value in enumerate(self.value)]
+        kind = f"{self._kind}[]"
+        return [Node(self.path, value, f"{self.where}[{i}]", kind, self._asked) for i, value in enumerate(self.value)]
+
+    def unread(self, *passed_over: str) -> list[str]:
+        """Return a sentence on the members in here that nobody asked for, but for some; none where there is none."""
+        found = dict.fromkeys(_unasked(self.value, self._kind, self._asked, passed_over))
+        return [f"{self.path}: what was not read: {', '.join(found)[:_MAX_TOLD]}."] if found else []
 
     def number(self) -> float | None:
         """Return a finite number, None where it is absent."""
@@ -81,6 +91,19 @@ class Node:
     def wrong(self, what: str) -> FormatError:
         """Return the error that says what was expected here."""
         return FormatError(f"{self.path}: {self.where or 'the file'} is not {what}.", "Export the file again.")
+
+
+def _unasked(value: Any, kind: str, asked: Collection[str], passed_over: Collection[str]) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            member = f"{kind}.{name}".lstrip(".")
+            if member not in asked:
+                yield member
+            if name not in passed_over:
+                yield from _unasked(one, member, asked, ())
+    elif isinstance(value, list):
+        for one in value:
+            yield from _unasked(one, f"{kind}[]", asked, ())
 
 
 def parse_json(path: Path, text: str) -> Any:

@@ -33,6 +33,7 @@ class PortalReader:
         self._run = path.absolute().parent.parent.parent
         self.name = self._run.name or "run"
         self.dropped: list[str] = []
+        self._read: list[Node] = []
 
     def read(self) -> ProcessedSeries:
         """Return the series.
@@ -44,7 +45,7 @@ class PortalReader:
         pydantic.ValidationError
             If a number cannot be what it should.
         """
-        node = read_json(self.source)
+        node = self._json(self.source)
         if node.get("run_name").text():
             self.name = node.get("run_name").text()
         sections = sorted(node.get("per_section_parameter").items(), key=lambda one: one.get("z_index").index())
@@ -54,7 +55,7 @@ class PortalReader:
         stack = node.get("mrc_file").text()
         if node.get("omezarr_dir").text():
             self.dropped.append(f"{self.source}: the images in {node.get('omezarr_dir').text()[:80]} were not taken.")
-        return ProcessedSeries(
+        found = ProcessedSeries(
             series=series,
             alignment=alignment,
             ctf=self._ctf(node, sections, series, alignment),
@@ -62,6 +63,12 @@ class PortalReader:
             particles=self._points(volume),
             files=SeriesFiles(stack=self._beside(self.source, stack), tomogram=tomogram),
         )
+        self.dropped += [told for one in self._read for told in one.unread()]
+        return found
+
+    def _json(self, path: Path) -> Node:
+        self._read.append(read_json(path))
+        return self._read[-1]
 
     def _beside(self, path: Path, name: str) -> Path | None:
         """Return the file of this name beside another; paths of the portal's bucket count by their last part."""
@@ -123,7 +130,7 @@ class PortalReader:
                     frame.get("exposure_dose").number(),
                     Path(frame.get("path").text()).name or None,
                 )
-                for frame in read_json(path).get("frames").items()
+                for frame in self._json(path).get("frames").items()
             }
 
         return self._try(path, read) or {}
@@ -146,7 +153,7 @@ class PortalReader:
         return self._try(files[0], lambda: self._read_alignment(files[0], series))
 
     def _read_alignment(self, path: Path, series: TiltSeries) -> Alignment:
-        node = read_json(path)
+        node = self._json(path)
         rows, columns = series.shape_yx
         middle_yx = np.array([rows // 2 - (rows - 1) / 2, columns // 2 - (columns - 1) / 2])
         # These are in each section's angles already (`cryoet_alignment` writes AreTomo's AlphaOffset so).
@@ -227,7 +234,7 @@ class PortalReader:
             self.dropped.append(f"{self._run}: of {len(files)} tomograms, the first was read.")
 
         def read() -> tuple[Volume, Path | None]:
-            node = read_json(files[0])
+            node = self._json(files[0])
             size = node.get("size")
             volume = Volume(
                 shape_zyx=(size.get("z").index(), size.get("y").index(), size.get("x").index()),
@@ -248,29 +255,30 @@ class PortalReader:
             if len(found) >= _MAX_POINTS:
                 self.dropped.append(f"{path}: its points were not read; {len(found)} were read before.")
                 continue
-            found += self._try(path, partial(_read_points, path, volume)) or []
+            found += self._try(path, partial(self._read_points, path, volume)) or []
         return tuple(found)
 
-
-def _read_points(path: Path, volume: Volume) -> list[Particle]:
-    if size_of(path, "a list of points") > _MAX_POINTS_BYTES:
-        raise FormatError(f"{path}: too large to be a list of points.", "Name the right file.")
-    described = path.with_name(path.name.rsplit("_", 1)[0] + ".json")
-    label = read_json(described).get("annotation_object").get("name").text() if described.is_file() else ""
-    particles = list[Particle]()
-    for line in decode_text(path, "a list of points")[0].split("\n"):
-        if not line.strip():
-            continue
-        if len(particles) >= _MAX_POINTS:
-            raise FormatError(f"{path}: more than {_MAX_POINTS} points.", "Split the file.")
-        node = Node(path, parse_json(path, line), "a point")
-        at = [node.get("location").get(axis).needed() for axis in "zyx"]
-        z, y, x = (np.array(at) - [n // 2 for n in volume.shape_zyx]) * volume.voxel_A
-        turn = node.get("xyz_rotation_matrix").matrix(3, 3)
-        rot, tilt, psi = euler_deg(turn) if turn is not None else (0.0, 0.0, 0.0)
-        particles.append(
-            Particle(
-                position_zyx_A=(float(z), float(y), float(x)), rot_deg=rot, tilt_deg=tilt, psi_deg=psi, label=label
+    def _read_points(self, path: Path, volume: Volume) -> list[Particle]:
+        if size_of(path, "a list of points") > _MAX_POINTS_BYTES:
+            raise FormatError(f"{path}: too large to be a list of points.", "Name the right file.")
+        described = path.with_name(path.name.rsplit("_", 1)[0] + ".json")
+        label = self._json(described).get("annotation_object").get("name").text() if described.is_file() else ""
+        particles, asked, told = list[Particle](), set[str](), dict[str, None]()
+        for line in decode_text(path, "a list of points")[0].split("\n"):
+            if not line.strip():
+                continue
+            if len(particles) >= _MAX_POINTS:
+                raise FormatError(f"{path}: more than {_MAX_POINTS} points.", "Split the file.")
+            node = Node(path, parse_json(path, line), "a point", asked=asked)
+            at = [node.get("location").get(axis).needed() for axis in "zyx"]
+            z, y, x = (np.array(at) - [n // 2 for n in volume.shape_zyx]) * volume.voxel_A
+            turn = node.get("xyz_rotation_matrix").matrix(3, 3)
+            rot, tilt, psi = euler_deg(turn) if turn is not None else (0.0, 0.0, 0.0)
+            told.update(dict.fromkeys(node.unread()))
+            particles.append(
+                Particle(
+                    position_zyx_A=(float(z), float(y), float(x)), rot_deg=rot, tilt_deg=tilt, psi_deg=psi, label=label
+                )
             )
-        )
-    return particles
+        self.dropped += told
+        return particles

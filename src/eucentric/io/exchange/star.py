@@ -57,6 +57,8 @@ def read_star(path: Path) -> dict[str, StarBlock]:
     for block in document:
         pairs: dict[str, tuple[str, ...]] = {}
         for item in block:
+            if (frame := getattr(item, "frame", None)) is not None:
+                raise FormatError(f"{path}: a frame (save_{frame.name}) stands in it.", "Take the frame out.")
             if item.pair is not None:
                 label, value = cast("Sequence[str]", item.pair)
                 pairs[label.removeprefix("_")] = (_plain(value, foreign),)
