@@ -1,6 +1,9 @@
 """Runs `eucentric serve` as a user does, and a browser on it that reports what it should not do."""
 
+from __future__ import annotations
+
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -12,7 +15,6 @@ from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -34,19 +36,28 @@ QUIET = (
 )
 
 
+# A shell gives a program its terminal; here it takes it itself.
+_IN_A_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from eucentric.cli import main
+sys.exit(main(["serve", "--no-browser", *sys.argv[1:]]))
+"""
+
+
 @dataclass
 class ServedPages:
-    """A running `eucentric serve`: its process, its first link, and what it has printed since."""
+    """A running `eucentric serve`: its process, our end of its terminal, its first link, what it has printed since."""
 
-    process: "subprocess.Popen[str]"
+    process: subprocess.Popen[str]
+    terminal: int
     link: str
-    lines: "Queue[str]"
+    lines: Queue[str]
 
     @property
     def base(self) -> str:
         """Return the address without its token or a slash at its end."""
-        parts = urlsplit(self.link)
-        return f"{parts.scheme}://{parts.netloc}"
+        return self.link.partition("/?")[0]
 
     @property
     def port(self) -> int:
@@ -55,39 +66,58 @@ class ServedPages:
 
     @cached_property
     def cookie(self) -> tuple[str, str]:
-        """Return the name and value of the cookie; the first call uses the link up."""
-        cookies = httpx.get(self.link).cookies
-        ((name, value),) = cookies.items()
+        """Return the name and value of the cookie; the first call uses the first link up."""
+        ((name, value),) = httpx.get(self.link).cookies.items()
         return name, value
+
+    def press(self, keys: str) -> None:
+        """Press keys in its terminal."""
+        os.write(self.terminal, keys.encode())
+
+    def new_link(self) -> str:
+        """Press Enter, and return the link that it prints then."""
+        self.press("\n")
+        return _link(self.lines)
+
+    def farewell(self) -> tuple[int, str]:
+        """Wait until it has ended, and return its exit status and what it printed after its last link."""
+        said = list(iter(lambda: self.lines.get(timeout=_STARTS_S), ""))
+        return self.process.wait(timeout=_STARTS_S), "".join(said)
 
 
 @contextmanager
 def serving(*arguments: object) -> Iterator[ServedPages]:
-    """Run `eucentric serve` with these arguments, on any free port, until the body ends."""
-    program = "import sys; from eucentric.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", program, "serve", "--no-browser", *map(str, arguments)]
+    """Run `eucentric serve` with these arguments, in a terminal of its own, until the body ends."""
+    ours, its = pty.openpty()
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-c", _IN_A_TERMINAL, *map(str, arguments)],
+        stdin=its,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     ) as process:
+        os.close(its)
         lines: Queue[str] = Queue()
         assert process.stdout is not None
         reader = Thread(target=_drain, args=(process.stdout, lines), daemon=True)
         reader.start()
         try:
-            yield ServedPages(process, _link(lines), lines)
+            yield ServedPages(process, ours, _link(lines), lines)
         finally:
             process.terminate()
             process.wait(timeout=20)
             reader.join(timeout=5)
+            os.close(ours)
 
 
-def _drain(out: "IO[str]", lines: "Queue[str]") -> None:
+def _drain(out: IO[str], lines: Queue[str]) -> None:
     for line in out:
         lines.put(line)
     lines.put("")  # the end
 
 
-def _link(lines: "Queue[str]") -> str:
+def _link(lines: Queue[str]) -> str:
     seen = [lines.get(timeout=_STARTS_S)]
     while "token=" not in seen[-1]:
         assert seen[-1], f"eucentric serve ended: {''.join(seen)}"
@@ -107,12 +137,12 @@ def find_chromium() -> str | None:
 class Visit:
     """A browser that was let in, and what it did that no page may do: `check` at the end of a test."""
 
-    context: "BrowserContext"
-    page: "Page"
+    context: BrowserContext
+    page: Page
     base: str
     wrong: list[str] = field(default_factory=list)
 
-    def go(self, path: str = "/") -> "Page":
+    def go(self, path: str = "/") -> Page:
         """Go to a page, and return it when its web socket is open."""
         self.page.goto(self.base + path)
         self.page.wait_for_function("window.did_handshake === true")
@@ -124,7 +154,7 @@ class Visit:
 
 
 @contextmanager
-def visiting(browser: "Browser", pages: ServedPages, **options: Any) -> Iterator[Visit]:
+def visiting(browser: Browser, pages: ServedPages, **options: Any) -> Iterator[Visit]:
     """Open a browser window with the cookie of these pages; `options` are those of playwright's `new_context`."""
     context = browser.new_context(**options)
     context.set_default_timeout(_ANSWERS_S * 1000)
