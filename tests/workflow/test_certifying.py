@@ -2,18 +2,22 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
+from eucentric.assessment import OrderVerdict
 from eucentric.core import Alignment, TiltAlignment
 from eucentric.io import LoadedSeries
 from eucentric.optics import HandVerdict
 from eucentric.processing.alignment import AlignmentResult
 from eucentric.processing.alignment.records import AxisSearch, TiltResidual
+from eucentric.processing.ctf.records import RampVerdict
 from eucentric.report.certificate import Convention
 from eucentric.workflow.certifying import certify
-from eucentric.workflow.records import ProcessOutcome
+from eucentric.workflow.certifying_images import pixel_told
+from eucentric.workflow.records import ImageChecks, ProcessOutcome
 from phantoms.processed import processed_series
 
 SERIES = processed_series().series
@@ -99,6 +103,60 @@ def test_exposures_off_by_one_tilt_are_contradicted() -> None:
 def test_warnings_of_the_loading_count(word: str, name: str) -> None:
     found = by_name(certify(loaded(), result(), None, noticed=(f"ts.mdoc: they differ. [{word}]",)))
     assert found[name].sureness == "contradicted"
+
+
+def checked(*, odds: float = 0.0, factor: float = 1.0, sigma: float = 0.05, hand: Literal[1, -1] = 1) -> ImageChecks:
+    ramp = RampVerdict(factor=factor, sigma=sigma, log_odds=9.0, hand=hand)
+    order = OrderVerdict(rival="by rising angle", log_odds=odds, expected=6.0, power=0.9)
+    return ImageChecks(ramp=ramp, order=order)
+
+
+@pytest.mark.parametrize(
+    ("odds", "sureness"),
+    [(7.0, "sure"), (4.0, "likely"), (0.5, "unchecked"), (-3.0, "unchecked"), (-7.0, "contradicted")],
+)
+def test_images_that_fade_in_the_order_bear_it_out(odds: float, sureness: str) -> None:
+    order = by_name(certify(loaded(), result(), None, checks=checked(odds=odds)))["exposure order"]
+    assert order.sureness == sureness
+    assert "by rising angle" in order.checked
+    assert "is the sum of those earlier" in order.checked
+    assert bool(order.advice) == (sureness in ("unchecked", "contradicted"))
+
+
+def test_fading_does_not_mend_exposures_that_do_not_add_up() -> None:
+    shifted = [t.replace(pre_exposure_e_A2=3.0 * max(0, t.order - 1)) for t in SERIES.tilts]
+    found = by_name(certify(loaded(tilts=tuple(shifted)), result(), None, checks=checked(odds=9.0)))
+    assert found["exposure order"].sureness == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("factor", "sigma", "sureness"),
+    [
+        (1.01, 0.012, "sure"),
+        (1.05, 0.012, "contradicted"),
+        (1.04, 0.012, "unchecked"),
+        (1.05, 0.05, "likely"),
+        (2.0, 0.1, "contradicted"),
+        (0.5, 0.1, "contradicted"),
+        (1.0, 0.3, "unchecked"),
+    ],
+)
+def test_a_ramp_bears_out_the_pixel_size_as_far_as_it_is_sharp(factor: float, sigma: float, sureness: str) -> None:
+    told = pixel_told(checked(factor=factor, sigma=sigma), 2.7, None)
+    assert told.sureness == sureness
+    assert f"{2.7 / factor:.3g} Å" in told.words
+
+
+def test_a_ramp_of_the_other_hand_counts_for_nothing() -> None:
+    ctf = processed_series(hand=-1).ctf
+    assert pixel_told(checked(factor=2.0, hand=1), 2.7, ctf).sureness == "unchecked"
+    assert pixel_told(checked(factor=2.0, hand=-1), 2.7, ctf).sureness == "contradicted"
+
+
+def test_what_images_were_not_asked_is_said() -> None:
+    found = by_name(certify(loaded(), result(), None, checks=ImageChecks(order_reason="there are no halves")))
+    assert "there are no halves" in found["exposure order"].checked
+    assert found["pixel size"].sureness == "likely"  # by its files
 
 
 def test_a_processed_series_has_its_certificate(processed_movies: ProcessOutcome) -> None:

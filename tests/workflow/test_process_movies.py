@@ -44,7 +44,7 @@ from eucentric.workflow.volumes import reconstruct_sums
 SETTINGS = ProcessSettings(align=AlignSettings(axis_deg=84.3, rounds=1))
 MDOC = Path("mdoc") / "TS_1.mrc.mdoc"
 FROM_MOVIES = ["gain", "motion", "sums", "align"]
-STAGES = [*FROM_MOVIES, "ctf", "reconstruct", "assess", "report"]
+STAGES = [*FROM_MOVIES, "ctf", "reconstruct", "assess", "check", "report"]
 
 
 def pixels(path: Path) -> NDArray[np.float32]:

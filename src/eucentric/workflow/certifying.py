@@ -12,7 +12,9 @@ from eucentric.io import LoadedSeries
 from eucentric.optics import SeriesCTF
 from eucentric.processing.alignment import AlignmentResult
 from eucentric.report import summarise_alignment
-from eucentric.report.certificate import Convention
+from eucentric.report.certificate import Convention, Sureness
+from eucentric.workflow.certifying_images import Told, order_told, pixel_told
+from eucentric.workflow.records import ImageChecks
 
 _AXES_AGREE_DEG = 5.0  # titles have a decimal, and an axis drifts by a degree or two; another setting is tens away
 _ANGLES_FROM = "Tilt angles are from "
@@ -27,6 +29,7 @@ def certify(
     *,
     axis_given_deg: float | None = None,
     noticed: tuple[str, ...] = (),
+    checks: ImageChecks | None = None,
 ) -> tuple[Convention, ...]:
     """Return the certificate of a series.
 
@@ -42,16 +45,18 @@ def certify(
         The axis, where the user gave it.
     noticed
         Warnings of the loading: those about pixel size, axis and order count against them.
+    checks
+        What the images told of pixel size and order of exposure, if they were asked.
     """
-    series = loaded.series
+    series, checks = loaded.series, checks or ImageChecks()
     axis = _axis(series, result, axis_given_deg, _mdoc(loaded), noticed)
     return (
         _tilt_sign(loaded, ctf),
         axis,
         _defocus_hand(ctf),
         _volume_hand(axis),
-        _order(series, _mdoc(loaded), noticed),
-        _pixel(loaded, noticed),
+        _order(series, _mdoc(loaded), noticed, order_told(checks)),
+        _pixel(loaded, noticed, pixel_told(checks, series.pixel_A, ctf)),
     )
 
 
@@ -163,14 +168,14 @@ def _volume_hand(axis: Convention) -> Convention:
     )
 
 
-def _order(series: TiltSeries, mdoc: str, noticed: tuple[str, ...]) -> Convention:
+def _order(series: TiltSeries, mdoc: str, noticed: tuple[str, ...], told: Told) -> Convention:
     name, known = "exposure order", mdoc or "the table beside the stack"
     if not series.order_known:
         return Convention(
             name=name,
             value="that of the sections, assumed",
             known_from="nobody",
-            checked="The images were not asked.",
+            checked=told.words,
             sureness="unchecked",
             advice="Give a table (--tilts) or an .mdoc with times: without it exposures are weighted wrongly.",
         )
@@ -189,16 +194,27 @@ def _order(series: TiltSeries, mdoc: str, noticed: tuple[str, ...]) -> Conventio
         )
     if off is None:
         checked = "Its exposures are not all known, so that order and sums cannot be compared."
-        return Convention(name=name, value=value, known_from=known, checked=checked, sureness="unchecked")
+        return Convention(
+            name=name,
+            value=value,
+            known_from=known,
+            checked=checked,
+            sureness="unchecked",
+            advice="Give a table (--tilts) with exposures, or the exposure of one tilt.",
+        )
     checked = f"What each had received before is the sum of those earlier, within {100 * off:.1f} % of the whole."
-    sure = off <= _SUM_TOLERANCE
+    if off > _SUM_TOLERANCE:
+        return Convention(
+            name=name, value=value, known_from=known, checked=checked, sureness="contradicted", advice=_COUNTED_IN
+        )
+    unsure = "" if told.sureness in ("sure", "likely") else "Compare its times with the log of the acquisition."
     return Convention(
         name=name,
         value=value,
         known_from=known,
-        checked=f"{checked} That is bookkeeping: the images themselves were not asked.",
-        sureness="unchecked" if sure else "contradicted",
-        advice="Compare its times with the log of the acquisition." if sure else _COUNTED_IN,
+        checked=f"{told.words} {checked}",
+        sureness=told.sureness,
+        advice=told.advice or unsure,
     )
 
 
@@ -214,7 +230,7 @@ def _off_the_sum(series: TiltSeries) -> float | None:
     return max(abs(prior - priors[0] - own) for prior, own in zip(priors, sums, strict=True)) / sum(exposures)
 
 
-def _pixel(loaded: LoadedSeries, noticed: tuple[str, ...]) -> Convention:
+def _pixel(loaded: LoadedSeries, noticed: tuple[str, ...], told: Told) -> Convention:
     name, value = "pixel size", f"{loaded.series.pixel_A:g} Å"
     from_mdoc = any("pixel size is from the .mdoc" in note for note in loaded.notes)
     source = _mdoc(loaded) if from_mdoc else Path(loaded.sources[0]).name
@@ -228,11 +244,12 @@ def _pixel(loaded: LoadedSeries, noticed: tuple[str, ...]) -> Convention:
             advice="Find out which is right, and give it with --pixel.",
         )
     both = bool(_mdoc(loaded)) and not from_mdoc
+    agreed: Sureness = "likely" if both and told.sureness == "unchecked" else told.sureness
     return Convention(
         name=name,
         value=value,
         known_from=source,
-        checked=("The .mdoc does not contradict it. " if both else "") + "Nothing of known size was measured.",
-        sureness="likely" if both else "unchecked",
-        advice="Calibrate on a structure of known size before the last refinement.",
+        checked=("The .mdoc does not contradict it. " if both else "") + told.words,
+        sureness=agreed,
+        advice=told.advice or "Calibrate on a structure of known size before the last refinement.",
     )

@@ -16,12 +16,14 @@ from eucentric.session import Session, StageRun
 from eucentric.workflow.about import about_file
 from eucentric.workflow.assessing import assess_volumes
 from eucentric.workflow.certifying import certify
+from eucentric.workflow.convention_checks import check_conventions
 from eucentric.workflow.ctf_stage import fit_ctf
 from eucentric.workflow.records import (
     AlignStage,
     Assessment,
     AssessStage,
     Evidence,
+    ImageChecks,
     ProcessOutcome,
     ProcessSettings,
     ReconstructStage,
@@ -33,7 +35,17 @@ from eucentric.workflow.summed_movies import CTFFound, SummedMovies
 from eucentric.workflow.volumes import VOLUMES, reconstruct_sums, voxel_A, write_volumes
 
 # Raised whenever a stage's code gives other results, so that sessions made before are outdated.
-VERSIONS = {"gain": 1, "motion": 1, "sums": 1, "align": 2, "ctf": 1, "reconstruct": 2, "assess": 1, "report": 4}
+VERSIONS = {
+    "gain": 1,
+    "motion": 1,
+    "sums": 1,
+    "align": 2,
+    "ctf": 1,
+    "reconstruct": 2,
+    "assess": 1,
+    "check": 1,
+    "report": 5,
+}
 
 
 def process_series(
@@ -135,6 +147,7 @@ class SeriesRun:
         )
         assessment = read_record(assessment_path, Assessment)
         said = self._warnings(evidence, ctf)
+        checks = self._checks(alignment_path)
         self._stages.run(
             "report",
             ReportStage(
@@ -144,7 +157,7 @@ class SeriesRun:
                 target_defocus_A=self._movies.target_defocus_A if self._movies else (),
             ),
             (self._stack, evidence_path, volumes[0], assessment_path, *self._shown_of_movies(ctf.series)),
-            lambda run: self._report(run, evidence, assessment, volumes[0], ctf, said),
+            lambda run: self._report(run, evidence, assessment, volumes[0], ctf, said, checks),
         )
         return self._outcome(evidence, assessment, volumes[0], ctf, said)
 
@@ -217,11 +230,24 @@ class SeriesRun:
 
         self._stages.run("reconstruct", settings, (*stacks, alignment_path, *corrected), work)
 
+    def _checks(self, alignment: Path) -> ImageChecks:
+        """Return what images say of what files claim: nothing, where there are no movies."""
+        if self._movies is None:
+            return ImageChecks()
+        return check_conventions(
+            self._stages,
+            self._movies,
+            alignment,
+            dose_weighting=self._settings.dose_weighting,
+            device=self._device,
+            reporter=self._reporter,
+        )
+
     def _shown_of_movies(self, ctf: SeriesCTF | None) -> tuple[Path, ...]:
         """Return what the report shows of movies, as files."""
         if self._movies is None:
             return ()
-        names = ("gain.json", "motion.json", "sums.json", "spectra.npz", *(("ctf.json",) if ctf else ()))
+        names = ("gain.json", "motion.json", "sums.json", "spectra.npz", "checks.json", *(("ctf.json",) if ctf else ()))
         return tuple(self._folder / name for name in names)
 
     def _report(
@@ -232,6 +258,7 @@ class SeriesRun:
         tomogram: Path,
         ctf: CTFFound,
         said: tuple[str, ...],
+        checks: ImageChecks,
     ) -> None:
         path, certificate = run.folder / "report.html", run.folder / "certificate.json"
         conventions = certify(
@@ -240,6 +267,7 @@ class SeriesRun:
             ctf.series,
             axis_given_deg=self._settings.align.axis_deg,
             noticed=said,
+            checks=checks,
         )
         shown = report_input(
             self._loaded,

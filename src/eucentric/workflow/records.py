@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from eucentric.assessment import FSC, Sharpness, ThicknessFit
+from eucentric.assessment import FSC, OrderVerdict, Sharpness, ThicknessFit
 from eucentric.core import Angstrom, Record, TiltSeries
 from eucentric.optics import MEAN_FREE_PATH_A, HandVerdict, Lens
 from eucentric.processing.alignment import AlignmentResult, AlignSettings
-from eucentric.processing.ctf.records import CTFSettings
+from eucentric.processing.ctf.records import CTFSettings, RampVerdict
 from eucentric.processing.gain import GainOrientation
 from eucentric.processing.motion.records import MotionSettings
 from eucentric.processing.reconstruction import ReconstructSettings
@@ -228,6 +228,25 @@ class ReconstructStage(Record):
     reconstruct: ReconstructSettings
     ctf_correction: CTFCorrection
     halves: HalvesOf
+
+
+class CheckStage(Record):
+    """All that the checks of conventions depend on besides the pixels; of the alignment, how the specimen lies."""
+
+    series: TiltSeries
+    lens: Lens | None
+    axis_deg: float
+    tilts_deg: tuple[float, ...]
+    dose_weighting: bool
+
+
+class ImageChecks(Record):
+    """What images say of pixel size and order of exposure; what is absent they could not be asked, and why is said."""
+
+    ramp: RampVerdict | None = None
+    order: OrderVerdict | None = None
+    ramp_reason: str = ""
+    order_reason: str = ""
 
 
 class AssessStage(Record):
