@@ -35,8 +35,8 @@ def add_discs(
     for i in range(n):
         for j in range(m):
             centre, outer, inner = s_px[i, j] + width // 2, outer_px[j], inner_px[j]
-            first = max(0, int(math.floor(centre - outer + 0.5)))
-            end = min(width, int(math.ceil(centre + outer + 0.5)))
+            first = max(0, math.floor(centre - outer + 0.5))
+            end = min(width, math.ceil(centre + outer + 0.5))
             if first >= end:
                 continue
             below = min(max(int(layer[i, j]), 0), last - 1)
@@ -63,13 +63,13 @@ def add_balls(
         x, y, outer = place_px[j, 0] + columns // 2, place_px[j, 1] + rows // 2, outer_px[j]
         below = min(max(int(layer[j]), 0), last - 1)
         share = min(max(layer[j] - below, 0.0), 1.0)
-        for row in range(max(0, int(math.ceil(y - outer))), min(rows, int(math.floor(y + outer)) + 1)):
+        for row in range(max(0, math.ceil(y - outer)), min(rows, math.floor(y + outer) + 1)):
             left = outer * outer - (row - y) ** 2
             if left <= 0:
                 continue
             reach = math.sqrt(left)
             hollow = left - outer * outer + inner_px[j] * inner_px[j]
-            for u in range(max(0, int(math.ceil(x - reach))), min(columns, int(math.floor(x + reach)) + 1)):
+            for u in range(max(0, math.ceil(x - reach)), min(columns, math.floor(x + reach) + 1)):
                 value = 2 * math.sqrt(max(left - (u - x) ** 2, 0.0))
                 if hollow > (u - x) ** 2:
                     value -= 2 * math.sqrt(hollow - (u - x) ** 2)
@@ -95,3 +95,19 @@ def backproject(lines: Floats, cos: Doubles, sin: Doubles, finer: int, out: Floa
             for x in range(across):
                 row[x] += line[np.uint32(at >> np.int32(12))]
                 at += step
+
+
+@compiled()
+def add_sections(information: Doubles, tilt: Doubles, half: Doubles, out: Doubles) -> None:
+    """Add what tilts (n,) know at m frequencies to directions that divide half a turn evenly, (directions, m).
+
+    A section reaches `half` (n, m) to each side of its tilt; a direction has the share of it that lies within. In rad.
+    """
+    directions, frequencies = out.shape
+    width = math.pi / directions
+    for j in range(len(tilt)):
+        for at in range(frequencies):
+            low, high = (tilt[j] - half[j, at]) / width, (tilt[j] + half[j, at]) / width
+            for place in range(math.floor(low), math.ceil(high)):
+                share = min(place + 1.0, high) - max(float(place), low)
+                out[place % directions, at] += share * information[j, at]

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 Doubles = NDArray[np.float64]
 
 WIDTH, HEIGHT = 400, 236
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 10, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 10, 40
 _ANGLES = (1, 1.5, 3, 6, 10)
 
 
@@ -113,7 +113,7 @@ class Chart:
             words.append(f'<text x="{_LEFT - 6}" y="{place + 4:.1f}" text-anchor="end">{text}</text>')
         middle_x, middle_y = (_LEFT + WIDTH - _RIGHT) / 2, (_TOP + HEIGHT - _BOTTOM) / 2
         words.append(f'<text x="{middle_x}" y="{HEIGHT - 6}" text-anchor="middle">{html.escape(self.x.label)}</text>')
-        turned = f'transform="translate(11 {middle_y}) rotate(-90)" text-anchor="middle"'
+        turned = f'transform="translate(12 {middle_y}) rotate(-90)" text-anchor="middle"'
         words.append(f"<text {turned}>{html.escape(self.y.label)}</text>")
         frame = f'x="{_LEFT}" y="{_TOP}" width="{self._span_x}" height="{self._span_y}"'
         return (

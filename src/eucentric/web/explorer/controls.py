@@ -5,12 +5,40 @@ from typing import Any
 
 from nicegui import ui
 
-from eucentric.web.explorer.state import LIMITS, State
+from eucentric.web.explorer.state import LIMITS, Limits, State
 
 
-class _Slider(ui.slider):
-    LOOPBACK = False  # the browser moves it at once; the server's echo would pull it back while it is dragged
+class _Slider(ui.element):
+    """The browser's own slider, which has its keys and its role by itself; NiceGUI's has them on two elements."""
 
+    def __init__(self, title: str, limits: Limits, moved: Callable[[float], None]) -> None:
+        super().__init__("input")
+        self.props("type=range")
+        self.props.update({"min": limits.least, "max": limits.most, "step": limits.step, "aria-label": title})
+        self.on("input", lambda event: moved(float(event.args)), throttle=_THROTTLE_S, js_handler=_VALUE)
+
+    def set_value(self, value: float) -> None:
+        """Bring the slider to a value."""
+        self.props["value"] = value
+
+    def noted(self, value: float) -> None:
+        """Know where the browser has it, and send nothing: an echo would pull it back while it is dragged."""
+        with self.props.suspend_updates():
+            self.props["value"] = value
+
+    def say(self, words: str) -> None:
+        """Tell a screen reader the value in words."""
+        if self.props.get("aria-valuetext") != words:
+            self.props["aria-valuetext"] = words
+
+    def set_enabled(self, enabled: bool) -> None:
+        """Let it be moved, or not."""
+        if self.props.get("disabled", False) == enabled:
+            self.props["disabled"] = not enabled
+
+
+_THROTTLE_S = 0.04
+_VALUE = "(event) => emit(event.target.value)"
 
 _SLIDERS: dict[str, tuple[str, Callable[[State], str]]] = {
     "tilts": ("Tilts", lambda state: f"{state.tilts}, every {state.step_deg:.3g}°"),
@@ -42,7 +70,7 @@ class Controls:
         self.state = state
         self._changed = changed
         self._inputs: dict[str, Any] = {}
-        self._outputs: dict[str, ui.element] = {}
+        self._outputs: dict[str, ui.html] = {}
         with ui.element("div").classes("controls"):
             for title, names in _LAYOUT:
                 ui.html(title, sanitize=False, tag="h2").classes("group")
@@ -66,8 +94,7 @@ class Controls:
                 with ui.element("div").classes("said"):
                     ui.html(title, sanitize=False, tag="span")
                     self._outputs[name] = ui.html(sanitize=False, tag="output")
-                control: Any = _Slider(min=limits.least, max=limits.most, step=limits.step)
-            control.props(f'aria-label="{title}" dense')
+                control: Any = _Slider(title, limits, lambda value: self._moved(name, value))
         elif name in _CHOICES:
             title, options = _CHOICES[name]
             with ui.element("div").classes("choice"):
@@ -76,7 +103,8 @@ class Controls:
         else:
             control = ui.switch(_SWITCHES[name]).props("dense")
         control.set_value(getattr(self.state, name))
-        control.on_value_change(lambda event: self._moved(name, event.value))
+        if name not in _SLIDERS:
+            control.on_value_change(lambda event: self._moved(name, event.value))
         control.mark(name)
         self._inputs[name] = control
 
@@ -84,15 +112,19 @@ class Controls:
         if name in LIMITS:
             value = LIMITS[name].nearest(float(value))
             value = int(value) if name in ("tilts", "group") else value
+            self._inputs[name].noted(value)
         if value == getattr(self.state, name):
             return
         self.state = self.state.replace(**{name: value})
         self._say()
         self._changed(self.state)
 
+    def rested(self) -> None:
+        """Say the values to screen readers too; not while a slider moves, which would hold it back."""
+        for name, output in self._outputs.items():
+            self._inputs[name].say(output.content)
+
     def _say(self) -> None:
         for name, output in self._outputs.items():
-            words = _SLIDERS[name][1](self.state)
-            output.content = words  # type: ignore[attr-defined]
-            self._inputs[name].props["aria-valuetext"] = words
+            output.content = _SLIDERS[name][1](self.state)
         self._inputs["group"].set_enabled(self.state.scheme == "dose-symmetric")

@@ -198,9 +198,14 @@ def sweet_spot(state: State, found: list[Worth]) -> str:
     """Return worth over the number of tilts as far as it has been worked out, the best of all being 1."""
     rising = sorted(found, key=lambda one: one.tilts)
     ticks = [(float(at), f"{at:d}") for at in SWEEP]
+    best = max(one.everything for one in rising)
+    top = max(one.neither for one in rising) / best
     says = "Worth of the tomogram over the number of tilts, with and without what gaps and alignment cost."
-    chart = Chart(says, Axis("number of tilts", SWEEP[0], SWEEP[-1], log=True, ticks=ticks), Axis("worth", 0, 1.6))
-    best = max((one.everything for one in rising), default=1.0)
+    chart = Chart(
+        says,
+        Axis("number of tilts", SWEEP[0], SWEEP[-1], log=True, ticks=ticks),
+        Axis("worth, the best being 1", 0, 1.05 * top),
+    )
     tilts = np.array([one.tilts for one in rising])
     for name, look in (("neither", "c2"), ("gapless", "c1 dashed"), ("aligned", "c0 dashed"), ("everything", "ink")):
         chart.line(tilts, np.array([getattr(one, name) for one in rising]) / best, look)

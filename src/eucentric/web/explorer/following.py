@@ -27,6 +27,11 @@ async def computed(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) 
     return await asyncio.get_running_loop().run_in_executor(_WORKER, lambda: function(*args, **kwargs))
 
 
+def warm_up(function: Callable[[], object]) -> None:
+    """Have something computed before anybody asks for it: what is compiled on its first use takes seconds."""
+    _WORKER.submit(function)
+
+
 class Follower:
     """Shows states one at a time; of those that are wanted meanwhile, only the last.
 

@@ -150,8 +150,9 @@ def reconstructed(lines: Spectra, tilts_deg: Doubles) -> Floats:
 
     With the ramp's window of Hann to Nyquist, and each tilt counting for half of the way to both neighbours.
     """
-    from eucentric.processing.operators import ramp_gain, window_gain
     import torch
+
+    from eucentric.processing.operators import ramp_gain, window_gain
 
     frequency = torch.arange(_LENGTH // 2 + 1) / _LENGTH
     ramp = (ramp_gain(frequency, DETECTOR_PX) * window_gain(frequency, "hann", 0.5, 0.0)).numpy()

@@ -14,8 +14,9 @@ CSS = """
 .explorer .controls { position: sticky; top: .6rem; display: grid; gap: .55rem; }
 .explorer .control .said { display: flex; justify-content: space-between; gap: .6rem; font-size: .9rem; }
 .explorer .control .said output { font-variant-numeric: tabular-nums; color: var(--muted); text-align: right; }
-.explorer .control .q-slider { height: 24px; }
+.explorer input[type=range] { width: 100%; height: 22px; margin: 0; accent-color: var(--accent); cursor: pointer; }
 .explorer .choice .q-radio__label, .explorer .q-toggle__label { font-size: .9rem; }
+.explorer .choice .q-option-group { display: flex; flex-wrap: wrap; gap: 0 .9rem; margin-left: 3px; }
 .explorer .choice .q-option-group > div { margin: 0; }
 .explorer .q-radio, .explorer .q-toggle { min-height: 26px; }
 .explorer .group { font-size: .9rem; font-weight: 600; margin: .35rem 0 0; }

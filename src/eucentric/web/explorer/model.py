@@ -1,6 +1,6 @@
-"""What a state comes to: the predictions of its design and the pictures of its specimen; none is made twice in a row."""
+"""What a state comes to: predictions of its design, pictures of its specimen; none is made twice in a row."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,8 +13,10 @@ from eucentric.design import (
     predict,
     sweet_spot,
 )
+from eucentric.design.volume import section_half_width
 from eucentric.optics import ctf, surviving_amplitude, temporal_envelope
 from eucentric.web.explorer import imaging
+from eucentric.web.explorer._kernels import add_sections
 from eucentric.web.explorer.phantom import phantom
 from eucentric.web.explorer.state import State
 
@@ -33,7 +35,7 @@ MAP_PX = 150
 
 TRANSFER_PER_A = 0.125
 
-_MAP_BINS, _MAP_DIRECTIONS = 60, 719  # a prime, lest all tilts fall alike on them
+_MAP_BINS, _MAP_DIRECTIONS = 100, 720
 
 
 @lru_cache(maxsize=32)
@@ -86,9 +88,11 @@ def _coverage(state: State) -> Doubles:
     prediction = _predicted(state)
     k = (np.arange(_MAP_BINS) + 0.5) * MAP_PER_A / _MAP_BINS
     information = np.array([np.interp(k, prediction.k, of_tilt) for of_tilt in prediction.information])
-    directions_deg = (np.arange(_MAP_DIRECTIONS) + 0.5) * 180 / _MAP_DIRECTIONS
-    polar = replace(prediction, k=k, information=information).ssnr(directions_deg)
-    return np.asarray(np.pad(polar, ((0, 0), (0, 1))).ravel()[_places()])
+    slab, specimen = prediction.plan.design.slab, prediction.plan.design.specimen
+    half = np.stack([section_half_width(at, slab.slab_deg, specimen.thickness_A, specimen.diameter_A) for at in k], 1)
+    polar = np.zeros((_MAP_DIRECTIONS, _MAP_BINS + 1))
+    add_sections(information, np.deg2rad(slab.slab_deg), half, polar[:, :-1])
+    return np.asarray(polar.ravel()[_places()])
 
 
 def coverage(state: State) -> Doubles:

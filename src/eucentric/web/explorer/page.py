@@ -8,10 +8,10 @@ from nicegui import app, ui
 
 from eucentric.core import EucentricError
 from eucentric.web.explorer.controls import Controls
-from eucentric.web.explorer.following import computed
+from eucentric.web.explorer.following import computed, warm_up
 from eucentric.web.explorer.handing_over import FORMS, Form, as_file, save
 from eucentric.web.explorer.look import CSS
-from eucentric.web.explorer.panels import Panels
+from eucentric.web.explorer.panels import Panels, show_all
 from eucentric.web.explorer.presets import PRESETS, Preset
 from eucentric.web.explorer.state import LIMITS, State
 from eucentric.web.look import frame
@@ -28,6 +28,8 @@ def register(served: Served) -> None:
     @app.get("/explorer.css")
     def style() -> Response:
         return Response(CSS, media_type="text/css")
+
+    app.on_startup(lambda: warm_up(lambda: show_all(State())))
 
     @ui.page("/")
     def explorer(request: Request) -> None:
@@ -71,7 +73,7 @@ class _Page:
                     self._steps[preset.name] = button.props("aria-pressed=false")
             self._look = ui.label(
                 "Move the sliders, or follow the story from 1 to 7. All figures come from the same physics as "
-                "`eucentric design`; the slice and the projection are of a piece of cell, seen through it."
+                "eucentric design; the slice and the projection are of a piece of cell, seen through it."
             ).classes("look")
             self._look.props("aria-live=polite")
 
@@ -91,6 +93,7 @@ class _Page:
 
     def _settled(self, state: State) -> None:
         """Have the address hold what is shown, so that it can be shared and comes back when the page is loaded again."""
+        self._controls.rested()
         address = f"/?{state.query}" if state.query else "/"
         self._client.run_javascript(f'history.replaceState(history.state, "", {json.dumps(address)})')
 

@@ -1,5 +1,6 @@
 """What the page shows of a state: two pictures, six charts, and the design in numbers."""
 
+import asyncio
 import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -56,13 +57,16 @@ _COVERAGE = _Said(
 )
 
 
+_REST_EVERY_S = 0.4
+
+
 class Panels:
     """The figures of one visitor's page."""
 
     def __init__(self) -> None:
         self.follower = Follower(self._show)
         self.settled: Callable[[State], None] = lambda _: None
-        self._spot: list[Worth] = []
+        self._complete_s = 0.0
         with ui.element("div").classes("shown"):
             with ui.element("div").classes("pictures"):
                 self._slice, self._over_slice = _picture(
@@ -76,24 +80,29 @@ class Panels:
                 with _figure(_COVERAGE), ui.element("div").classes("map"):
                     self._map = ui.element("img").props('alt="Map of Fourier coverage"')
                     self._over_map = ui.html(sanitize=False)
-                self._charts = {}
-                for draw, said in _CHARTS.items():
+                self._charts = []
+                for said in _CHARTS.values():
                     with _figure(said):
-                        self._charts[draw] = ui.html(sanitize=False)
+                        self._charts.append(ui.html(sanitize=False))
                 with _figure(_SPOT):
                     self._spot_chart = ui.html(sanitize=False)
 
     async def _show(self, state: State) -> None:
-        """Show a state: first what is looked at while a slider moves, then the rest, and worth once it rests."""
+        """Show a state: the slice first; the rest now and then while a slider moves; and worth once it rests."""
         self._slice.props["src"] = await computed(figures.tomogram_slice, state)
         self._over_slice.content = figures.over_slice(state)
+        now = asyncio.get_running_loop().time()
+        if self.follower.behind and now < self._complete_s + _REST_EVERY_S:
+            return
         self._projection.props["src"] = await computed(figures.projection, state)
         self._over_projection.content = figures.over_projection(state)
-        self._map.props["src"] = await computed(figures.coverage, state)
+        drawn = await computed(_drawn, state)
+        self._map.props["src"] = drawn.coverage
         self._over_map.content = figures.over_coverage(state)
-        for draw, chart in self._charts.items():
-            chart.content = await computed(draw, state)
-        self._numbers.content = _listed(await computed(figures.numbers, state))
+        for chart, svg in zip(self._charts, drawn.charts, strict=True):
+            chart.content = svg
+        self._numbers.content = drawn.numbers
+        self._complete_s = asyncio.get_running_loop().time()
         found: list[Worth] = []
         for tilts in sorted({*SWEEP, state.tilts}):
             if self.follower.behind:
@@ -101,6 +110,26 @@ class Panels:
             found.append(await computed(model.worth, state, tilts))
         self._spot_chart.content = figures.sweet_spot(state, found)
         self.settled(state)
+
+
+def show_all(state: State) -> None:
+    """Make all there is to show of a state."""
+    figures.tomogram_slice(state)
+    figures.projection(state)
+    _drawn(state)
+    model.worth(state, state.tilts)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    coverage: str
+    charts: list[str]
+    numbers: str
+
+
+def _drawn(state: State) -> _Drawn:
+    """Return what is not looked at while a slider moves."""
+    return _Drawn(figures.coverage(state), [draw(state) for draw in _CHARTS], _listed(figures.numbers(state)))
 
 
 def _picture(name: str, title: str, caption: str) -> tuple[ui.element, ui.html]:

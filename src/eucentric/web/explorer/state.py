@@ -122,7 +122,8 @@ class State(Record):
     @classmethod
     def from_query(cls, values: Mapping[str, str]) -> tuple[Self, tuple[str, ...]]:
         """Return the state of a link, and what was wrong with it: numbers are brought within their limits, all else
-        that cannot be is left at its default."""
+        that cannot be is left at its default.
+        """
         taken: dict[str, object] = {}
         wrong: list[str] = []
         for name, text in values.items():
