@@ -21,7 +21,7 @@ import httpx
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-_STARTS_S = 60  # NiceGUI and the libraries below it load first
+_STARTS_S = 120  # NiceGUI and the libraries below it load first
 _ANSWERS_S = 20  # on a machine that is busy with other tests
 _CHROMIUMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 QUIET = (

@@ -47,6 +47,28 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert "eucentric serve my-session" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("options", "screen", "opened"), [((), ":0", 1), (("--no-browser",), ":0", 0), ((), "", 0)], ids=str
+)
+def test_a_browser_is_opened_where_there_is_a_screen(
+    options: tuple[str, ...],
+    screen: str,
+    opened: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    links: list[str] = []
+    monkeypatch.setenv("DISPLAY", screen)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("webbrowser.open", links.append)
+    monkeypatch.setattr("eucentric.web.server.make_server", lambda *_: None)
+    monkeypatch.setattr("eucentric.web.server.run", lambda *_, **__: None)
+    assert main(["serve", *options]) == 0
+    link = capsys.readouterr().err.split()[0]
+    assert links == [link] * opened
+
+
 def test_enter_prints_another_link(pages_of: Callable[..., ServedPages]) -> None:
     pages = pages_of()
     links = {pages.new_link(), pages.new_link()}

@@ -1,5 +1,7 @@
 """`eucentric serve`: the web pages, on this machine alone."""
 
+import os
+import sys
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
@@ -40,7 +42,7 @@ def serve(
     from eucentric.session import read_history
     from eucentric.web.gate import Gate
     from eucentric.web.served import Served
-    from eucentric.web.server import listen, make_server, run
+    from eucentric.web.server import has_terminal, listen, make_server, run
 
     if folder is not None:
         read_history(folder)  # says so where this is no session
@@ -49,10 +51,16 @@ def serve(
         gate = Gate(served.port)
         server = make_server(served, gate)
         link = gate.link()
-        tell(f"{link}\nThe link works once; Enter prints another. Ctrl-C ends.")
-        if browser:
+        another = "; Enter prints another" if has_terminal() else ""
+        tell(f"{link}\nThe link works once{another}. Ctrl-C ends.")
+        if browser and _has_screen():
             webbrowser.open(link)
         with suppress(KeyboardInterrupt):
             run(server, listening, on_enter=lambda: tell(gate.link()))
     tell("No longer served.")
     return DONE
+
+
+def _has_screen() -> bool:
+    """Whether a browser would be a window; one that draws into this terminal is of no use."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

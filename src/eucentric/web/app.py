@@ -1,8 +1,6 @@
 """The application: FastAPI with NiceGUI mounted in it, and the pages of each package."""
 
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 
 import nicegui.client
 from fastapi import FastAPI, Request, Response
@@ -12,13 +10,12 @@ from nicegui import ui
 from starlette.responses import JSONResponse
 
 from eucentric.core import EucentricError
-from eucentric.web import look
+from eucentric.web import explorer, look, tomogram
 from eucentric.web.refused_page import refused_page
 from eucentric.web.security import Refusal
 from eucentric.web.served import NotServedError, ReadOnlyError, Served
 
 _CACHED = "private, max-age=31536000, immutable"
-_PACKAGES = ("explorer", "session_page", "tomogram")
 
 
 def build(served: Served) -> FastAPI:
@@ -32,11 +29,8 @@ def build(served: Served) -> FastAPI:
     pages.add_exception_handler(NotServedError, _told(404))
     pages.add_exception_handler(ReadOnlyError, _told(403))
     look.register(served)
-    for name in _PACKAGES:
-        package = import_module(f"eucentric.web.{name}") if find_spec(f"eucentric.web.{name}") else None
-        register = getattr(package, "register", None)
-        if register is not None:
-            register(served)
+    for package in (explorer, tomogram):
+        package.register(served)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     ui.run_with(
         app,

@@ -18,7 +18,7 @@ MOST_SOCKETS = 24
 _STRANGER = Refusal(
     403,
     "This browser has not been let in.",
-    "Press Enter in the terminal where `eucentric serve` runs, and open the link that it prints.",
+    "Press Enter in the terminal where `eucentric serve` runs, or start it again, and open the link that it prints.",
 )
 _USED = Refusal(
     403,

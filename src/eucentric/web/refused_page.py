@@ -1,6 +1,7 @@
 """The page that says why there is no other."""
 
 import html
+import re
 
 from starlette.responses import HTMLResponse
 
@@ -19,5 +20,6 @@ h1 { font-size: 1.3rem; } p { color: var(--muted); } a { color: var(--accent); }
 
 def refused_page(refused: Refusal) -> HTMLResponse:
     """Return the page for a refusal; it loads nothing else."""
-    told = f"<h1>{html.escape(refused.why)}</h1><p>{html.escape(refused.fix)}</p>"
+    fix = re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(refused.fix))
+    told = f"<h1>{html.escape(refused.why)}</h1><p>{fix}</p>"
     return HTMLResponse(_PAGE + told, status_code=refused.status)

@@ -67,13 +67,18 @@ def make_server(served: Served, gate: Gate) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+def has_terminal() -> bool:
+    """Whether somebody can press Enter."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def run(server: uvicorn.Server, listening: socket.socket, on_enter: Callable[[], None] | None = None) -> None:
     """Serve until interrupted; call `on_enter` whenever Enter is pressed in the terminal, if this has one."""
     asyncio.run(_run(server, listening, on_enter))
 
 
 async def _run(server: uvicorn.Server, listening: socket.socket, on_enter: Callable[[], None] | None) -> None:
-    if on_enter is not None and sys.stdin is not None and sys.stdin.isatty():
+    if on_enter is not None and has_terminal():
         _follow_terminal(sys.stdin.fileno(), on_enter)
     await server.serve(sockets=[listening])
 

@@ -12,7 +12,8 @@ html { scroll-behavior: smooth; background: var(--paper); }
 body { background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 .nicegui-content { display: block; padding: 0; max-width: none; }
-.top { display: flex; flex-wrap: wrap; align-items: center; gap: .2rem 1.4rem; padding: .6rem 1.25rem;
+.top { display: flex; flex-wrap: wrap; align-items: center; gap: .2rem 1.4rem;
+  padding: .6rem max(1.25rem, calc((100% - 1240px) / 2 + 1.25rem));
   border-bottom: 1px solid var(--grid); }
 .top .name { font-weight: 650; color: var(--ink); }
 .top nav { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; flex: 1; }
