@@ -66,7 +66,7 @@ _RUNS = """
 
 
 class Event(NamedTuple):
-    """An entry: its number, when it was made, what it follows from, and what it says."""
+    """An entry: its number, when it was made, what it follows from, whom it is about, and what it says."""
 
     id: int
     at: str
@@ -74,6 +74,7 @@ class Event(NamedTuple):
     cause: int | None
     series: str | None
     body: dict[str, Any]
+    stage: str | None = None
 
 
 class Run(NamedTuple):
@@ -210,11 +211,11 @@ class Journal(Journaling):
         """Return the events whose kind begins so, of numbers above `after`, oldest first."""
         with self._one_at_a_time, _explained(self.path):
             rows = self._connection.execute(
-                "SELECT id, at, kind, cause, series, body FROM events "
+                "SELECT id, at, kind, cause, series, body, stage FROM events "
                 "WHERE id > ? AND substr(kind, 1, ?) = ? ORDER BY id",
                 (after, len(prefix), prefix),
             ).fetchall()
-            return [Event(id_, at, kind, cause, series, _parsed(body)) for id_, at, kind, cause, series, body in rows]
+            return [Event(*row[:5], _parsed(row[5]), row[6]) for row in rows]
 
     def known_sha256(self, path: str, stamp: str) -> str | None:
         """Return the hash of a file or folder if it was remembered under this stamp."""
