@@ -255,13 +255,16 @@ def test_messages_are_bounded(pages: ServedPages) -> None:
         assert line.protocol.close_code == 1009
 
 
-def test_open_pages_are_bounded(pages: ServedPages) -> None:
+def test_open_pages_are_bounded(pages: ServedPages, known: httpx.Client) -> None:
     lines = []
     with ExitStack() as opened:
         while handshake(pages) == 101:  # fewer, where a page of another test is open still
             lines.append(opened.enter_context(open_socket(pages)))
             assert len(lines) <= MOST_SOCKETS
         assert lines
+        full = known.get("/", headers={"Sec-Fetch-Dest": "document"})
+        assert full.status_code == 503
+        assert "Close some" in full.text
     began = time.monotonic()
     while handshake(pages) != 101:  # those that were closed are counted out
         assert time.monotonic() - began < 20

@@ -53,7 +53,7 @@ class Guard:
         protect = _Protected(send, safe_headers(self._served.port, nonce))
         asked = _asked(scope)
         refused = refusal(asked, self._served.port, allow_edit=self._served.allow_edit)
-        answer = refused_page(refused) if refused else self._entrance(asked)
+        answer = refused_page(refused) if refused else self._entrance(asked) or self._crowd(asked)
         if answer is not None:
             await answer(scope, receive, protect)
             return
@@ -74,6 +74,11 @@ class Guard:
         if cookie is not None:
             inside.set_cookie(self._gate.cookie_name, cookie, path="/", httponly=True, samesite="strict")
         return inside
+
+    def _crowd(self, asked: Asked) -> Response | None:
+        """Turn away a page that would have no web socket."""
+        full = self._sockets >= MOST_SOCKETS and "document" in asked.all("sec-fetch-dest")
+        return refused_page(_FULL) if full else None
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = _asked(scope)

@@ -11,7 +11,7 @@ def content_policy(port: int, nonce: str) -> str:
             "default-src 'none'",
             f"script-src 'self' 'nonce-{nonce}' 'unsafe-eval'",
             "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data: blob:",
+            "img-src 'self' data:",
             "font-src 'self'",
             f"connect-src 'self' {sockets}",
             "base-uri 'none'",
