@@ -215,7 +215,10 @@ class Journal(Journaling):
                 "WHERE id > ? AND substr(kind, 1, ?) = ? ORDER BY id",
                 (after, len(prefix), prefix),
             ).fetchall()
-            return [Event(*row[:5], _parsed(row[5]), row[6]) for row in rows]
+            return [
+                Event(id_, at, kind, cause, series, _parsed(body), stage)
+                for id_, at, kind, cause, series, body, stage in rows
+            ]
 
     def known_sha256(self, path: str, stamp: str) -> str | None:
         """Return the hash of a file or folder if it was remembered under this stamp."""
