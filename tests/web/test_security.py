@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,7 +36,7 @@ from eucentric.web.server import listen
 
 PORT = 8765
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
-STATIC = "/_nicegui/3.18.0/static/nicegui.js"
+STATIC = f"/_nicegui/{version('nicegui')}/static/nicegui.js"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,14 @@ def pages(pages_of: Callable[..., ServedPages]) -> ServedPages:
 @pytest.fixture
 def known(pages: ServedPages) -> Iterator[httpx.Client]:
     """Give a client that has the cookie."""
-    with httpx.Client(base_url=pages.base, cookies=dict([pages.cookie])) as client:
+    with httpx.Client(base_url=pages.base, cookies=dict([pages.cookie]), verify=False) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(pages: ServedPages) -> Iterator[httpx.Client]:
+    """Give a client that has none."""
+    with httpx.Client(base_url=pages.base, verify=False) as client:
         yield client
 
 
@@ -91,7 +99,7 @@ def exchange(pages: ServedPages, first: str, fields: Mapping[str, str], body: by
 
 def test_a_link_works_once(pages: ServedPages) -> None:
     link = pages.new_link()
-    with httpx.Client() as client:
+    with httpx.Client(verify=False) as client:
         assert client.head(link).status_code == 403  # neither a look at its headers
         assert client.get(link, headers={"Sec-Purpose": "prefetch"}).status_code == 403  # nor one ahead uses it
         first = client.get(link + "&tilts=41")
@@ -115,10 +123,10 @@ def test_a_link_works_once(pages: ServedPages) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/look.css", STATIC, "/favicon.ico", "/?token=wrong", "/?token=", "/nothing"])
-def test_nothing_is_shown_to_a_stranger(pages: ServedPages, path: str) -> None:
+def test_nothing_is_shown_to_a_stranger(pages: ServedPages, stranger: httpx.Client, path: str) -> None:
     name, value = pages.cookie
     for wrong in ({}, {name: value[:-1]}, {name: ""}, {"other": value}, {name: "%C3%A9"}):
-        answer = httpx.get(pages.base + path, headers={"Cookie": "; ".join(f"{k}={v}" for k, v in wrong.items())})
+        answer = stranger.get(path, headers={"Cookie": "; ".join(f"{k}={v}" for k, v in wrong.items())})
         assert answer.status_code == 403
         assert "Eucentric" in answer.text
 
@@ -274,16 +282,16 @@ def test_open_pages_are_bounded(pages: ServedPages, known: httpx.Client) -> None
 
 
 @pytest.mark.parametrize("path", ["/look.css", "/nothing", STATIC, "/?token=wrong"])
-def test_every_answer_has_the_headers(pages: ServedPages, path: str) -> None:
-    for jar in (dict([pages.cookie]), {}):
-        headers = httpx.get(pages.base + path, cookies=jar).headers
+def test_every_answer_has_the_headers(known: httpx.Client, stranger: httpx.Client, path: str) -> None:
+    for client in (known, stranger):
+        headers = client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
         assert "camera=()" in headers["permissions-policy"]
         assert "access-control-allow-origin" not in headers
         assert headers["cache-control"] == (
-            "no-store" if path != STATIC or not jar else "private, max-age=31536000, immutable"
+            "no-store" if path != STATIC or client is stranger else "private, max-age=31536000, immutable"
         )
         policy = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
         assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
