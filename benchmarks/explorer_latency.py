@@ -57,7 +57,7 @@ def main() -> int:
         text=True,
     ) as server:
         try:
-            assert server.stdout is not None  # noqa: S101  # for the type checker: it was asked for
+            assert server.stdout is not None  # for the type checker: it was asked for
             link = next(line.strip() for line in server.stdout if "token=" in line)
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))

@@ -76,6 +76,8 @@ class Controls:
                 ui.html(title, sanitize=False, tag="h2").classes("group")
                 for name in names:
                     self._add(name)
+                if title == "Stage":
+                    self.stage = ui.element("div")
             self.below = ui.element("div")
         self._say()
 

@@ -25,6 +25,7 @@ _EVERY = 3  # pixel is looked at to find these
 _JPEG = 82
 _SSNR = (1e-5, 1e1)  # the scale of the map
 _DARKEST = 0.15  # of the colours: what is darker is not told from a dark page
+_CLOSE = 0.03  # as good as the best
 _HALF_DEG = LIMITS["view_deg"].most + 4
 
 
@@ -113,11 +114,9 @@ def over_coverage(state: State) -> str:
         end = math.radians(state.half_range_deg)
         x, y = MAP_PX + side * MAP_PX * math.cos(end), MAP_PX * (1 - math.sin(end))
         parts.append(f'<path class="wedge" d="M{MAP_PX} {MAP_PX}L{x:.1f} {y:.1f}"/>')
-        anchor = "start" if side > 0 else "end"
-        sign = "" if side > 0 else "−"
-        parts.append(
-            f'<text x="{x + 4 * side:.1f}" y="{y - 3:.1f}" text-anchor="{anchor}">{sign}{state.half_range_deg:g}°</text>'
-        )
+        anchor, sign = ("start", "") if side > 0 else ("end", "−")
+        place = f'x="{x + 4 * side:.1f}" y="{y - 3:.1f}" text-anchor="{anchor}"'
+        parts.append(f"<text {place}>{sign}{state.half_range_deg:g}°</text>")
     parts.append(f'<text x="{MAP_PX}" y="{MAP_PX + 14}" text-anchor="middle">Å</text>')
     return f'<svg viewBox="0 -14 {2 * MAP_PX} {MAP_PX + 32}" aria-hidden="true">{"".join(parts)}</svg>'
 
@@ -146,7 +145,7 @@ def exposures(state: State) -> str:
 
 
 def transfer(state: State) -> str:
-    """Return the signal transfer of the image at the state's tilt: at both ends of the field, and what damage leaves."""
+    """Return the signal transfer of the image at the state's tilt, in the middle and at both ends of the field."""
     found = model.transfer(state)
     says = f"Signal transfer of the image nearest to {state.view_deg:g}°, up to {1 / TRANSFER_PER_A:g} Å."
     ticks = [(0.0, "∞"), *((1 / at, f"{at:g}") for at in (40, 20, 14, 10, 8))]
@@ -213,6 +212,19 @@ def sweet_spot(state: State, found: list[Worth]) -> str:
     if own is not None:
         chart.dot(state.tilts, own / best, "ink")
     return chart.svg()
+
+
+def sweet_spot_words(state: State, found: list[Worth]) -> str:
+    """Say where worth is highest, how near the state is to it, and what gaps and the placement of images cost it."""
+    best = max(found, key=lambda one: one.everything)
+    own = next(one for one in found if one.tilts == state.tilts)
+    near = [one.tilts for one in found if one.everything >= (1 - _CLOSE) * best.everything]
+    flat = f"between {min(near)} and {max(near)}" if len(near) > 1 else f"at {best.tilts}"
+    gaps, placing = (100 * (1 - own.everything / without) for without in (own.gapless, own.aligned))
+    return (
+        f"Most is had {flat} tilts. These {own.tilts} give {100 * own.everything / best.everything:.0f} % of it: gaps "
+        f"between them take {gaps:.0f} %, the placement of weak images {placing:.0f} %."
+    )
 
 
 def numbers(state: State) -> list[tuple[str, str]]:

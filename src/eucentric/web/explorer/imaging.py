@@ -49,7 +49,7 @@ _LAYER_A = 1500.0  # at 20 Å, 1 % of error where the CTF is taken as straight f
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """What imaging needs of a plan, by rising tilt: angles, exposures, those before, electrons that count, errors (Å)."""
+    """What imaging needs of a plan, by rising tilt: angles, exposures, those before, share that passes, errors."""
 
     tilts_deg: Doubles
     exposure_e_A2: Doubles
@@ -103,7 +103,7 @@ def shadows(discs: Pieces, tilts_deg: Doubles) -> tuple[Spectra, Doubles]:
     lines = np.zeros((len(tilts_deg), len(layers), DETECTOR_PX), np.float32)
     scale = 1 / PIXEL_A
     add_discs(across * scale, at, discs.outer_A * scale, discs.inner_A * scale, discs.contrast_V, lines)
-    return rfft(lines, _LENGTH), layers
+    return np.asarray(rfft(lines, _LENGTH)), layers
 
 
 def _layers(height_A: Doubles, seen: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:
@@ -111,7 +111,7 @@ def _layers(height_A: Doubles, seen: NDArray[np.bool_]) -> tuple[Doubles, Double
     low, high = (float(end) for end in (height_A[seen].min(initial=0), height_A[seen].max(initial=0)))
     count = 2 + int((high - low) / _LAYER_A)
     step = max(high - low, 1.0) / (count - 1)
-    return low + step * np.arange(count), (height_A - low) / step
+    return np.asarray(low + step * np.arange(count)), np.asarray((height_A - low) / step)
 
 
 def recorded(discs: Pieces, series: Series, noise: float, seed: int = 0) -> Spectra:
@@ -130,7 +130,7 @@ def recorded(discs: Pieces, series: Series, noise: float, seed: int = 0) -> Spec
         lines += noise / SLICE_DEPTH_PX**0.5 * series.noise_of(slice(None), k) * rows[:n]
         misplaced = noise * errors[:n] * series.placement_A
         lines *= np.exp(-2j * np.pi * k * misplaced[:, None])
-    return lines.astype(np.complex64)
+    return np.asarray(lines, np.complex64)
 
 
 def line_frequencies() -> Doubles:
@@ -195,8 +195,7 @@ def projection(phantom: Phantom, series: Series, view_deg: float, noise: float, 
         spectrum += rfft2(image) * of_layer[place]
     if noise:
         spectrum += noise * series.noise_of(at, radial)[0].astype(np.float32)[place] * _drawn_image(seed)
-    image: Floats = irfft2(spectrum, SLICE_ZX)
-    return image
+    return np.asarray(irfft2(spectrum, SLICE_ZX))
 
 
 def _image_layers(phantom: Phantom, view_deg: float) -> tuple[Floats, Doubles]:
@@ -229,9 +228,9 @@ def _rings() -> tuple[Doubles, NDArray[np.int16]]:
     rows, columns = SLICE_ZX
     k = np.hypot(np.fft.fftfreq(rows, PIXEL_A)[:, None], np.fft.rfftfreq(columns, PIXEL_A))
     step = float(k.max()) / _RINGS
-    return np.arange(_RINGS + 1) * step, np.rint(k / step).astype(np.int16)
+    return np.asarray(np.arange(_RINGS + 1) * step), np.asarray(np.rint(k / step), np.int16)
 
 
 @lru_cache(maxsize=4)
 def _drawn_image(seed: int) -> Spectra:
-    return rfft2(stream(seed, "explorer", "image").normal(size=SLICE_ZX).astype(np.float32))
+    return np.asarray(rfft2(stream(seed, "explorer", "image").normal(size=SLICE_ZX)), np.complex64)

@@ -19,7 +19,8 @@ CSS = """
 .explorer .choice .q-option-group { display: flex; flex-wrap: wrap; gap: 0 .9rem; margin-left: 3px; }
 .explorer .choice .q-option-group > div { margin: 0; }
 .explorer .q-radio, .explorer .q-toggle { min-height: 26px; }
-.explorer .group { font-size: .9rem; font-weight: 600; margin: .35rem 0 0; }
+.explorer .group { font-size: .9rem; font-weight: 600; margin: .5rem 0 0; }
+.explorer .controls .hand { margin-top: .45rem; }
 .explorer .hand { display: flex; flex-wrap: wrap; gap: .35rem; }
 .explorer .shown { display: grid; gap: 1.4rem; min-width: 0; }
 .explorer .pictures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1rem 1.4rem; }
@@ -28,16 +29,17 @@ CSS = """
 .explorer figure { margin: 0; min-width: 0; }
 .explorer figure h3 { margin: 0 0 .15rem; font-size: .95rem; }
 .explorer figcaption { margin-top: .2rem; }
-.explorer .keys { display: flex; flex-wrap: wrap; gap: 0 .8rem; font-size: .82rem; color: var(--muted); min-height: 1.3em; }
-.explorer .key::before { content: ""; display: inline-block; width: 1.2em; border-top: 2.5px solid; vertical-align: middle;
-  margin-right: .35em; }
+.explorer .keys { display: flex; flex-wrap: wrap; gap: 0 .8rem; font-size: .82rem; color: var(--muted); }
+.explorer .key::before { content: ""; display: inline-block; width: 1.2em; border-top: 2.5px solid;
+  vertical-align: middle; margin-right: .35em; }
 .explorer .key.dashed::before { border-top-style: dashed; }
 .explorer .key.c0::before { color: var(--c0); } .explorer .key.c1::before { color: var(--c1); }
 .explorer .key.c2::before { color: var(--c2); } .explorer .key.ink::before { color: var(--ink); }
 .explorer .key.muted::before { color: var(--muted); }
 .explorer .key.full::before { border-width: 8px; color: var(--accent); width: .8em; }
 .explorer .key.pale::before { border-width: 8px; color: var(--pale); width: .8em; }
-.explorer .picture { position: relative; line-height: 0; background: var(--card); border-radius: 6px; overflow: hidden; }
+.explorer .picture { position: relative; line-height: 0; background: var(--card); border-radius: 6px;
+  overflow: hidden; }
 .explorer .picture img { width: 100%; height: auto; aspect-ratio: 448 / 320; display: block; }
 .explorer .picture svg { position: absolute; inset: 0; width: 100%; height: 100%; }
 .explorer .map { position: relative; }
@@ -74,6 +76,7 @@ CSS = """
   .explorer .pictures { order: 1; position: sticky; top: 0; z-index: 2; background: var(--paper); gap: .6rem;
     padding: .3rem 0; }
   .explorer .pictures figcaption { display: none; }
+  .explorer .pictures h3 { font-size: .8rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
   .explorer .controls { order: 2; position: static; }
   .explorer .numbers { order: 3; } .explorer .charts { order: 4; }
   .explorer .look { min-height: 0; }

@@ -80,7 +80,7 @@ def _places() -> NDArray[np.intp]:
     z, x = np.arange(MAP_PX)[::-1, None] + 0.5, np.arange(-MAP_PX, MAP_PX) + 0.5
     at_k = np.minimum(np.hypot(z, x) * _MAP_BINS / MAP_PX, _MAP_BINS).astype(np.intp)
     direction = (np.arctan2(z, x) * _MAP_DIRECTIONS / np.pi).astype(np.intp)
-    return direction * (_MAP_BINS + 1) + at_k
+    return np.asarray(direction * (_MAP_BINS + 1) + at_k)
 
 
 @lru_cache(maxsize=8)
@@ -112,7 +112,7 @@ class Transfer:
 
 
 def transfer(state: State) -> Transfer:
-    """Return the signal transfer of the image nearest to the state's tilt: the size of CTF, times what exposure left."""
+    """Return that of the image nearest to the state's tilt: the size of the CTF, times what exposure left."""
     prediction = predicted(state)
     exposure = nearest(prediction, state.view_deg)
     design = prediction.plan.design
@@ -121,8 +121,10 @@ def transfer(state: State) -> Transfer:
     survived = surviving_amplitude(k, middle_e_A2, design.lens.voltage_kV) * temporal_envelope(k, design.lens)
     # A place of the image u from the axis is u tan(tilt) higher or lower.
     edge_A = 0.5 * design.camera.pixel_A * design.camera.columns * np.tan(np.deg2rad(exposure.tilt_deg))
-    amplitudes = [np.abs(ctf(k, exposure.defocus_A + at, design.lens)) * survived for at in (-edge_A, 0.0, edge_A)]
-    return Transfer(k, *amplitudes, survived=survived)
+    left, middle, right = (
+        np.asarray(np.abs(ctf(k, exposure.defocus_A + at, design.lens)) * survived) for at in (-edge_A, 0.0, edge_A)
+    )
+    return Transfer(k, left, middle, right, survived)
 
 
 def nearest(prediction: Prediction, tilt_deg: float) -> Exposure:

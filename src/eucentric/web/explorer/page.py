@@ -55,6 +55,8 @@ class _Page:
             self._story()
             self._controls = Controls(state, self._changed)
             self._panels = Panels()
+        with self._controls.stage:
+            self._play_button = _button("Swing the stage", self._play).props("aria-pressed=false")
         with self._controls.below:
             self._hand_over()
         self._panels.settled = self._settled
@@ -92,7 +94,7 @@ class _Page:
         self._panels.follower.want(state)
 
     def _settled(self, state: State) -> None:
-        """Have the address hold what is shown, so that it can be shared and comes back when the page is loaded again."""
+        """Have the address hold what is shown: it can be shared, and comes back when the page is loaded again."""
         self._controls.rested()
         address = f"/?{state.query}" if state.query else "/"
         self._client.run_javascript(f'history.replaceState(history.state, "", {json.dumps(address)})')
@@ -117,7 +119,6 @@ class _Page:
     # Handing over
 
     def _hand_over(self) -> None:
-        self._play_button = _button("Swing the stage", self._play).props("aria-pressed=false")
         ui.html("Take it with you", sanitize=False, tag="h2").classes("group")
         with ui.element("div").classes("hand"):
             for form in FORMS:

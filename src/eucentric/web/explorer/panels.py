@@ -70,7 +70,7 @@ class Panels:
         with ui.element("div").classes("shown"):
             with ui.element("div").classes("pictures"):
                 self._slice, self._over_slice = _picture(
-                    "slice", "Slice of the tomogram", "Across the tilt axis, with the slab's faces and the beam's way."
+                    "slice", "Tomogram, a slice", "Across the tilt axis, with the slab's faces and the beam's way."
                 )
                 self._projection, self._over_projection = _picture(
                     "projection", "Projection at this tilt", "With the tilt axis, and three beads at different heights."
@@ -86,6 +86,7 @@ class Panels:
                         self._charts.append(ui.html(sanitize=False))
                 with _figure(_SPOT):
                     self._spot_chart = ui.html(sanitize=False)
+                    self._spot_words = ui.label().classes("caption")
 
     async def _show(self, state: State) -> None:
         """Show a state: the slice first; the rest now and then while a slider moves; and worth once it rests."""
@@ -109,6 +110,7 @@ class Panels:
                 return
             found.append(await computed(model.worth, state, tilts))
         self._spot_chart.content = figures.sweet_spot(state, found)
+        self._spot_words.text = figures.sweet_spot_words(state, found)
         self.settled(state)
 
 

@@ -34,8 +34,14 @@ _TUBE_A = (125.0, 85.0)  # a microtubule's outer and inner radius
 _APART_A = 40.0
 _RIBOSOMES = 620
 _NEAR = 0.05
-_VESICLES = ((-1500.0, 0.0, -60.0, 560.0), (900.0, 250.0, 180.0, 430.0), (2900.0, -300.0, -100.0, 620.0),
-             (-3600.0, 200.0, 150.0, 500.0), (300.0, -900.0, -500.0, 520.0), (-600.0, 1100.0, 300.0, 600.0))  # fmt: skip
+_VESICLES = (  # x, y, z and radius
+    (-1500.0, 0.0, -60.0, 560.0),
+    (900.0, 250.0, 180.0, 430.0),
+    (2900.0, -300.0, -100.0, 620.0),
+    (-3600.0, 200.0, 150.0, 500.0),
+    (300.0, -900.0, -500.0, 520.0),
+    (-600.0, 1100.0, 300.0, 600.0),
+)
 _TUBES = ((-520.0, -330.0), (-250.0, 390.0), (1750.0, 60.0), (430.0, -90.0), (-2600.0, 250.0), (4100.0, -200.0))
 
 
@@ -85,7 +91,7 @@ class Phantom:
 
 @lru_cache(maxsize=64)
 def phantom(thickness_A: float) -> Phantom:
-    """Return what a slab of this thickness holds: of one and the same cell, all that lies whole within it, and beads."""
+    """Return what a slab of this thickness holds: all of one cell that lies whole within it, and beads."""
     cell = _cell()
     half = thickness_A / 2
     kept = [part.those(np.abs(part.centre_A[:, 2]) + part.outer_A <= half) for part in (cell.balls, cell.tubes)]

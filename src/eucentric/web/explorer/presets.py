@@ -33,7 +33,7 @@ PRESETS = (
         "Wedge",
         State(half_range_deg=40, noise=0, tilts=61),
         "Without noise, and with tilts enough, only the wedge is left: the beads are drawn out along the beam, and "
-        "the tops and bottoms of vesicles fade, since the directions that would show them were never measured. Widen the "
+        "the tops and bottoms of vesicles fade, as the directions that show them were never measured. Widen the "
         "range to 70°: the empty part of the map shrinks, the images at its ends look through three times the ice.",
     ),
     Preset(
@@ -41,7 +41,7 @@ PRESETS = (
         State(tilts=15),
         "The same exposure in 15 images: each is good, and the slice has streaks from every strong thing, as the map "
         "has gaps. Go to 41 and 121: streaks go, the grain stays the same, since electrons count wherever they fall. "
-        "The curve of worth says where to stop: gaps pull down its left end, weak images that are hard to place its right.",
+        "Worth says where to stop: gaps pull down its left end, weak images that are hard to place its right.",
     ),
     Preset(
         "Order",

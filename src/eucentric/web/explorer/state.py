@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlencode
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -18,6 +18,7 @@ from eucentric.design import (
     DoseSymmetric,
     ExposurePolicy,
     InverseCosineExposure,
+    Scheme,
     Specimen,
     Unidirectional,
 )
@@ -121,8 +122,9 @@ class State(Record):
 
     @classmethod
     def from_query(cls, values: Mapping[str, str]) -> tuple[Self, tuple[str, ...]]:
-        """Return the state of a link, and what was wrong with it: numbers are brought within their limits, all else
-        that cannot be is left at its default.
+        """Return the state of a link, and what was wrong with it.
+
+        Numbers are brought within their limits; what cannot be otherwise is left at its default.
         """
         taken: dict[str, object] = {}
         wrong: list[str] = []
@@ -144,23 +146,23 @@ class State(Record):
 
     def design(self) -> Design:
         """Return the design."""
-        ranged = {
+        ranged: dict[str, Any] = {
             "min_deg": -self.half_range_deg,
             "max_deg": self.half_range_deg,
             "increment": ConstantIncrement(step_deg=self.step_deg),
         }
-        schemes = {
-            "dose-symmetric": lambda: DoseSymmetric(**ranged, group=self.group),
-            "bidirectional": lambda: Bidirectional(**ranged),
-            "unidirectional": lambda: Unidirectional(**ranged),
-        }
+        scheme: Scheme
+        if self.scheme == "dose-symmetric":
+            scheme = DoseSymmetric(**ranged, group=self.group)
+        else:
+            scheme = Bidirectional(**ranged) if self.scheme == "bidirectional" else Unidirectional(**ranged)
         exposure: ExposurePolicy
         if self.division == "constant":
             exposure = ConstantExposure(total_e_A2=self.exposure_e_A2)
         else:
             exposure = InverseCosineExposure(total_e_A2=self.exposure_e_A2)
         return Design(
-            scheme=schemes[self.scheme](),
+            scheme=scheme,
             exposure=exposure,
             defocus=ConstantDefocus(defocus_A=self.defocus_A),
             specimen=Specimen(thickness_A=self.thickness_A),
