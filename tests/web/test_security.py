@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from served_pages import ServedPages
+from starlette.types import Message, Receive, Scope, Send
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
@@ -20,7 +21,7 @@ from websockets.typing import Origin
 from eucentric.core import InputError
 from eucentric.web import NotServedError, ReadOnlyError, Served, require_edit, under
 from eucentric.web.gate import Gate
-from eucentric.web.guard import MOST_SOCKETS
+from eucentric.web.guard import MOST_SOCKETS, Guard
 from eucentric.web.security import (
     LARGEST_BODY,
     LARGEST_MESSAGE,
@@ -297,6 +298,34 @@ def test_every_answer_has_the_headers(known: httpx.Client, stranger: httpx.Clien
         assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
         assert "'unsafe-inline'" not in policy["script-src"]
         assert not {"*", "http:", "https:"} & set(" ".join(policy.values()).split())
+
+
+def test_no_page_loosens_the_headers() -> None:
+    async def lax(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [
+            (b"Access-Control-Allow-Origin", b"*"),
+            (b"Content-Security-Policy", b"default-src *"),
+            (b"ETag", b"1"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.extend(message["headers"])
+
+    sent: list[tuple[bytes, bytes]] = []
+    gate = Gate(PORT)
+    cookie = gate.spend(gate.link().partition("token=")[2])
+    own = [(b"host", f"localhost:{PORT}".encode()), (b"cookie", f"{gate.cookie_name}={cookie}".encode())]
+    scope = {"type": "http", "path": "/", "method": "GET", "headers": own}
+    with pytest.raises(StopIteration):  # it waits for nothing here, and needs no event loop
+        Guard(lax, Served(port=PORT), gate)(scope, receive, send).send(None)
+    names = [name.lower() for name, _ in sent]
+    assert b"access-control-allow-origin" not in names
+    assert names.count(b"content-security-policy") == names.count(b"etag") == 1
+    assert dict(sent)[b"content-security-policy"].startswith(b"default-src 'none'")
 
 
 def test_only_scripts_of_the_page_itself_may_run(known: httpx.Client) -> None:
