@@ -31,8 +31,8 @@ class Arrived:
         Files of the whole movies, by section.
     waiting
         Names of movies that have not come, or still grow, by section.
-    changed_at
-        When anything of it last changed, on the caller's clock (s).
+    changed_at, movie_at
+        When anything of it, or its movies, last changed, on the caller's clock (s).
     longest_wait_s
         Between two of its movies becoming whole.
     """
@@ -46,6 +46,7 @@ class Arrived:
     stamps: dict[int, Stamp] = field(default_factory=dict)
     waiting: dict[int, str] = field(default_factory=dict)
     changed_at: float = 0.0
+    movie_at: float = 0.0
     longest_wait_s: float = 0.0
     mdoc_stamp: Stamp | None = None
 
@@ -142,5 +143,5 @@ class Arrivals:
                 one.frames, one.movies[section], one.stamps[section] = at, at / name, places[at][at / name]
         if one.stamps != before:
             if before:
-                one.longest_wait_s = max(one.longest_wait_s, now_s - one.changed_at)
-            one.changed_at = now_s
+                one.longest_wait_s = max(one.longest_wait_s, now_s - one.movie_at)
+            one.changed_at = one.movie_at = now_s
