@@ -47,7 +47,7 @@ class Source(Protocol):
         """How many slices across each axis cost no more than one: 1 where each is read by itself."""
 
     def read(self, axis: Axis, first: int, last: int) -> NDArray[Any]:
-        """Return the voxels [first, last) along an axis, all along the others, shape (z, y, x)."""
+        """Return the slices [first, last) across an axis, shape (slices, the other axes in the order of z, y, x)."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Volume:
     source: Source
 
     def read(self, axis: Axis, first: int, last: int) -> NDArray[Any]:
-        """Return the voxels [first, last) along an axis, shape (z, y, x).
+        """Return the slices [first, last) across an axis, shape (slices, the other axes in the order of z, y, x).
 
         Raises
         ------
@@ -90,12 +90,12 @@ class Volume:
             If the file was replaced or cut short since it was opened.
         """
         try:
-            voxels = self.source.read(axis, first, last)
+            slices = self.source.read(axis, first, last)
         except (OSError, EOFError, ValueError, RuntimeError) as error:
             raise self._changed() from error
         if stamp_of(self.path) != self.stamp:
             raise self._changed()
-        return voxels
+        return slices
 
     def _changed(self) -> ChangedError:
         return ChangedError(f"{self.path.name} was written anew while it was read.", "Ask again.")
@@ -161,27 +161,28 @@ class _Mrc:
     def read(self, axis: Axis, first: int, last: int) -> NDArray[Any]:
         """Read whole sections, rows of all sections, or columns of all rows."""
         nz, ny, nx = self._shape
-        row_bytes = nx * self.dtype.itemsize
-        shape = [nz, ny, nx]
-        shape[axis] = last - first
+        row_bytes, n = nx * self.dtype.itemsize, last - first
+        shape = ((n, ny, nx), (nz, n, nx), (n, nz * ny))[axis]
         voxels: NDArray[Any] = np.empty(shape, self.dtype)
         with self._path.open("rb") as file:
             if axis == 0:
                 _fill(file.fileno(), voxels, self._offset + first * ny * row_bytes)
-            elif axis == 1:
+                return voxels
+            if axis == 1:
                 for z in range(nz):
                     _fill(file.fileno(), voxels[z], self._offset + (z * ny + first) * row_bytes)
-            else:
-                self._columns(file.fileno(), voxels.reshape(nz * ny, last - first), first, last)
-        return voxels
+                return np.moveaxis(voxels, 1, 0)
+            self._columns(file.fileno(), voxels, first, last)
+        return voxels.reshape(n, nz, ny)
 
     def _columns(self, file: int, columns: NDArray[Any], first: int, last: int) -> None:
-        nx = self._shape[2]
+        """Pass over all rows, and lay their columns (n, nz ny) so that each is a slice without gaps."""
+        nx, rows_in_all = self._shape[2], columns.shape[1]
         rows = np.empty((max(1, _PASS_BYTES // (nx * self.dtype.itemsize)), nx), self.dtype)
-        for row in range(0, len(columns), len(rows)):
-            part = rows[: len(columns) - row]
+        for row in range(0, rows_in_all, len(rows)):
+            part = rows[: rows_in_all - row]
             _fill(file, part, self._offset + row * nx * self.dtype.itemsize)
-            columns[row : row + len(part)] = part[:, first:last]
+            columns[:, row : row + len(part)] = part[:, first:last].T
 
 
 def _fill(file: int, voxels: NDArray[Any], offset: int) -> None:
@@ -211,7 +212,7 @@ class _Zarr:
         """Read the chunks that hold these voxels."""
         index: list[slice] = [slice(None)] * 3
         index[axis] = slice(first, last)
-        return np.asarray(self._array[tuple(index)])
+        return np.moveaxis(np.asarray(self._array[tuple(index)]), axis, 0)
 
 
 def _open_mrc(path: Path, stamp: str) -> Volume:

@@ -31,6 +31,7 @@ _MARGIN = 0.1  # of each side of a section, where views end
 _SAMPLED_SECTIONS, _SAMPLED_VALUES = 9, 1 << 20
 _AT_WORK = 3  # each needs a slice or two of memory, and a core
 _QUALITY = 85
+_GREY_ROWS = 64
 
 Format = Literal["jpeg", "png"]
 
@@ -68,7 +69,10 @@ class Cutter:
             raise InputError(f"A mean over {average} slices is not taken.", f"Choose 1 to {MOST_AVERAGED}.")
         first, last = max(0, index - average // 2), min(n, index - average // 2 + average)
         with self._work:
-            total = np.array(self._plane(volume, axis, first), dtype=np.float32)
+            plane = self._plane(volume, axis, first)
+            if last - first == 1:
+                return as_shown(np.asarray(plane, dtype=np.float32), axis)
+            total = np.array(plane, dtype=np.float32)
             for other in range(first + 1, last):
                 total += self._plane(volume, axis, other)
         total /= np.float32(last - first)
@@ -104,12 +108,12 @@ class Cutter:
         """Return a slice as it lies in the volume, alone or out of a run of slices that were read together."""
         n, grain = volume.shape_zyx[axis], volume.source.grain[axis]
         if grain == 1:
-            alone: NDArray[Any] = volume.read(axis, index, index + 1).take(0, axis)
+            alone: NDArray[Any] = volume.read(axis, index, index + 1)[0]
             return alone
         first = index // grain * grain
         key = (volume.path, volume.stamp, axis, first)
         run = self._runs.get(key, lambda: volume.read(axis, first, min(n, first + grain)))
-        plane: NDArray[Any] = run.take(index - first, axis)
+        plane: NDArray[Any] = run[index - first]
         return plane
 
 
@@ -138,12 +142,21 @@ def as_shown(plane: NDArray[np.float32], axis: Axis) -> NDArray[np.float32]:
 
 
 def grey(image: NDArray[np.float32], limits: Limits) -> NDArray[np.uint8]:
-    """Return an image in 8 bits; what is no number is black."""
-    scaled = (image - np.float32(limits.low)) * np.float32(255 / (limits.high - limits.low))
-    np.clip(scaled, 0, 255, out=scaled)
-    scaled[~(scaled >= 0)] = 0  # what is no number is not
-    scaled += np.float32(0.5)
-    return scaled.astype(np.uint8)
+    """Return an image in 8 bits; what is no number is black.
+
+    Some rows at a time, which stay in a processor's cache: several times as fast as all at once.
+    """
+    shown = np.empty(image.shape, np.uint8)
+    black, factor = np.float32(limits.low), np.float32(255 / (limits.high - limits.low))
+    for row in range(0, len(image), _GREY_ROWS):
+        scaled = image[row : row + _GREY_ROWS] - black
+        scaled *= factor
+        scaled += np.float32(0.5)
+        np.clip(scaled, 0, 255, out=scaled)
+        if np.isnan(scaled.sum()):
+            scaled[np.isnan(scaled)] = 0
+        shown[row : row + _GREY_ROWS] = scaled
+    return shown
 
 
 def encode(image: NDArray[np.uint8], kind: Format, largest_px: int = LARGEST_PX) -> bytes:

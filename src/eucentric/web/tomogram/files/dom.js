@@ -10,6 +10,13 @@ export function make(tag, fields = {}, ...children) {
   return element;
 }
 
+// Only what differs: what is set again is drawn again.
+export function set(element, fields) {
+  for (const [name, value] of Object.entries(fields)) {
+    if (element[name] !== String(value)) element[name] = value;
+  }
+}
+
 export function labelled(text, control, ...more) {
   return make("label", {}, make("span", {}, text), control, ...more);
 }

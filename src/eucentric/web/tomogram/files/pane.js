@@ -1,5 +1,5 @@
 // One view of one volume: a slice, the lines through the place that all views share, and a scale bar.
-import { fit, make, shown } from "/tomogram-files/dom.js";
+import { fit, make, set, shown } from "/tomogram-files/dom.js";
 import { exchange } from "/tomogram-files/slices.js";
 
 export const VIEWS = {
@@ -10,7 +10,8 @@ export const VIEWS = {
 const AHEAD = 6; // slices that are fetched before they are asked for
 const RUN = 64; // columns that the server reads together: the next run is begun before it is reached
 const STEPS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 };
-const SIZES = [256, 384, 512, 768, 1024, 1536, 2048];
+const BACKGROUND = "#20252b"; // as the style sheet has it
+const SIZE_STEP = 64, SMALLEST = 128, LARGEST = 2048; // of pictures, in pixels
 
 export class Pane {
   constructor(viewer, version, axis) {
@@ -19,7 +20,10 @@ export class Pane {
     this.canvas.setAttribute("role", "slider");
     this.canvas.setAttribute("aria-label", `${this.view.name} slices, ${version.label}`);
     this.canvas.setAttribute("aria-orientation", "vertical");
-    this.element = make("div", { className: `pane ${this.view.name.toLowerCase()}` }, this.canvas,
+    const mark = (className) => make("i", { className, ariaHidden: "true" });
+    this.cross = mark("cross");
+    this.cross.append(...["left", "right", "up", "down"].map(mark));
+    this.element = make("div", { className: `pane ${this.view.name.toLowerCase()}` }, this.canvas, this.cross,
       make("span", { className: "tag", ariaHidden: "true" }, this.view.name));
     this.listen();
   }
@@ -89,12 +93,13 @@ export class Pane {
     };
   }
 
-  // The least of a few sizes that has a pixel for each of the screen's, so that the server need not send more.
+  // A little more than has a pixel for each of the screen's, so that the server need not send all.
   wantedPx() {
     fit(this.canvas);
+    if (this.viewer.zoom > 1) return LARGEST;
     const { scale, wide, tall } = this.layout();
-    const most = this.viewer.zoom > 1 ? Infinity : Math.max(wide.length, tall.length) * scale;
-    return SIZES.find((size) => size >= most) ?? SIZES.at(-1);
+    const most = Math.ceil((Math.max(wide.length, tall.length) * scale) / SIZE_STEP) * SIZE_STEP;
+    return Math.min(Math.max(most, SMALLEST), LARGEST);
   }
 
   update() {
@@ -104,17 +109,14 @@ export class Pane {
     this.target = target;
     const n = version.shape[axis], d = this.direction;
     const wanted = Array.from({ length: AHEAD + 1 }, (_, i) => target + i * d);
-    wanted.push(target - d);
-    if (axis === "x") wanted.push(d > 0 ? (Math.floor(target / RUN) + 1) * RUN : Math.floor(target / RUN) * RUN - 1);
+    const run = Math.floor(target / RUN);
+    if (axis === "x") wanted.splice(1, 0, d > 0 ? (run + 1) * RUN : run * RUN - 1);
     store.want(axis, wanted.filter((index) => index >= 0 && index < n));
     const have = store.have(axis, target);
     if (have) this.show(have);
     this.draw();
-    const words = `${axis} ${version.words(axis, target)}`;
-    this.canvas.setAttribute("aria-valuemin", 0);
-    this.canvas.setAttribute("aria-valuemax", n - 1);
-    this.canvas.setAttribute("aria-valuenow", target);
-    this.canvas.setAttribute("aria-valuetext", words);
+    set(this.canvas, { ariaValueMin: 0, ariaValueMax: n - 1, ariaValueNow: target,
+      ariaValueText: `${axis} ${version.words(axis, target)}` });
   }
 
   // A slice has arrived: show it if it is the one, or nearer to it than what is shown.
@@ -134,38 +136,25 @@ export class Pane {
     return this.picture?.index === this.target && !this.picture.dropped;
   }
 
+  // The cross is no part of the drawing: it moves in all views while one changes its slice.
   draw() {
-    const { canvas, picture, viewer } = this, { across, up } = this.view;
-    const ratio = fit(canvas), pen = canvas.getContext("2d");
-    const { scale, left, top, wide, tall } = this.layout();
-    pen.clearRect(0, 0, canvas.width, canvas.height);
-    if (picture) {
-      pen.imageSmoothingEnabled = scale * this.version.voxel[across] < 4;
-      pen.imageSmoothingQuality = "medium";
-      pen.drawImage(picture.bitmap, (wide.low - left) * scale, (top - tall.low - tall.length) * scale,
-        wide.length * scale, tall.length * scale);
-      canvas.dataset.index = picture.index;
-    }
-    const x = (viewer.at[across] - left) * scale, y = (top - viewer.at[up]) * scale;
-    if (viewer.crossShown) drawCross(pen, x, y, ratio);
+    const { canvas, cross, picture, viewer } = this, { across, up } = this.view;
+    const ratio = fit(canvas), layout = this.layout(), { scale, left, top, wide, tall } = layout;
+    cross.hidden = !viewer.crossShown;
+    cross.style.setProperty("--at-x", `${((viewer.at[across] - left) * scale) / ratio}px`);
+    cross.style.setProperty("--at-y", `${((top - viewer.at[up]) * scale) / ratio}px`);
+    const drawn = [picture?.bitmap, canvas.width, canvas.height, scale, left, top];
+    if (!picture || drawn.every((value, i) => value === this.drawn?.[i])) return;
+    this.drawn = drawn;
+    const pen = canvas.getContext("2d", { alpha: false });
+    pen.fillStyle = BACKGROUND;
+    if (viewer.zoom === 1) pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.imageSmoothingEnabled = scale * this.version.voxel[across] < 4;
+    pen.drawImage(picture.bitmap, (wide.low - left) * scale, (top - tall.low - tall.length) * scale,
+      wide.length * scale, tall.length * scale);
     if (this.axis === "z" && this.version.isInA) drawScaleBar(pen, scale, ratio);
+    canvas.dataset.index = picture.index;
   }
-}
-
-function drawCross(pen, x, y, ratio) {
-  const gap = 9 * ratio, { width, height } = pen.canvas;
-  const lines = () => {
-    pen.beginPath();
-    for (const [from, to] of [[0, x - gap], [x + gap, width]]) pen.moveTo(from, y), pen.lineTo(to, y);
-    for (const [from, to] of [[0, y - gap], [y + gap, height]]) pen.moveTo(x, from), pen.lineTo(x, to);
-    pen.stroke();
-  };
-  pen.lineWidth = 3 * ratio;
-  pen.strokeStyle = "rgba(0, 0, 0, .35)";
-  lines();
-  pen.lineWidth = ratio;
-  pen.strokeStyle = "rgba(100, 210, 255, .85)";
-  lines();
 }
 
 function drawScaleBar(pen, scale, ratio) {

@@ -1,5 +1,5 @@
 // Versions of a tomogram side by side, each in three views; place, contrast and movement are shared.
-import { ask, labelled, make, PAUSE, pathOf, Player, PLAY, shown, significant } from "/tomogram-files/dom.js";
+import { ask, labelled, make, PAUSE, pathOf, Player, PLAY, set, shown, significant } from "/tomogram-files/dom.js";
 import { Pane } from "/tomogram-files/pane.js";
 import { exchange, SliceStore } from "/tomogram-files/slices.js";
 
@@ -324,15 +324,15 @@ export class VolumeViewer {
     if (!first) return;
     for (const [axis, { slider, words }] of Object.entries(this.sliders)) {
       const index = first.index(axis, this.at[axis]);
-      Object.assign(slider, { max: first.shape[axis] - 1, value: index, ariaValueText: first.words(axis, index) });
+      set(slider, { max: first.shape[axis] - 1, value: index, ariaValueText: first.words(axis, index) });
       const isPlaying = this.player.playing && axis === this.playAxis && this.player.achieved;
       const rate = isPlaying ? `, ${Math.round(this.player.achieved)}/s` : "";
-      words.textContent = first.words(axis, index) + rate;
+      set(words, { textContent: first.words(axis, index) + rate });
     }
     for (const [which, { slider, words }] of Object.entries(this.contrast)) {
-      slider.value = this[which];
-      words.textContent = significant(first.low + (this[which] / 100) * (first.high - first.low));
-      slider.ariaValueText = words.textContent;
+      const value = significant(first.low + (this[which] / 100) * (first.high - first.low));
+      set(words, { textContent: value });
+      set(slider, { value: this[which], ariaValueText: value });
     }
     if (!this.hovered) this.showValues(this.at);
   }
