@@ -11,25 +11,21 @@ from eucentric.web.explorer.state import LIMITS, Limits, State
 class _Slider(ui.element):
     """The browser's own slider, which has its keys and its role by itself; NiceGUI's has them on two elements."""
 
-    def __init__(self, title: str, limits: Limits, moved: Callable[[float], None]) -> None:
+    def __init__(self, title: str, limits: Limits, value: float, moved: Callable[[float], None]) -> None:
         super().__init__("input")
-        self.props("type=range")
-        self.props.update({"min": limits.least, "max": limits.most, "step": limits.step, "aria-label": title})
+        # As an attribute (^), which is where it begins: a property would be set again by whatever is redrawn, and
+        # pull the slider back while it is dragged.
+        ends = {"min": limits.least, "max": limits.most, "step": limits.step}
+        self.props.update({"type": "range", "aria-label": title, **ends, "^value": value})  # within the ends: last
         self.on("input", lambda event: moved(float(event.args)), throttle=_THROTTLE_S, js_handler=_VALUE)
 
     def set_value(self, value: float) -> None:
         """Bring the slider to a value."""
-        self.props["value"] = value
-
-    def noted(self, value: float) -> None:
-        """Know where the browser has it, and send nothing: an echo would pull it back while it is dragged."""
-        with self.props.suspend_updates():
-            self.props["value"] = value
+        self.client.run_javascript(f"document.getElementById('{self.html_id}').value = {value:g}")
 
     def say(self, words: str) -> None:
         """Tell a screen reader the value in words."""
-        if self.props.get("aria-valuetext") != words:
-            self.props["aria-valuetext"] = words
+        self.props["aria-valuetext"] = words
 
     def set_enabled(self, enabled: bool) -> None:
         """Let it be moved, or not."""
@@ -96,7 +92,7 @@ class Controls:
                 with ui.element("div").classes("said"):
                     ui.html(title, sanitize=False, tag="span")
                     self._outputs[name] = ui.html(sanitize=False, tag="output")
-                control: Any = _Slider(title, limits, lambda value: self._moved(name, value))
+                control: Any = _Slider(title, limits, getattr(self.state, name), lambda value: self._moved(name, value))
         elif name in _CHOICES:
             title, options = _CHOICES[name]
             with ui.element("div").classes("choice"):
@@ -104,8 +100,8 @@ class Controls:
                 control = ui.radio(options).props(f'inline dense aria-label="{title}"')
         else:
             control = ui.switch(_SWITCHES[name]).props("dense")
-        control.set_value(getattr(self.state, name))
         if name not in _SLIDERS:
+            control.set_value(getattr(self.state, name))
             control.on_value_change(lambda event: self._moved(name, event.value))
         control.mark(name)
         self._inputs[name] = control
@@ -114,19 +110,14 @@ class Controls:
         if name in LIMITS:
             value = LIMITS[name].nearest(float(value))
             value = int(value) if name in ("tilts", "group") else value
-            self._inputs[name].noted(value)
         if value == getattr(self.state, name):
             return
         self.state = self.state.replace(**{name: value})
         self._say()
         self._changed(self.state)
 
-    def rested(self) -> None:
-        """Say the values to screen readers too; not while a slider moves, which would hold it back."""
-        for name, output in self._outputs.items():
-            self._inputs[name].say(output.content)
-
     def _say(self) -> None:
         for name, output in self._outputs.items():
-            output.content = _SLIDERS[name][1](self.state)
+            output.content = words = _SLIDERS[name][1](self.state)
+            self._inputs[name].say(words)
         self._inputs["group"].set_enabled(self.state.scheme == "dose-symmetric")

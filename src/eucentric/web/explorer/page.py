@@ -95,7 +95,6 @@ class _Page:
 
     def _settled(self, state: State) -> None:
         """Have the address hold what is shown: it can be shared, and comes back when the page is loaded again."""
-        self._controls.rested()
         address = f"/?{state.query}" if state.query else "/"
         self._client.run_javascript(f'history.replaceState(history.state, "", {json.dumps(address)})')
 

@@ -26,7 +26,8 @@ PRESETS = (
         "Parallax",
         State(noise=0.3, view_deg=40),
         "Press play: the stage swings, and the three ringed beads, at the top, in the middle and at the bottom of the "
-        "slab, move by their height times the sine of the tilt. That movement is all that a tomogram knows of depth. "
+        "slab, move by their height times the sine of the tilt, while all draw nearer to the axis. That is all that a "
+        "tomogram knows of depth. "
         "The middle one lies on the axis's height and hardly moves; tilting farther tells heights apart more finely.",
     ),
     Preset(
@@ -62,6 +63,6 @@ PRESETS = (
         State(exposure_e_A2=250, weighted=False, defocus_A=20_000),
         "With 250 e/Å² most images are taken of a specimen that has lost its fine detail: they add noise there, and no "
         "signal. Switch the weighting on: each image counts, at each resolution, by what its exposure has left. "
-        "Nothing is lost at 40 Å; edges are cleaner, and too much exposure does less harm.",
+        "Shapes stay as they were and edges gain a little: it cannot bring back what was burnt.",
     ),
 )
