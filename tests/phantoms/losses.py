@@ -227,12 +227,14 @@ def com_foreign(text: str) -> Changes:
 
 
 def com_values(text: str) -> Changes:
-    """Each option's first value."""
+    """Each option's first value, pixels by as many as are binned: less is less than one, for `tilt` too."""
     lines = text.split("\n")
+    binned = re.search(r"^IMAGEBINNED (\d+)", text, re.MULTILINE)
+    step = int(binned[1]) if binned else 1
     for at, line in enumerate(lines):
         words = re.split(r"([\s,]+)", line)
         if len(words) > 2 and line[0] not in "#$":
-            words[2] = another(words[2])
+            words[2] = str(int(words[2]) + step) if words[2].isdigit() else another(words[2])
             yield words[0], "\n".join([*lines[:at], "".join(words), *lines[at + 1 :]])
 
 

@@ -14,21 +14,51 @@ from eucentric.core import FormatError
 from eucentric.io._text import read_text
 
 _MAX_VIEWS = 100_000
+_MAX_TOLD = 100  # names of options; etomo's .edf has some hundreds, of its own windows
+_SAVES_WORK = "$if (-e ./savework) ./savework"  # a backup, at the end of etomo's command files
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 @dataclass
 class Options:
-    """The options of a command file, by their names in capitals; where one is given twice, the last holds.
+    """The options of a command file or the settings of an .edf; where one is given twice, the last holds.
 
-    Lists of views, which may be given several times, are joined.
+    It remembers what it was asked for, so that it can tell what was not read.
+
+    Attributes
+    ----------
+    path
+        The file.
+    values
+        What is said of each option, by its name in capitals; lists of views, given several times, are joined.
+    names
+        The options' names as they are written, by those in capitals.
+    commands
+        What else the file runs.
     """
 
     path: Path
     values: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    commands: list[str] = field(default_factory=list)
+    _asked: set[str] = field(default_factory=set)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether an option is given, with a value or without."""
+        self._asked.add(name.upper())
+        return name.upper() in self.values
+
+    def give(self, name: str, value: str) -> None:
+        """Take an option."""
+        key = name.upper()
+        if key.startswith("EXCLUDE"):
+            key = "EXCLUDE"
+            value = ",".join(part for part in (self.values.get(key, ""), value) if part)
+        self.names[key], self.values[key] = name, value
 
     def text(self, name: str) -> str:
         """Return what is said of an option, "" where nothing."""
+        self._asked.add(name.upper())
         return self.values.get(name.upper(), "")
 
     def numbers(self, name: str, counts: Iterable[int]) -> tuple[float, ...]:
@@ -54,6 +84,12 @@ class Options:
         found = self.numbers(name, (1,))
         return found[0] if found else otherwise
 
+    def unread(self) -> list[str]:
+        """Return a sentence on what nobody asked for; none where there is nothing."""
+        found = [self.names[key] for key in self.values if key not in self._asked] + self.commands
+        more = f" and {len(found) - _MAX_TOLD} more" if len(found) > _MAX_TOLD else ""
+        return [f"{self.path}: not read: {', '.join(one[:80] for one in found[:_MAX_TOLD])}{more}."] if found else []
+
 
 def read_com(path: Path, program: str) -> Options:
     """Read the options that a command file gives to a program, such as "tilt".
@@ -65,31 +101,26 @@ def read_com(path: Path, program: str) -> Options:
     FormatError
         If it is not text, or does not start the program.
     """
-    options, inside = Options(path), False
+    options, inside, found = Options(path), False, False
     for line in read_text(path, "a command file").split("\n"):
         words = line.strip().split(None, 1)
         if not words or words[0].startswith("#"):
             continue
         if words[0].startswith("$"):
-            if inside:
-                break
-            inside = words[0][1:].lower() == program
-            continue
-        if not inside:
-            continue
-        name, value = words[0].upper(), words[1].strip() if len(words) > 1 else ""
-        if name == "DONE":
-            break
-        if name.startswith("EXCLUDE"):
-            name = "EXCLUDE"
-            value = ",".join(part for part in (options.values.get(name, ""), value) if part)
-        options.values[name] = value
-    if not inside:
+            inside = words[0][1:].lower() == program and not found
+            found = found or inside
+            if line.strip() != _SAVES_WORK and not (inside and words[1:] in ([], ["-StandardInput"])):
+                options.commands.append(line.strip())
+        elif inside and words[0].upper() == "DONE":
+            inside = False
+        elif inside:
+            options.give(words[0], words[1].strip() if len(words) > 1 else "")
+    if not found:
         raise FormatError(f"{path}: does not run {program}.", f"Name the command file of {program}.")
     return options
 
 
-def read_edf(path: Path) -> dict[str, str]:
+def read_edf(path: Path) -> Options:
     """Read the settings of an etomo data file.
 
     Raises
@@ -97,11 +128,11 @@ def read_edf(path: Path) -> dict[str, str]:
     InputError, FormatError
         If the file cannot be opened, or is not text.
     """
-    settings = {}
+    settings = Options(path)
     for line in read_text(path, "an etomo data file").split("\n"):
         name, equals, value = line.partition("=")
         if equals and not line.startswith("#"):
-            settings[name.strip()] = value.strip()
+            settings.give(name.strip(), value.strip())
     return settings
 
 

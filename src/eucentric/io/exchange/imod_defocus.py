@@ -21,6 +21,7 @@ from eucentric.optics import HandVerdict, Lens, SeriesCTF, TiltCTF
 _ASTIGMATISM, _ASTIGMATISM_RAD, _PHASE, _PHASE_RAD, _INVERTED, _CUT_ON = (1 << bit for bit in range(6))
 # As sure as what may just be relied on: IMOD does not say how its user knew.
 _TOLD_LOG_ODDS = 3.0
+_SAME_DEG = 0.02  # both have two decimals
 _MAX_COVERED = 200_000  # views, by all lines together
 
 
@@ -93,16 +94,16 @@ def read_defocus(path: Path, alignment: Alignment, com: Options | None) -> tuple
             raise FormatError(f"{path}: its lines cover the views too often.", "Save it again.")
     if not by_view:
         raise FormatError(f"{path}: none of its lines is of a view of this series.", "Name the right file.")
+    dropped = _unread(path, numbers, flags, offset, alignment)
     tilts = tuple(_tilt(alignment, section, by_view) for section in range(len(alignment.tilts)))
-    dropped = []
-    if flags & _CUT_ON:
-        dropped.append(f"{path}: the cut-on frequencies were not read.")
     lens, hand = Lens(voltage_kV=300, cs_mm=2.7, amplitude_contrast=0.07), None
     if com is None:
         dropped.append(
             f"{path}: does not tell voltage, Cs and amplitude contrast, and there is no ctfcorrection.com: 300 kV,"
             " 2.7 mm and 0.07 were taken."
         )
+        if flags & _INVERTED:
+            dropped.append(f"{path}: that its tilts are inverted was not read; the hand is not known.")
     else:
         lens = Lens(
             voltage_kV=com.number("Voltage", 300),
@@ -110,17 +111,50 @@ def read_defocus(path: Path, alignment: Alignment, com: Options | None) -> tuple
             amplitude_contrast=com.number("AmplitudeContrast", 0.07),
         )
         inverted = com.text("InvertTiltAngles").lower() in ("1", "t", "true", "yes", "on") or (
-            "INVERTTILTANGLES" in com.values and not com.text("InvertTiltAngles")
+            "InvertTiltAngles" in com and not com.text("InvertTiltAngles")
         )
+        if flags & _INVERTED and not inverted:
+            dropped.append(f"{path}: that its tilts are inverted was not read; {com.path} has no InvertTiltAngles.")
         hand = HandVerdict(hand=1 if inverted else -1, log_odds=_TOLD_LOG_ODDS)
     axis = sum(view.axis_deg for view in alignment.tilts) / len(alignment.tilts)
     ctf = SeriesCTF(lens=lens, pixel_A=alignment.pixel_A, axis_deg=axis, tilts=tilts, hand=hand)
     return ctf, tuple(dropped)
 
 
+def _n_numbers(flags: int) -> int:
+    return 5 + (2 if flags & _ASTIGMATISM else 0) + (1 if flags & _PHASE else 0) + (1 if flags & _CUT_ON else 0)
+
+
+def _unread(path: Path, rows: list[list[float]], flags: int, offset: int, alignment: Alignment) -> list[str]:
+    """Return sentences on what is passed over in the lines."""
+    told = []
+    if flags & _CUT_ON:
+        told.append(f"{path}: the cut-on frequencies were not read.")
+    if flags >> 6:
+        told.append(f"{path}: its flags {flags} tell of something that is not known here; it was not read.")
+    # The version of a file of version 2 is a sixth number of its first line.
+    longer = [row for i, row in enumerate(rows) if len(row) > _n_numbers(flags) + (i == 0 and flags == 0)]
+    if longer:
+        told.append(f"{path}: {len(longer)} lines go on, such as with {longer[0][-1]:g}; that was not read.")
+    n, tilts = len(alignment.tilts), [view.tilt_deg for view in alignment.tilts]
+    sign = -1 if flags & _INVERTED else 1
+    beyond, off_deg = 0, 0.0
+    for row in rows:
+        first, last = int(row[0]) + offset, int(row[1]) + offset
+        beyond += not 1 <= first <= last <= n
+        seen = [sign * tilt for tilt in tilts[max(first, 1) - 1 : max(last, 0)]]
+        if seen:
+            off_deg = max(off_deg, abs(min(row[2:4]) - min(seen)), abs(max(row[2:4]) - max(seen)))
+    if beyond:
+        told.append(f"{path}: {beyond} lines are of views that the .xf does not have.")
+    if off_deg > _SAME_DEG:
+        told.append(f"{path}: its tilts, up to {off_deg:.2f}° off the alignment's, were not read; its views were.")
+    return told
+
+
 def _line(path: Path, row: list[float], flags: int) -> tuple[float, ...]:
     """Return the defoci u and v (Å), the azimuth and the phase shift (°) of a line."""
-    needed = 5 + (2 if flags & _ASTIGMATISM else 0) + (1 if flags & _PHASE else 0) + (1 if flags & _CUT_ON else 0)
+    needed = _n_numbers(flags)
     if len(row) < needed:
         raise FormatError(f"{path}: a line has {len(row)} numbers where {needed} were expected.", "Save it again.")
     u = v = row[4] * 10

@@ -14,8 +14,9 @@ from eucentric.io.angles import write_angles
 from eucentric.io.exchange.collecting import Collecting
 from eucentric.io.exchange.imod_com import format_com, read_edf
 from eucentric.io.exchange.imod_defocus import ctf_options, format_defocus
+from eucentric.io.exchange.imod_folder import MAX_TEXT_BYTES
 from eucentric.io.exchange.imod_geometry import aligned_size, tilt_options
-from eucentric.io.exchange.imod_read import MAX_TEXT_BYTES, ImodReader
+from eucentric.io.exchange.imod_read import ImodReader
 from eucentric.io.exchange.placing import place
 from eucentric.io.exchange.records import Exported, Imported, ProcessedSeries, Volume
 from eucentric.io.exchange.requirements import need_alignment, need_series
@@ -81,18 +82,19 @@ def read_imod(path: Path, *, pixel_A: float | None = None) -> Imported:
 
 
 def _names(folder: Path) -> list[tuple[Path, str]]:
-    """Return the data sets of a folder: the one that its .edf names, or those that have an .xf."""
+    """Return the data sets of a folder: those that its .edf files name, or else those that have an .xf."""
+    named = []
     for edf in sorted(folder.glob("*.edf")):
         try:
             if edf.stat().st_size > MAX_TEXT_BYTES:
                 continue
-            name = read_edf(edf).get("Setup.DatasetName", "")
+            name = read_edf(edf).text("Setup.DatasetName")
         except EucentricError:
             continue
         if 0 < len(name.encode()) < 200 and Path(name).name == name and (folder / f"{name}.xf").is_file():
-            return [(folder, name)]
+            named.append((folder, name))
     xfs = sorted(path.stem for path in folder.glob("*.xf") if path.is_file())
-    return [(folder, stem) for stem in xfs if not stem.endswith(_NOT_FINAL)]
+    return list(dict.fromkeys(named)) or [(folder, stem) for stem in xfs if not stem.endswith(_NOT_FINAL)]
 
 
 class _Writing:

@@ -3,17 +3,16 @@
 import math
 import re
 import warnings
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from eucentric.core import Alignment, EucentricError, FormatError, FormatWarning, InputError, Tilt, TiltSeries
+from eucentric.core import Alignment, FormatError, FormatWarning, InputError, Tilt, TiltSeries
 from eucentric.io.angles import read_angles
-from eucentric.io.exchange.imod_com import Options, parse_views, read_com, read_edf
+from eucentric.io.exchange.imod_com import Options, parse_views
 from eucentric.io.exchange.imod_defocus import read_defocus
+from eucentric.io.exchange.imod_folder import ALIGNED, TOMOGRAMS, EtomoFolder
 from eucentric.io.exchange.imod_geometry import TiltGrid, grid_of
 from eucentric.io.exchange.records import Particle, ProcessedSeries, SeriesFiles, Volume
 from eucentric.io.imod import read_imod_alignment, read_xf
@@ -21,20 +20,11 @@ from eucentric.io.imod_model import read_imod_model
 from eucentric.io.mrc import MrcImage, open_mrc
 from eucentric.optics import SeriesCTF
 
-_STACKS = (".st", ".mrc", ".mrcs")
-_ALIGNED = ("_ali.mrc", ".ali")
-_TOMOGRAMS = ("_rec.mrc", ".rec")
-MAX_TEXT_BYTES = 2 << 20  # of a list of ten thousand views, or a command file
-_MAX_MODEL_BYTES = 64 << 20
 _MAX_VIEWS = 10_000
 _MAX_POINTS = 100_000
 # What a tomogram's labels say where its sections are slices along z, of our hand: we wrote it, or `clip rotx` did.
 _TURNED = re.compile(rb"Eucentric|clip: rot[a-z ]*x|rotx", re.IGNORECASE)
 _LEFT_OUT = "left out in IMOD"
-# Files that only say how something was done, or that we read elsewhere, need no word; these do.
-_NOT_READ = {".maggrad": "magnification gradients", ".idf": "a distortion field"}
-
-T = TypeVar("T")
 
 
 class ImodReader:
@@ -42,9 +32,9 @@ class ImodReader:
 
     def __init__(self, folder: Path, name: str, pixel_A: float | None) -> None:
         """Take the folder, the name of its data set, and the pixel of the stack where that is known."""
-        self._folder, self.name, self._pixel_A = folder, name, pixel_A
-        self.source = folder / name
-        self.dropped: list[str] = []
+        self.name, self.source, self._pixel_A = name, folder / name, pixel_A
+        self._folder = EtomoFolder(folder, name)
+        self.dropped = self._folder.dropped
 
     def read(self) -> ProcessedSeries:
         """Return the series.
@@ -56,30 +46,28 @@ class ImodReader:
         pydantic.ValidationError
             If a number cannot be what it should.
         """
-        xf, tlt = self._one(".xf", "_fid.xf"), self._one(".tlt", "_fid.tlt", ".rawtlt")
+        xf, tlt = self._folder.one(".xf", "_fid.xf"), self._folder.one(".tlt", "_fid.tlt", ".rawtlt")
         if xf is None or tlt is None:
             raise InputError(
                 f"{self.source}: there is no .xf with a .tlt or .rawtlt.",
                 "Finish its alignment in etomo.",
             )
-        tilt_com = self._try(self._one("tilt.com", own=False), lambda path: read_com(path, "tilt"))
-        newst = self._try(self._one("newst.com", own=False), lambda path: read_com(path, "newstack"))
+        tilt_com, newst = self._folder.com("tilt.com", "tilt"), self._folder.com("newst.com", "newstack")
+        edf = self._settings()
         n = len(read_xf(xf))
         if n > _MAX_VIEWS:
             raise FormatError(f"{xf}: {n} transforms are no tilt series.", "Name the .xf of a tilt series.")
-        stack = self._stack(n)
-        shape_yx, pixel_A = self._images(stack, tilt_com, xf)
-        xtilt = self._one(".xtilt")
-        if tilt_com is not None and not tilt_com.text("XTILTFILE"):
-            xtilt = None  # `tilt` was not told to use it
+        stack = self._folder.stack(n)
+        shape_yx, pixel_A = self._images(stack, tilt_com, edf, xf)
+        xtilt = self._xtilt(tilt_com, tlt)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FormatWarning)
             alignment = read_imod_alignment(xf, tlt, pixel_A, shape_yx, xtilt)
         self.dropped += [str(warning.message) for warning in caught]
-        raw = self._try(self._one(".rawtlt"), read_angles)
+        raw = self._folder.attempt(self._folder.one(".rawtlt"), read_angles)
         stage = raw if raw is not None and len(raw) == n else tuple(view.tilt_deg for view in alignment.tilts)
         alignment, volume = self._as_tilt_does(alignment, tilt_com, newst)
-        alignment = self._left_out(alignment, tilt_com)
+        alignment = self._left_out(alignment, tilt_com, edf)
         series = TiltSeries(
             name=self.name,
             pixel_A=pixel_A,
@@ -87,8 +75,7 @@ class ImodReader:
             tilts=tuple(Tilt(section=i, tilt_deg=stage[i], order=i) for i in range(n)),
             tilt_axis_deg=float(np.median([view.axis_deg for view in alignment.tilts])),
         )
-        self._say_what_is_left()
-        return ProcessedSeries(
+        found = ProcessedSeries(
             series=series,
             alignment=alignment,
             ctf=self._ctf(alignment),
@@ -96,48 +83,44 @@ class ImodReader:
             particles=self._particles(volume),
             files=SeriesFiles(stack=stack.path if stack else None, tomogram=self._tomogram(volume)),
         )
+        self._folder.say_what_is_left()
+        self.dropped.append(
+            f"{self.source}: etomo's files tell no order of acquisition and no exposures; the order is"
+            " taken to be that of the sections."
+        )
+        return found
 
-    def _one(self, *endings: str, own: bool = True) -> Path | None:
-        """Return the first file that there is, of the data set's name or, with `own` false, of this very name."""
-        for ending in endings:
-            path = self._folder / (f"{self.name}{ending}" if own else ending)
-            if not path.is_file():
-                continue
-            binary = ending in (*_STACKS, *_ALIGNED, *_TOMOGRAMS)
-            if binary or path.stat().st_size <= (_MAX_MODEL_BYTES if path.suffix == ".mod" else MAX_TEXT_BYTES):
-                return path
-            self.dropped.append(f"{path}: not read; it is too large to be what its name says.")
-        return None
+    def _settings(self) -> Options | None:
+        """Return the settings of the .edf."""
+        edf = self._folder.edf()
+        named = edf.text("Setup.DatasetName") if edf else ""
+        if edf is not None and named not in ("", self.name):
+            self.dropped.append(f"{edf.path}: Setup.DatasetName {named[:60]!r} has no .xf here; {self.name} was read.")
+        return edf
 
-    def _try(self, path: Path | None, read: Callable[[Path], T]) -> T | None:
-        """Read a file that the series can do without."""
-        if path is None:
-            return None
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FormatWarning)
-                return read(path)
-        except (EucentricError, ValueError) as error:  # ValidationError is a ValueError
-            what = error.what if isinstance(error, EucentricError) else "a number in it cannot be"
-            self.dropped.append(f"{path}: this file was not read ({what})")
-            return None
+    def _xtilt(self, com: Options | None, tlt: Path) -> Path | None:
+        """Return the file of tilts about x if `tilt` uses it, and tell where it was told of other files of tilts."""
+        xtilt = self._folder.one(".xtilt")
+        if com is None:
+            return xtilt
+        if xtilt is not None and not com.text("XTILTFILE"):
+            self.dropped.append(f"{xtilt}: not read, as tilt.com has no XTILTFILE.")
+            xtilt = None
+        for option, used in (("TILTFILE", tlt), ("XTILTFILE", xtilt)):
+            named = com.text(option)
+            if named and (used is None or Path(named).name != used.name):
+                instead = f"{used.name} was" if used else "no tilts about x were"
+                self.dropped.append(f"{com.path}: {option} {named[:60]} was not read; {instead}.")
+        return xtilt
 
-    def _stack(self, n: int) -> MrcImage | None:
-        for ending in _STACKS:
-            stack = self._try(self._one(ending), open_mrc)
-            if stack is not None and len(stack.data) == n:
-                return stack
-            if stack is not None:
-                self.dropped.append(f"{stack.path}: not taken; it has {len(stack.data)} sections, the .xf {n}.")
-        return None
-
-    def _images(self, stack: MrcImage | None, com: Options | None, xf: Path) -> tuple[tuple[int, int], float]:
+    def _images(
+        self, stack: MrcImage | None, com: Options | None, edf: Options | None, xf: Path
+    ) -> tuple[tuple[int, int], float]:
         """Return the shape and the pixel of the recorded images."""
         pixel_A = self._pixel_A or (stack.pixel_A if stack else None)
         if pixel_A is None:
-            settings = self._try(self._one(".edf"), read_edf) or {}
             try:
-                pixel_A = float(settings.get("Setup.PixelSize", "nan")) * 10  # in nm
+                pixel_A = float(edf.text("Setup.PixelSize") if edf else "nan") * 10  # in nm
             except ValueError:
                 pixel_A = math.nan
             if not 0.01 <= pixel_A <= 1e4:
@@ -164,7 +147,9 @@ class ImodReader:
     ) -> tuple[Alignment, Volume | None]:
         """Return the alignment and the grid with which a reconstruction is what tilt.com gives."""
         if com is None:
-            self.dropped.append(f"{self._folder / 'tilt.com'}: there is none; the tomogram's place is not known.")
+            self.dropped.append(
+                f"{self.source.with_name('tilt.com')}: there is none; the tomogram's place is not known."
+            )
             return alignment, None
         x_axis = com.number("XAXISTILT", 0.0)
         offset = (*com.numbers("OFFSET", (1, 2)), 0.0)[0]
@@ -210,26 +195,30 @@ class ImodReader:
         return alignment.moved((z, y, x)), Volume(shape_zyx=grid.shape_zyx, voxel_A=voxel_A)
 
     def _aligned_size(self, newst: Options | None, binning: int) -> tuple[int, int] | None:
-        aligned = self._try(self._one(*_ALIGNED), open_mrc)
+        aligned = self._folder.attempt(self._folder.one(*ALIGNED), open_mrc)
         if aligned is not None:
             _, rows, columns = aligned.data.shape
             return columns, rows
         size = newst.numbers("SizeToOutputInXandY", (2,)) if newst else ()
-        if newst is not None and size and round(newst.number("BinByFactor", 1)) == binning:
-            return max(1, round(size[0])), max(1, round(size[1]))
-        return None
+        if newst is None or not size:
+            return None
+        binned = round(newst.number("BinByFactor", 1))
+        if binned != binning:
+            self.dropped.append(
+                f"{newst.path}: its size was not read; BinByFactor is {binned}, IMAGEBINNED of tilt.com {binning}."
+            )
+            return None
+        return max(1, round(size[0])), max(1, round(size[1]))
 
-    def _left_out(self, alignment: Alignment, com: Options | None) -> Alignment:
+    def _left_out(self, alignment: Alignment, com: Options | None, edf: Options | None) -> Alignment:
         out: frozenset[int] = frozenset()
-        settings = self._try(self._one(".edf"), read_edf) or {}
-        for path, text in (
-            (self._folder / "tilt.com", com.text("EXCLUDE") if com else ""),
-            (self._folder / f"{self.name}.edf", settings.get("Setup.AxisA.ExcludeProjections", "")),
-        ):
+        for options, name in ((com, "EXCLUDE"), (edf, "Setup.AxisA.ExcludeProjections")):
+            if options is None:
+                continue
             try:
-                out |= parse_views(text)
+                out |= parse_views(options.text(name))
             except FormatError as error:
-                self.dropped.append(f"{path}: the views left out were not read ({error.what})")
+                self.dropped.append(f"{options.path}: the views left out were not read ({error.what})")
         return alignment.replace(
             tilts=tuple(
                 view.replace(used=False, reason=_LEFT_OUT) if view.section in out else view for view in alignment.tilts
@@ -237,16 +226,16 @@ class ImodReader:
         )
 
     def _ctf(self, alignment: Alignment) -> SeriesCTF | None:
-        com = self._try(self._one("ctfcorrection.com", own=False), lambda path: read_com(path, "ctfphaseflip"))
-        found = self._try(self._one(".defocus"), lambda path: read_defocus(path, alignment, com))
+        com = self._folder.com("ctfcorrection.com", "ctfphaseflip")
+        found = self._folder.attempt(self._folder.one(".defocus"), lambda path: read_defocus(path, alignment, com))
         if found is None:
             return None
         self.dropped += found[1]
         return found[0]
 
     def _particles(self, volume: Volume | None) -> tuple[Particle, ...]:
-        path = self._one("_particles.mod")
-        model = self._try(path, read_imod_model)
+        path = self._folder.one("_particles.mod")
+        model = self._folder.attempt(path, read_imod_model)
         if model is None or path is None:
             return ()
         if volume is None or model.size_xyz != volume.shape_zyx[::-1]:
@@ -273,7 +262,7 @@ class ImodReader:
         return found
 
     def _tomogram(self, volume: Volume | None) -> Path | None:
-        tomogram = self._try(self._one(*_TOMOGRAMS), open_mrc)
+        tomogram = self._folder.attempt(self._folder.one(*TOMOGRAMS), open_mrc)
         if tomogram is None:
             return None
         with tomogram.path.open("rb") as file:
@@ -285,13 +274,3 @@ class ImodReader:
             " turned by trimvol -rx, as ours are (-yz mirrors)."
         )
         return None
-
-    def _say_what_is_left(self) -> None:
-        for ending, what in _NOT_READ.items():
-            path = self._one(ending)
-            if path is not None:
-                self.dropped.append(f"{path}: {what} were not read.")
-        self.dropped.append(
-            f"{self.source}: etomo's files tell no order of acquisition and no exposures; the order is"
-            " taken to be that of the sections."
-        )
