@@ -35,6 +35,10 @@ SAYS_NOTHING: dict[tuple[str, str], dict[str, str]] = {
         "LastSavedAs": "where the file lay",
         "Acquire": "any number but 0 means yes",
     },
+    ("relion5", ".star"): {
+        **dict.fromkeys(("rlnMicrographId", "rlnTomoTiltMovieIndex"), "tells the order alone"),
+        "rlnCtfAstigmatism": "what rlnDefocusU and rlnDefocusV differ by, which are kept",
+    },
     ("portal", ".json"): {"alignment_type": "only LOCAL says anything to us, and is told"},
     ("series", ".mdoc"): {
         **dict.fromkeys(("PixelSpacing", "ImageSize", "TiltAngle"), _STACK),
@@ -47,7 +51,7 @@ NEVER_OPENED = {
     ("portal", ".rawtlt"): "its angles stand in the metadata too, of which raw_tlt_path is listed as not read",
     ("warp", ".rawtlt"): "made for aligners, of the angles in the tomostar",
 }
-OWED = {"relion5": 49, "warp": 101, "aretomo": 7}
+OWED = {"warp": 101, "aretomo": 7}
 """How many losses are silent still; none may be added, and none but these readers have any."""
 
 

@@ -101,7 +101,7 @@ def test_what_is_not_read_is_told(tmp_path: Path) -> None:
     assert len(found["TS_1"]) == 1
     told = " ".join(dropped)
     assert "rlnClassNumber" in told
-    assert "tables that were not read: other" in told
+    assert "data_other (a)" in told
     assert "2 particles of TS_2, not among" in told
 
 

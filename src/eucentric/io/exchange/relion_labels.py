@@ -1,4 +1,4 @@
-"""The columns of RELION's tables of tilts and of series that we read; all others are listed as left out."""
+"""Labels of RELION's tables that belong together, by what they say to us."""
 
 EULER = ("rlnTomoYTilt", "rlnTomoZRot", "rlnTomoXShiftAngst", "rlnTomoYShiftAngst")
 MATRIX = ("rlnTomoProjX", "rlnTomoProjY", "rlnTomoProjZ", "rlnTomoProjW")
@@ -15,14 +15,8 @@ VOLUMES = {
     "tomogram_odd": "rlnTomoReconstructedTomogramHalf2",
 }
 
-_FIT = ("rlnCtfAstigmatism", "rlnCtfFigureOfMerit", "rlnCtfMaxResolution", "rlnPhaseShift")
-_MOVIES = ("rlnMicrographMovieName", "rlnTomoTiltMovieFrameCount", "rlnTomoTiltMovieIndex", "rlnMicrographId")
-_NOMINAL = ("rlnTomoNominalStageTiltAngle", "rlnTomoNominalTiltAxisAngle", "rlnTomoNominalDefocus")
-_OTHERS = ("rlnTomoXTilt", "rlnMicrographPreExposure", "eucentricReason")
-READ_OF_TILTS = frozenset((*EULER, *MATRIX, *DEFOCUS, *IMAGES.values(), *_FIT, *_MOVIES, *_NOMINAL, *_OTHERS))
-
-_FILES = ("rlnTomoName", "rlnTomoTiltSeriesStarFile", "rlnTomoTiltSeriesName", "rlnTomoFrameCount")
-_OPTICS = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast", "rlnTomoHand", "rlnOpticsGroupName")
-_PIXELS = ("rlnMicrographOriginalPixelSize", "rlnTomoTiltSeriesPixelSize", "rlnTomoTomogramBinning")
-_IMAGE = ("rlnImageSizeX", "rlnImageSizeY", "rlnTomoImportFractionalDose")
-READ_OF_SERIES = frozenset((*SIZES, *VOLUMES.values(), *_FILES, *_OPTICS, *_PIXELS, *_IMAGE))
+SAYS_NOTHING = (
+    "rlnTomoProjW",  # the last row of a projection matrix, 0, 0, 0, 1 in all
+    "rlnCtfAstigmatism",  # what rlnDefocusU and rlnDefocusV differ by
+)
+"""Of the tables of tilts: what need not be listed as left out."""

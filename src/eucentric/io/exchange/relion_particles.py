@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from eucentric.core import FormatError
 from eucentric.io.exchange.records import Particle, ProcessedSeries
-from eucentric.io.exchange.star import StarBlock, numbers, read_star, texts, write_star
+from eucentric.io.exchange.star import StarBlock, numbers, read_star, texts, unread, write_star
 
 MAX_PARTICLES = 150_000  # of one file: a particle costs 700 bytes here, beside what its columns do
 _CENTRED = ("rlnCenteredCoordinateXAngst", "rlnCenteredCoordinateYAngst", "rlnCenteredCoordinateZAngst")
@@ -25,8 +25,6 @@ _PIXELS = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")  # RELION 4: un
 _ORIGINS = ("rlnOriginXAngst", "rlnOriginYAngst", "rlnOriginZAngst")
 _ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 _BOX = ("rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi")
-_NAMES = ("rlnTomoName", "rlnTomoParticleName", "rlnRandomSubset", "rlnOpticsGroup")
-_READ = frozenset((*_CENTRED, *_PIXELS, *_ORIGINS, *_ANGLES, *_BOX, *_NAMES))
 
 Rotation = NDArray[np.float64]
 
@@ -99,10 +97,10 @@ def read_particles(
     unknown = Counter(name for name in names if name not in pixels_A)
     others = ", ".join(list(unknown)[:10]) + (" and others" if len(unknown) > 10 else "")
     dropped = [f"{path}: {unknown.total()} particles of {others}, not among the series read."] if unknown else []
-    dropped += _not_read(path, blocks, block)
     places, turns = _places_A(path, block, names, pixels_A, sizes_xyz), _angles_deg(path, block)
     halves = [int(half) for half in numbers(path, block, "rlnRandomSubset", 0)]
     kinds = [_label(name) for name in texts(path, block, "rlnTomoParticleName", "")]
+    dropped += unread(path, blocks)
     del blocks, block  # before as much again is made of them
     found: dict[str, list[Particle]] = {}
     for name, place, angles, half, label in zip(names, places, turns, halves, kinds, strict=True):
@@ -120,15 +118,6 @@ def read_particles(
         )
         found.setdefault(name, []).append(particle)
     return found, dropped
-
-
-def _not_read(path: Path, blocks: dict[str, StarBlock], block: StarBlock) -> list[str]:
-    left = sorted(label for label in block.columns if label not in _READ)
-    dropped = [f"{path}: columns of the particles that were not read: {', '.join(left)}."] if left else []
-    others = sorted(
-        name for name, other in blocks.items() if other is not block and name not in ("general", "optics", "particles")
-    )
-    return dropped + ([f"{path}: tables that were not read: {', '.join(others)}."] if others else [])
 
 
 def _places_A(

@@ -14,31 +14,28 @@ from eucentric.io.exchange.relion_ctf import read_ctf
 from eucentric.io.exchange.relion_files import find, mrc_size
 from eucentric.io.exchange.relion_geometry import Matrices, read_angles, read_matrices, turns_of
 from eucentric.io.exchange.relion_labels import (
-    DEFOCUS,
     EULER,
     IMAGES,
     MATRIX,
-    READ_OF_SERIES,
-    READ_OF_TILTS,
     SIZES,
     VOLUMES,
 )
-from eucentric.io.exchange.star import MISSING, StarBlock, numbers, texts
+from eucentric.io.exchange.relion_tables import Tilts
+from eucentric.io.exchange.remembering import Remembering
+from eucentric.io.exchange.star import MISSING, StarBlock, median, numbers, texts
 
 Size = tuple[float, float, float]
 
 
 class SeriesReader:
-    """Reads one series of a global table; `dropped` has then what was not read."""
+    """Reads one series of a global table; `dropped` has then what was not read, but for whole columns."""
 
-    def __init__(
-        self, source: Path, row: dict[str, str], path: Path, block: StarBlock, excluded: int, folders: Sequence[Path]
-    ) -> None:
-        """Take the row of `source` and the table of tilts of `path`, the last `excluded` being views left out."""
-        self._source, self._row, self._path, self._block, self._folders = source, row, path, block, folders
-        self._name, self._n = row["rlnTomoName"], len(block)
-        self._used = [i < self._n - excluded for i in range(self._n)]
-        self._global = StarBlock({label: (value,) for label, value in row.items()})
+    def __init__(self, source: Path, row: Remembering[str], tilts: Tilts, folders: Sequence[Path]) -> None:
+        """Take the row of `source`, and the table of its tilts."""
+        self._source, self._row, self._path, self._block, self._folders = source, row, tilts.path, tilts.block, folders
+        self._name, self._n = row["rlnTomoName"], len(tilts.block)
+        self._used = [i < self._n - tilts.excluded for i in range(self._n)]
+        self._global = StarBlock(Remembering({label: (value,) for label, value in row.items()}, row.asked))
         self.dropped: list[str] = []
 
     def read(self) -> ProcessedSeries:
@@ -58,13 +55,13 @@ class SeriesReader:
                 f"{self._source}: {self._name} has no pixel size that can be.", "Name the file that RELION wrote last."
             )
         self._pixel_A = pixel_A
-        self._say_what_is_left()
         stack = self._stack()
         rows = self._rows_by_section(by_row=stack is not None)
         shape_yx = self._shape_yx(stack)
         series = self._series(rows, shape_yx)
         alignment = self._alignment(rows, shape_yx)
         ctf = read_ctf(self._path, self._global, self._block, rows, series, alignment)
+        self._say_what_does_not_agree(with_ctf=ctf is not None)
         movies, images = self._found("rlnMicrographMovieName", rows), {}
         if stack is None:
             images = {kind: self._found(label, rows) for kind, label in IMAGES.items()}
@@ -99,27 +96,23 @@ class SeriesReader:
         values = numbers(self._path, self._block, label, default)
         return [values[row] for row in rows]
 
-    def _say_what_is_left(self) -> None:
-        for path, known, columns in (
-            (self._source, READ_OF_SERIES, self._row),
-            (self._path, READ_OF_TILTS, self._block.columns),
-        ):
-            if left := sorted(label for label in columns if label not in known):
-                self.dropped.append(f"{path}: {self._name}: columns that were not read: {', '.join(left)[:2000]}.")
+    def _say_what_does_not_agree(self, *, with_ctf: bool) -> None:
         optics = ("rlnSphericalAberration", "rlnAmplitudeContrast", "rlnTomoHand")
-        if not self._has(*DEFOCUS) and (
-            told := [f"{label} {self._row[label]}" for label in optics if label in self._row]
-        ):
+        if not with_ctf and (told := [f"{label} {self._row[label]}" for label in optics if label in self._row]):
             self._drop(f"without a CTF yet there is no place for {', '.join(told)[:200]}")
+        if (hand := self._one("rlnTomoHand", 0.0)) not in (-1, 0, 1):
+            self._drop(f"rlnTomoHand {hand:g} is neither 1 nor -1; its sign was read")
+        if (count := self._one("rlnTomoFrameCount", self._n)) != self._n:
+            self._drop(f"rlnTomoFrameCount says {count:g} tilts, the table has {self._n}, which were read")
 
     def _drop(self, what: str) -> None:
         self.dropped.append(f"{self._path}: {self._name}: {what}.")
 
     def _rows_by_section(self, *, by_row: bool) -> list[int]:
         """Return the row of each section: as our own export numbered them, as in the stack, or by tilt angle."""
-        numbered = self._column("rlnMicrographId", range(self._n), 0.0)
         if by_row:
             return list(range(self._n))
+        numbered = self._column("rlnMicrographId", range(self._n), 0.0)
         if len(set(numbered)) < self._n:
             numbered = self._stage_deg()
         return sorted(range(self._n), key=lambda row: numbered[row])
@@ -141,7 +134,6 @@ class SeriesReader:
                 " took exposures from the .mdoc, and so counted each tilt's own; nothing was changed"
             )
         stage, movies = self._stage_deg(), texts(self._path, self._block, "rlnMicrographMovieName", MISSING)
-        axes = self._column("rlnTomoNominalTiltAxisAngle", rows) if self._has("rlnTomoNominalTiltAxisAngle") else []
         return TiltSeries(
             name=self._name,
             pixel_A=self._pixel_A,
@@ -158,7 +150,7 @@ class SeriesReader:
                 for section, row in enumerate(rows)
             ),
             order_known=len(set(chronology)) == self._n,
-            tilt_axis_deg=float(np.median(axes)) if axes else None,
+            tilt_axis_deg=median(self._path, self._block, "rlnTomoNominalTiltAxisAngle", self.dropped),
             voltage_kV=self._one("rlnVoltage") if "rlnVoltage" in self._row else None,
         )
 
@@ -196,10 +188,16 @@ class SeriesReader:
         return path
 
     def _shape_yx(self, stack: Path | None) -> tuple[int, int]:
-        if sizes := Counter(self._sizes_of_images(stack)):
-            return sizes.most_common(1)[0][0]  # an image that is not as the others is told when it is read
+        told = None
         if "rlnImageSizeX" in self._row and "rlnImageSizeY" in self._row:
-            return int(self._one("rlnImageSizeY")), int(self._one("rlnImageSizeX"))
+            told = int(self._one("rlnImageSizeY")), int(self._one("rlnImageSizeX"))
+        if sizes := Counter(self._sizes_of_images(stack)):
+            shape_yx = sizes.most_common(1)[0][0]  # an image that is not as the others is told when it is read
+            if told not in (None, shape_yx):
+                self._drop(f"the images are not as large as rlnImageSizeX and rlnImageSizeY say, but {shape_yx[::-1]}")
+            return shape_yx
+        if told:
+            return told
         if self._has(*MATRIX):
             return self._shape_from_both()
         tomogram = self.size_xyz
@@ -279,4 +277,6 @@ class SeriesReader:
             return None, files  # without a tomogram the size is but that from which particles are counted
         x, y, z = (max(1, int(n / binning + 1e-3)) for n in size)
         shape = mrc_size(files.get("tomogram")) or (z, y, x)
+        if any(abs(n / binning - voxels) > 0.01 for n, voxels in zip(size, shape[::-1], strict=True)):
+            self._drop(f"{', '.join(SIZES)}, binned, are not {shape[::-1]} voxels, which were taken")
         return Volume(shape_zyx=shape, voxel_A=binning * self._pixel_A), files

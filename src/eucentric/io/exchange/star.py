@@ -1,13 +1,15 @@
 """STAR files, as RELION and Warp write them: blocks of values and of tables, every value a text."""
 
 import re
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from eucentric.core import FormatError, InputError, write_text
 from eucentric.io._text import read_text
+from eucentric.io.exchange.remembering import Remembering, not_read
 
 MISSING = "None"
 """What both programs write for a text that is not there."""
@@ -17,7 +19,10 @@ _MAX_VALUES = 2_000_000  # a value costs some 200 bytes while it is read: 400 MB
 
 @dataclass(frozen=True)
 class StarBlock:
-    """A block: its columns, by label without the underscore, all of one length; `looped` if it was a table."""
+    """A block: its columns, by label without the underscore, all of one length; `looped` if it was a table.
+
+    Those of a file remember which of them were taken.
+    """
 
     columns: dict[str, tuple[str, ...]]
     looped: bool = True
@@ -68,9 +73,9 @@ def read_star(path: Path) -> dict[str, StarBlock]:
                     tag.removeprefix("_"): tuple(_plain(value, foreign) for value in values[i::width])
                     for i, tag in enumerate(item.loop.tags)
                 }
-                blocks[_free(blocks, block.name)] = StarBlock(columns)
+                blocks[_free(blocks, block.name)] = StarBlock(Remembering(columns))
         if pairs:
-            blocks[_free(blocks, block.name)] = StarBlock(pairs, looped=False)
+            blocks[_free(blocks, block.name)] = StarBlock(Remembering(pairs), looped=False)
     if not blocks:
         raise FormatError(f"{path}: there is no table in it.", "Name another STAR file.")
     return blocks
@@ -113,6 +118,38 @@ def texts(path: Path, block: StarBlock, label: str, default: str | None = None) 
             raise FormatError(f"{path}: the column {label} is missing.", "Name the file that the program wrote last.")
         return [default] * len(block)
     return list(block.columns[label])
+
+
+def median(path: Path, block: StarBlock, label: str, dropped: list[str]) -> float | None:
+    """Return the median of a column, None where it is absent; where rows differ by more than decimals, that is told.
+
+    Raises
+    ------
+    FormatError
+        If a value is no number.
+    """
+    if label not in block.columns or not len(block):
+        return None
+    values = numbers(path, block, label)
+    middle = statistics.median(values)
+    if (most := max(abs(value - middle) for value in values)) > 1e-3:
+        dropped.append(f"{path}: {label} differs between rows, by up to {most:g} from its median, which was read.")
+    return middle
+
+
+def unread(path: Path, blocks: Mapping[str, StarBlock], passed_over: Collection[str] = ()) -> list[str]:
+    """Return a sentence on the columns of a file that nobody took, but for some; none where there is none.
+
+    A block of which nothing was taken is told by its name, too.
+    """
+    told = list[str]()
+    for name, block in blocks.items():
+        left = block.columns.unread() if isinstance(block.columns, Remembering) else []
+        if len(left) == len(block.columns):
+            told.append(f"data_{name[:200]} ({', '.join(left)})")
+        else:
+            told += [label for label in left if label not in passed_over]
+    return not_read(path, told)
 
 
 def write_star(

@@ -1,0 +1,39 @@
+"""What a file says, which remembers what was asked of it: all else can then be listed as not read."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+_MAX_TOLD = 4_000  # letters of a list of what was not read
+V = TypeVar("V")
+
+
+class Remembering(dict[str, V]):
+    """What a file says, by name; `asked` are the names whose values were taken, and may be shared by several.
+
+    To look whether a name is there, or to go over all of them, takes nothing.
+    """
+
+    def __init__(self, said: Mapping[str, V], asked: set[str] | None = None) -> None:
+        super().__init__(said)
+        self.asked: set[str] = set() if asked is None else asked
+
+    def __getitem__(self, name: str) -> V:
+        """Take a value."""
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Take a value, or `default` where there is none."""
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def unread(self) -> list[str]:
+        """Return the names that nobody asked for."""
+        return [name for name in self if name not in self.asked]
+
+
+def not_read(path: Path, names: Iterable[str]) -> list[str]:
+    """Return a sentence on what was not read of a file, each name once; none where there is none."""
+    told = ", ".join(dict.fromkeys(names))
+    return [f"{path}: not read: {told[:_MAX_TOLD]}."] if told else []
