@@ -10,7 +10,7 @@ from nicegui import ui
 from starlette.responses import JSONResponse
 
 from eucentric.core import EucentricError
-from eucentric.web import explorer, look, tomogram
+from eucentric.web import explorer, look, session, tomogram
 from eucentric.web.refused_page import refused_page
 from eucentric.web.security import Refusal
 from eucentric.web.served import NotServedError, ReadOnlyError, Served
@@ -29,7 +29,7 @@ def build(served: Served) -> FastAPI:
     pages.add_exception_handler(NotServedError, _told(404))
     pages.add_exception_handler(ReadOnlyError, _told(403))
     look.register(served)
-    for package in (explorer, tomogram):
+    for package in (explorer, session, tomogram):
         package.register(served)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     ui.run_with(

@@ -10,6 +10,37 @@ from eucentric.report.style import SMOOTHED_A, Plot, data_uri, grey, robust_limi
 MOST_FRAMES, LARGEST_PX = 80, 512
 """With JPEG of at most 65 kB a frame this stays below 7 MB, so that the page can be mailed."""
 
+SCRIPT = """
+(() => {
+  const data = JSON.parse(document.getElementById("movie-frames").textContent);
+  const box = document.getElementById("player");
+  const canvas = box.querySelector("canvas"), slider = box.querySelector("input");
+  const button = box.querySelector("button"), label = box.querySelector("output");
+  const images = data.frames.map(source => Object.assign(new Image(), {src: source}));
+  let timer = 0;
+  const show = () => {
+    const at = Number(slider.value), image = images[at];
+    label.textContent = slider.ariaValueText = "z = " + data.z_nm[at] + " nm";
+    const draw = () => {
+      if (Number(slider.value) !== at) return;
+      canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+      canvas.dataset.frame = at;
+    };
+    if (image.complete) draw(); else image.addEventListener("load", draw, {once: true});
+  };
+  const play = on => {
+    clearInterval(timer);
+    timer = on ? setInterval(() => { slider.value = (Number(slider.value) + 1) % images.length; show(); }, 80) : 0;
+    button.textContent = on ? "Pause" : "Play";
+    button.setAttribute("aria-pressed", String(on));
+  };
+  slider.addEventListener("input", () => { play(false); show(); });
+  button.addEventListener("click", () => play(!timer));
+  show();
+})();
+"""
+"""The only script of a report; a server that lets no other run knows it by its text."""
+
 _PLAYER = """<div class="player" id="player">
 <canvas width="{width}" height="{height}" role="img" aria-label="Slice through the tomogram"></canvas>
 <noscript><img src="{still}" alt="Central slice of the tomogram"></noscript>
@@ -17,35 +48,7 @@ _PLAYER = """<div class="player" id="player">
 <input type="range" min="0" max="{last}" value="{middle}" aria-label="Height of the slice">
 <output></output></div></div>
 <script type="application/json" id="movie-frames">{frames}</script>
-<script>
-(() => {{
-  const data = JSON.parse(document.getElementById("movie-frames").textContent);
-  const box = document.getElementById("player");
-  const canvas = box.querySelector("canvas"), slider = box.querySelector("input");
-  const button = box.querySelector("button"), label = box.querySelector("output");
-  const images = data.frames.map(source => Object.assign(new Image(), {{src: source}}));
-  let timer = 0;
-  const show = () => {{
-    const at = Number(slider.value), image = images[at];
-    label.textContent = slider.ariaValueText = "z = " + data.z_nm[at] + " nm";
-    const draw = () => {{
-      if (Number(slider.value) !== at) return;
-      canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-      canvas.dataset.frame = at;
-    }};
-    if (image.complete) draw(); else image.addEventListener("load", draw, {{once: true}});
-  }};
-  const play = on => {{
-    clearInterval(timer);
-    timer = on ? setInterval(() => {{ slider.value = (Number(slider.value) + 1) % images.length; show(); }}, 80) : 0;
-    button.textContent = on ? "Pause" : "Play";
-    button.setAttribute("aria-pressed", String(on));
-  }};
-  slider.addEventListener("input", () => {{ play(false); show(); }});
-  button.addEventListener("click", () => play(!timer));
-  show();
-}})();
-</script>"""
+<script>{script}</script>"""
 
 
 def movie(data: ReportInput) -> tuple[Plot, ...]:
@@ -71,6 +74,7 @@ def movie(data: ReportInput) -> tuple[Plot, ...]:
         middle=middle,
         still=frames[middle],
         frames=json.dumps({"frames": frames, "z_nm": z_nm}),
+        script=SCRIPT,
     )
     words = (
         f"{len(frames)} slices along the beam, each averaged over {thick * data.pixel_A / 10:.0f} nm and smoothed "
