@@ -1,6 +1,7 @@
 """What there is to see of a series: its volumes and stack, and what is known of its tilts."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -57,10 +58,11 @@ def series_folder(session: Path, series: str) -> Path:
     NotServedError
         If there is none.
     """
-    folder = under(session, f"series/{_plain(series)}")
-    if not folder.is_dir():
-        raise NotServedError(f"{series[:80]!r} is no series of this session.", "Go back to the list of tomograms.")
-    return folder
+    with suppress(NotServedError):
+        folder = under(session, f"series/{_plain(series)}")
+        if folder.is_dir():
+            return folder
+    raise NotServedError(f"{series[:80]!r} is no series of this session.", "Go back to the list of tomograms.")
 
 
 def find_versions(session: Path, series: str) -> tuple[Version, ...]:
