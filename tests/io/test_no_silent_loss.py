@@ -51,7 +51,7 @@ NEVER_OPENED = {
     ("portal", ".rawtlt"): "its angles stand in the metadata too, of which raw_tlt_path is listed as not read",
     ("warp", ".rawtlt"): "made for aligners, of the angles in the tomostar",
 }
-OWED = {"warp": 101, "aretomo": 7}
+OWED = {"aretomo": 7}
 """How many losses are silent still; none may be added, and none but these readers have any."""
 
 

@@ -28,9 +28,9 @@ class Remembering(dict[str, V]):
         self.asked.add(name)
         return super().get(name, default)
 
-    def unread(self) -> list[str]:
-        """Return the names that nobody asked for."""
-        return [name for name in self if name not in self.asked]
+    def unread(self) -> dict[str, V]:
+        """Return what nobody asked for."""
+        return {name: value for name, value in self.items() if name not in self.asked}
 
 
 def not_read(path: Path, names: Iterable[str]) -> list[str]:

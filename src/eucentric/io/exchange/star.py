@@ -144,7 +144,7 @@ def unread(path: Path, blocks: Mapping[str, StarBlock], passed_over: Collection[
     """
     told = list[str]()
     for name, block in blocks.items():
-        left = block.columns.unread() if isinstance(block.columns, Remembering) else []
+        left = block.columns.unread() if isinstance(block.columns, Remembering) else {}
         if len(left) == len(block.columns):
             told.append(f"data_{name[:200]} ({', '.join(left)})")
         else:

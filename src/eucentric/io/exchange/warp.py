@@ -19,6 +19,7 @@ from eucentric.core import Alignment, InputError
 from eucentric.io.angles import write_angles
 from eucentric.io.exchange.placing import place
 from eucentric.io.exchange.records import Exported, Imported, ProcessedSeries
+from eucentric.io.exchange.remembering import Remembering
 from eucentric.io.exchange.requirements import need_alignment, need_series
 from eucentric.io.exchange.star import write_star
 from eucentric.io.exchange.warp_particles import write_particles
@@ -182,7 +183,8 @@ def _xml(
             ("GridCTFPhase", [tilt.phase_shift_deg / 180 for tilt in tilts]),
         ):
             grids[tag] = np.array(values).reshape(n, 1, 1)
-    return WarpXML(attributes, {tag: tuple(lines) for tag, lines in texts.items()}, ctf, grids)
+    lists = {tag: tuple(lines) for tag, lines in texts.items()}
+    return WarpXML(Remembering(attributes), Remembering(lists), Remembering(ctf), Remembering(grids))
 
 
 def _place_images(

@@ -1,15 +1,13 @@
 """Particles of a Warp project: pixels from the corner of the volume, and RELION's angles."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from eucentric.core import EucentricError, FormatError
 from eucentric.io.exchange.records import Particle, ProcessedSeries
-from eucentric.io.exchange.star import numbers, read_star, write_star
-from eucentric.io.exchange.warp_xml import numbers_of, read_xml
+from eucentric.io.exchange.star import numbers, read_star, unread, write_star
 
 _MAX_PARTICLES = 200_000  # of one file; a particle costs 700 bytes here
 _PLACES = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")
@@ -45,10 +43,14 @@ def write_particles(folder: Path, series: Sequence[ProcessedSeries], size_xyz_px
     return written
 
 
-def with_particles(folder: Path, series: list[ProcessedSeries]) -> tuple[list[ProcessedSeries], list[str]]:
-    """Return the series with the particles of the STAR files in the project's folder, and what was not read."""
+def with_particles(
+    folder: Path, series: list[ProcessedSeries], sizes_xyz_A: Mapping[str, Sequence[float] | None]
+) -> tuple[list[ProcessedSeries], list[str]]:
+    """Return the series with the particles of the STAR files in the project's folder, and what was not read.
+
+    Places are counted from a corner of the volume, of which `sizes_xyz_A` are by series.
+    """
     found: dict[str, list[Particle]] = {one.series.name: [] for one in series}
-    sizes = {one.series.name: _size_A(folder, one) for one in series}
     dropped = []
     for path in sorted(folder.glob("*.star")):
         try:
@@ -71,8 +73,8 @@ def with_particles(folder: Path, series: list[ProcessedSeries]) -> tuple[list[Pr
         outside = 0
         for micrograph, place, turn, half in zip(names, places, angles, halves, strict=True):
             name = micrograph.removesuffix(".tomostar")
-            size = sizes.get(name)
-            if size is None:
+            size = sizes_xyz_A.get(name)
+            if name not in found or size is None or min(size) <= 0:
                 outside += 1
                 continue
             x, y, z = (float(value) for value in place - np.array(size) / 2)
@@ -83,19 +85,5 @@ def with_particles(folder: Path, series: list[ProcessedSeries]) -> tuple[list[Pr
             )
         if outside:
             dropped.append(f"{path}: {outside} particles of series whose volume's size is not known, or not here.")
-        left = sorted(set(block.columns) - {*_PLACES, *_ANGLES, "rlnMicrographName", "rlnPixelSize", "rlnRandomSubset"})
-        if left:
-            dropped.append(f"{path}: columns that were not read: {', '.join(left)[:300]}.")
+        dropped += unread(path, blocks)
     return [one.replace(particles=tuple(found[one.series.name])) for one in series], dropped
-
-
-def _size_A(folder: Path, one: ProcessedSeries) -> Sequence[float] | None:
-    for path in sorted([*folder.glob("warp_tiltseries/*.xml"), *folder.glob("*.xml")]):
-        if path.stem == one.series.name:
-            try:
-                xml = read_xml(path)
-            except EucentricError:
-                continue
-            size = numbers_of(xml.attributes.get("VolumeDimensionsAngstrom"), 3) if xml else None
-            return size if size and min(size) > 0 and max(size) < math.inf else None
-    return None

@@ -16,25 +16,15 @@ from eucentric.core import (
 )
 from eucentric.io.exchange.collecting import Collecting
 from eucentric.io.exchange.records import Imported, ProcessedSeries, SeriesFiles, Volume
-from eucentric.io.exchange.star import StarBlock, numbers, read_star, texts
+from eucentric.io.exchange.star import StarBlock, median, numbers, read_star, texts, unread
 from eucentric.io.exchange.warp_images import FoundImages, find_images, open_or_none
 from eucentric.io.exchange.warp_particles import with_particles
 from eucentric.io.exchange.warp_series import tilt_series
-from eucentric.io.exchange.warp_xml import WarpXML, floats, number, numbers_of, read_settings, read_xml
+from eucentric.io.exchange.warp_xml import Settings, WarpXML, floats, number, numbers_of, read_settings, read_xml
 from eucentric.optics import HandVerdict, Lens, SeriesCTF, TiltCTF
 
 _PARTS = ("tomostar", "warp_tiltseries")  # of a project, as WarpTools calls them
 _TOLD_LOG_ODDS = 3.0  # as sure as what may just be relied on: Warp does not say how sure it was
-_NEUTRAL = {"GridDoseWeights": 1.0, "GridLocationWeights": 1.0}  # what grids hold that change nothing; 0 for others
-_ABERRATIONS = ("BeamTilt", "ZernikeCoeffsOdd", "ZernikeCoeffsEven", "PixelSizeDeltaPercent", "Bfactor", "Thickness")
-_USED_GRIDS = (
-    "GridCTF",
-    "GridCTFDefocusDelta",
-    "GridCTFDefocusAngle",
-    "GridCTFPhase",
-    "GridMovementX",
-    "GridMovementY",
-)
 
 
 def middle_xy_px(shape_yx: tuple[int, int]) -> NDArray[np.float64]:
@@ -58,39 +48,44 @@ def read_project(path: Path) -> Imported:
             p for p in (folder / "tomostar" / f"{path.stem}.tomostar", path.with_suffix(".tomostar")) if p.is_file()
         ]
         xmls = [p for p in (folder / "warp_tiltseries" / f"{path.stem}.xml", path.with_suffix(".xml")) if p.is_file()]
-    read = Collecting()
+    read, sizes = Collecting(), dict[str, Sequence[float] | None]()
+    settings = read_settings(folder, read.dropped)
     by_name: dict[str, dict[str, Path]] = {}
     for kind, found in (("star", stars), ("xml", xmls)):
         for file in found:
             if by_name.setdefault(file.stem, {}).setdefault(kind, file) != file and path.is_dir():
                 read.dropped.append(f"{file}: not read; another file of this name was.")
     for name, files in by_name.items():
-        reader = _Reader(name, folder, files.get("star"), files.get("xml"))
+        reader = _Reader(name, folder, files.get("star"), files.get("xml"), settings)
         with read.reading(reader, "Name the files that Warp wrote last."):
             one = reader.read()
             read.series += [one] if one is not None else []
+            sizes[name] = reader.volume_xyz_A
     if not read.series and not read.failures:
         raise InputError(f"{path}: there is no tilt series of Warp here.", "Name the folder that has tomostar/ in it.")
     if path.is_dir():
-        read.series, told = with_particles(folder, read.series)
+        read.series, told = with_particles(folder, read.series, sizes)
         read.dropped += told
+    read.dropped += settings.unread() if settings else []
     return read.imported()
 
 
 class _Reader:
-    """Reads one series; `dropped` has then what was not read."""
+    """Reads one series; `dropped` has then what was not read, and `volume_xyz_A` how large its volume is to be."""
 
-    def __init__(self, name: str, folder: Path, star: Path | None, xml: Path | None) -> None:
-        self.name, self._folder, self._star, self._xml_path = name, folder, star, xml
+    def __init__(self, name: str, folder: Path, star: Path | None, xml: Path | None, settings: Settings | None) -> None:
+        self.name, self._folder, self._star, self._xml_path, self._settings = name, folder, star, xml, settings
         self.source = xml or star or folder
         self.dropped: list[str] = []
+        self.volume_xyz_A: Sequence[float] | None = None
 
     def read(self) -> ProcessedSeries | None:
         xml = read_xml(self._xml_path) if self._xml_path else None
         path = self._xml_path if xml and self._xml_path else self._star
         if path is None:
             return None  # the XML of a movie, say
-        table = self._table()
+        blocks = read_star(self._star) if self._star else {}
+        table = next(iter(blocks.values()), None)
         angles = floats(path, xml, "Angles") if xml else [-t for t in self._column(table, "wrpAngleTilt", 1, None)]
         n = len(angles)
         if xml is None:
@@ -99,24 +94,27 @@ class _Reader:
             self.dropped.append(f"{self._star}: {len(table)} tilts, {path} has {n}; the first was not read.")
             table = None
         stage = [-a for a in (self._column(table, "wrpAngleTilt", n, None) if table else angles)]
-        doses = (
-            self._column(table, "wrpDose", n, 0.0) if table else floats(path, xml or WarpXML({}, {}), "Dose", n, 0.0)
-        )
-        axes = self._column(table, "wrpAxisAngle", n, 0.0) if table else []
-        movies = texts(self._star, table, "wrpMovieName", "") if table and self._star else []
-        movies = movies or list(xml.texts.get("MoviePath", ())) if xml else movies
-        movies = movies if len(movies) == n else []
-        size_A = numbers_of(xml.attributes.get("ImageDimensionsAngstrom"), 2) if xml else None
+        doses = self._column(table, "wrpDose", n, 0.0)
+        if xml and table is None:
+            doses = floats(path, xml, "Dose", n, 0.0)
+        axis_deg = median(self._star, table, "wrpAxisAngle", self.dropped) if table and self._star else None
+        movies = self._movies(table, xml, n)
+        if xml and table:
+            self._compare(path, xml, doses, movies)
+        size_A = self._size_A(path, xml, "ImageDimensionsAngstrom", 2)
+        self.volume_xyz_A = self._size_A(path, xml, "VolumeDimensionsAngstrom", 3)
         stacks = self._below(f"tiltstack/{_plain(self.name)}/*.st")
         images = find_images(self._folder, stacks, movies, n, size_A, self.dropped) or self._none(path, xml, size_A)
-        series = tilt_series(self.name, images.pixel_A, images.shape_yx, stage, doses, axes, movies)
+        series = tilt_series(self.name, images.pixel_A, images.shape_yx, stage, doses, axis_deg, movies)
         alignment = self._alignment(path, xml, series, angles) if xml else None
         ctf = self._ctf(path, xml, alignment) if xml and alignment else None
         if ctf:
             series = series.replace(voltage_kV=ctf.lens.voltage_kV)
         volume, tomograms = self._volume()
+        if self._star:
+            self.dropped += unread(self._star, blocks)
         if xml:
-            self._tell(path, xml)
+            self.dropped += xml.unread(path)
         return ProcessedSeries(
             series=series,
             alignment=alignment,
@@ -125,24 +123,38 @@ class _Reader:
             files=images.files.replace(**tomograms),
         )
 
-    def _table(self) -> StarBlock | None:
-        if self._star is None:
-            return None
-        block = next(iter(read_star(self._star).values()))
-        known = {"wrpMovieName", "wrpAngleTilt", "wrpAxisAngle", "wrpDose"}
-        if others := sorted(set(block.columns) - known):
-            self.dropped.append(f"{self._star}: columns that were not read: {', '.join(others)[:300]}.")
-        return block
-
     def _column(self, table: StarBlock | None, label: str, n: int, default: float | None) -> list[float]:
         if table is None or self._star is None:
             return [default or 0.0] * n
         return numbers(self._star, table, label, default)
 
+    def _movies(self, table: StarBlock | None, xml: WarpXML | None, n: int) -> list[str]:
+        """Return the path of each movie as the series names it; none where it does not."""
+        if table and self._star and "wrpMovieName" in table.columns:
+            movies = texts(self._star, table, "wrpMovieName")
+        else:
+            movies = list(xml.texts.get("MoviePath", ())) if xml else []
+        return movies if len(movies) == n else []
+
+    def _compare(self, path: Path, xml: WarpXML, doses: Sequence[float], movies: Sequence[str]) -> None:
+        """Tell where the XML has not what the tomostar has, which is read."""
+        told = [number(text) for text in xml.texts.get("Dose", map(str, doses))]
+        if len(told) != len(doses) or any(a is None or abs(a - b) > 1e-3 for a, b in zip(told, doses, strict=True)):
+            self.dropped.append(f"{path}: <Dose> is not what {self._star} says, which was read.")
+        if list(xml.texts.get("MoviePath", movies)) != list(movies):
+            self.dropped.append(f"{path}: <MoviePath> is not what {self._star} says, which was read.")
+
+    def _size_A(self, path: Path, xml: WarpXML | None, name: str, count: int) -> Sequence[float] | None:
+        told = xml.attributes.get(name) if xml else None
+        size_A = numbers_of(told, count)
+        if told and size_A is None:
+            self.dropped.append(f"{path}: {name} is not {count} numbers; it was not read.")
+        return size_A
+
     def _none(self, path: Path, xml: WarpXML | None, size_A: Sequence[float] | None) -> FoundImages:
         """Return pixel and shape as they are told where there is no image."""
         # The CTF's pixel is 1 Å before ts_ctf, and that of binned images after it.
-        pixel_A = number(read_settings(self._folder).get("PixelSize", ""))
+        pixel_A = number(self._settings.said.get("PixelSize", "")) if self._settings else None
         pixel_A = pixel_A or (number(xml.ctf.get("PixelSize", "")) if xml else None)
         if (
             not size_A
@@ -249,23 +261,6 @@ class _Reader:
                 there = {kind: half for kind, half in halves.items() if is_file(half)}
                 return Volume(shape_zyx=(z, y, x), voxel_A=image.pixel_A), {"tomogram": path} | there
         return None, {}
-
-    def _tell(self, path: Path, xml: WarpXML) -> None:
-        for tag, grid in xml.grids.items():
-            if tag not in _USED_GRIDS and np.abs(grid - _NEUTRAL.get(tag, 0.0)).max() > 1e-9:
-                self.dropped.append(f"{path}: <{tag}> was not read.")
-        for name, value in (("Bfactor", 0.0), ("Weight", 1.0)):
-            if (number(xml.attributes.get(name, str(value))) or 0.0) != value:
-                self.dropped.append(f"{path}: {name} was not read.")
-        matrix = numbers_of(xml.attributes.get("MagnificationCorrection", "1, 0, 0, 1"), 4)
-        if matrix is None or np.abs(np.array(matrix) - (1, 0, 0, 1)).max() > 1e-9:
-            self.dropped.append(f"{path}: MagnificationCorrection was not read.")
-        if any(number(text) != 1 for text in xml.texts.get("FOVFraction", ())):
-            self.dropped.append(f"{path}: FOVFraction was not read.")
-        if aberrations := sorted(name for name in _ABERRATIONS if xml.ctf.get(name, "").strip("0,. ") not in ("", "1")):
-            self.dropped.append(f"{path}: of the CTF, {', '.join(aberrations)} was not read.")
-        if xml.others:
-            self.dropped.append(f"{path}: what was not read: {', '.join(xml.others)[:300]}.")
 
 
 def _plain(name: str) -> str:

@@ -15,7 +15,7 @@ def tilt_series(
     shape_yx: tuple[int, int],
     stage: Sequence[float],
     doses: Sequence[float],
-    axes: Sequence[float],
+    axis_deg: float | None,
     movies: Sequence[str],
 ) -> TiltSeries:
     """Return a series of stage tilts; doses are what came before each image, and tell the order where all differ.
@@ -44,5 +44,5 @@ def tilt_series(
             for i, tilt in enumerate(stage)
         ),
         order_known=order_known,
-        tilt_axis_deg=float(np.median(axes)) if axes else None,
+        tilt_axis_deg=axis_deg,
     )

@@ -1,9 +1,9 @@
-"""Warp's XML of a tilt series: lists with a value a line, `CTF` parameters, and grids of nodes."""
+"""Warp's XML of a tilt series: lists with a value a line, `CTF` parameters, and grids of nodes; and its settings."""
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from eucentric.core import EucentricError, FormatError, write_text
 from eucentric.io._text import read_text
+from eucentric.io.exchange.remembering import Remembering, not_read
 
 _MAX_ELEMENTS = 300_000  # of some 500 bytes; a series of 100 tilts that M refined has a tenth of them
 _MAX_VIEWS = 5_000
@@ -19,15 +20,61 @@ _MAX_NODES = 1_000_000
 _FIX = "Name the .xml file that Warp wrote last."
 
 
+_MARGINS = ("MarginX", "MarginY", "MarginZ")
+_NEUTRAL = {  # what changes nothing, as Warp writes it where nobody set it
+    **dict.fromkeys(("DataDirectory", "UnselectManual", "ZernikeCoeffsOdd", "ZernikeCoeffsEven"), ("",)),
+    **dict.fromkeys(("AreAnglesInverted", "UnselectFilter"), ("False",)),
+    **dict.fromkeys(("Bfactor", "BfactorDelta", "BfactorAngle", "CTFResolutionEstimate", *_MARGINS), (0.0,)),
+    **dict.fromkeys(("PixelSizeDeltaPercent", "PixelSizeDeltaAngle", "PhaseShift", "Thickness"), (0.0,)),
+    **dict.fromkeys(("Weight", "Scale", "FOVFraction"), (1.0,)),
+    "BeamTilt": (0.0, 0.0),
+    "PlaneNormal": (0.0, 0.0, 0.0),
+    "MagnificationCorrection": (1.0, 0.0, 0.0, 1.0),
+}
+_NEUTRAL_NODES = {"GridDoseWeights": 1.0, "GridLocationWeights": 1.0}  # 0 in other grids
+
+
+def says_nothing(name: str, value: str) -> bool:
+    """Tell whether an attribute or a parameter is what changes nothing."""
+    neutral = _NEUTRAL.get(name)
+    return neutral is not None and (value in neutral or tuple(number(part) for part in value.split(",")) == neutral)
+
+
 @dataclass(frozen=True)
 class WarpXML:
-    """A file; grids have the shape (depth, height, width), or (duration, depth, height, width)."""
+    """A file, which remembers what was taken from it; `others` is what we have no place for.
 
-    attributes: Mapping[str, str]
-    texts: Mapping[str, tuple[str, ...]]
-    ctf: Mapping[str, str] = field(default_factory=dict)
-    grids: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    Grids have the shape (depth, height, width), or (duration, depth, height, width).
+    """
+
+    attributes: Remembering[str]
+    texts: Remembering[tuple[str, ...]]
+    ctf: Remembering[str]
+    grids: Remembering[NDArray[np.float64]]
     others: tuple[str, ...] = ()
+
+    def unread(self, path: Path) -> list[str]:
+        """Return a sentence on what nobody took, but for what changes nothing."""
+        told = [name for name, value in self.attributes.unread().items() if not says_nothing(name, value)]
+        told += [f"{name} of <CTF>" for name, value in self.ctf.unread().items() if not says_nothing(name, value)]
+        for tag, lines in self.texts.unread().items():
+            told += [] if all(says_nothing(tag, line) for line in lines) else [f"<{tag}>"]
+        for tag, grid in self.grids.unread().items():
+            told += [f"<{tag}>"] if np.abs(grid - _NEUTRAL_NODES.get(tag, 0.0)).max() > 1e-9 else []
+        return not_read(path, [*told, *self.others])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings for tilt series, of `path`: what they say of images and volumes; `others` is all else in the file."""
+
+    path: Path
+    said: Remembering[str]
+    others: tuple[str, ...]
+
+    def unread(self) -> list[str]:
+        """Return a sentence on what nobody took."""
+        return not_read(self.path, [*self.said.unread(), *self.others])
 
 
 def read_xml(path: Path) -> WarpXML | None:
@@ -44,34 +91,43 @@ def read_xml(path: Path) -> WarpXML | None:
     root = _parse(path, text)
     if root.tag != "TiltSeries":
         return None
-    texts, ctf, grids, others = {}, {}, {}, []
+    texts: dict[str, tuple[str, ...]] = {}
+    grids: dict[str, NDArray[np.float64]] = {}
+    ctf, others = dict[str, str](), list[str]()
     for child in root:
-        if child.tag == "CTF":
-            ctf = {param.get("Name", ""): param.get("Value", "") for param in child.iter("Param")}
+        if child.tag in {*texts, *grids} or (child.tag == "CTF" and ctf):
+            others.append(f"a second <{child.tag}>")
+        elif child.tag == "CTF":
+            ctf = _params(child, others)
         elif child.tag.startswith("Grid"):
-            grids[child.tag] = _grid(path, child)
-        elif len(child) == 0 and child.tag in _LISTS:
+            grids[child.tag] = _grid(path, child, others)
+        elif child.tag in _LISTS:
             texts[child.tag] = tuple(line.strip() for line in (child.text or "").strip().split("\n"))
+            others += _beyond(child)
         else:
-            others.append(child.tag)
-    return WarpXML(dict(root.attrib), texts, ctf, grids, tuple(sorted(set(others))))
+            others.append(f"<{child.tag}>")
+    others += _beyond(root, root.attrib, {child.tag for child in root})
+    return WarpXML(Remembering(root.attrib), Remembering(texts), Remembering(ctf), Remembering(grids), tuple(others))
 
 
-def read_settings(folder: Path) -> dict[str, str]:
-    """Return what a project's settings for tilt series say of its images and volumes; nothing where there are none."""
+def read_settings(folder: Path, dropped: list[str]) -> Settings | None:
+    """Return a project's settings for tilt series, None where there are none; what cannot be read goes to `dropped`."""
     for path in sorted(folder.glob("*.settings")):
         try:
             root = _parse(path, read_text(path, "Warp's settings"))
-        except EucentricError:
+        except EucentricError as error:
+            dropped.append(f"{path}: not read ({error.what})")
             continue
-        found = {
-            param.get("Name", ""): param.get("Value", "")
-            for tag in ("Import", "Tomo")
-            for param in root.findall(f"{tag}/Param")
-        }
-        if root.tag == "Settings" and found.get("Extension") == "*.tomostar":
-            return found
-    return {}
+        found, others, parts = dict[str, str](), list[str](), ("Import", "Tomo")
+        for part in root:
+            if part.tag in parts:
+                found = _params(part, others) | found
+            else:
+                others.append(f"<{part.tag}>")
+        said = Remembering(found)
+        if root.tag == "Settings" and said.get("Extension") == "*.tomostar":
+            return Settings(path, said, (*others, *_beyond(root, (), {part.tag for part in root})))
+    return None
 
 
 def write_xml(path: Path, xml: WarpXML) -> None:
@@ -160,7 +216,31 @@ def _parse(path: Path, text: str) -> ElementTree.Element:
     return root
 
 
-def _grid(path: Path, element: ElementTree.Element) -> NDArray[np.float64]:
+def _beyond(
+    element: ElementTree.Element, attributes: Collection[str] = (), children: Collection[str] = ()
+) -> Iterator[str]:
+    """Give what an element has beside these attributes and elements, and beside its text where it has neither."""
+    yield from (f"{name} of <{element.tag}>" for name in element.attrib if name not in attributes)
+    yield from (f"<{child.tag}> in <{element.tag}>" for child in element if child.tag not in children)
+    if attributes or children:
+        stray = [element.text, *(child.tail for child in element)]
+        yield from (f"{text.strip()[:40]!r} in <{element.tag}>" for text in stray if text and text.strip())
+
+
+def _params(element: ElementTree.Element, others: list[str]) -> dict[str, str]:
+    """Return the parameters of an element, the first of each name; what else it has goes to `others`."""
+    found: dict[str, str] = {}
+    others += _beyond(element, (), ("Param",))
+    for param in element.findall("Param"):
+        name = param.get("Name", "")
+        others += [f"a second {name} of <{element.tag}>"] if name in found else []
+        others += _beyond(param, ("Name", "Value"))
+        found.setdefault(name, param.get("Value", ""))
+    return found
+
+
+def _grid(path: Path, element: ElementTree.Element, others: list[str]) -> NDArray[np.float64]:
+    """Return a grid; what its element has that we have no place for goes to `others`."""
     names = ["Depth", "Height", "Width"]
     keys = ["Z", "Y", "X"]
     if "Duration" in element.attrib:
@@ -169,13 +249,18 @@ def _grid(path: Path, element: ElementTree.Element) -> NDArray[np.float64]:
         shape = tuple(int(element.get(name, "1")) for name in names)
         if min(shape) < 1 or math.prod(shape) > _MAX_NODES:
             raise ValueError("its size")
-        grid = np.zeros(shape)
-        for node in element.iter("Node"):
+        grid = np.full(shape, np.nan)
+        for node in element.findall("Node"):
+            others += _beyond(node, (*keys, "Value"))
             at = tuple(int(node.get(key, "0")) for key in keys)
             value = number(node.get("Value", ""))
             if value is None or min(at) < 0:
                 raise ValueError("a node")
             grid[at] = value
+        if np.isnan(grid).any():
+            raise ValueError("nodes are missing")
     except (ValueError, IndexError) as error:
         raise FormatError(f"{path}: <{element.tag}> is not a grid ({error}).", _FIX) from error
+    neutral = [name for name in _MARGINS if says_nothing(name, element.get(name, "0"))]
+    others += _beyond(element, (*names, *neutral), ("Node",))
     return grid
