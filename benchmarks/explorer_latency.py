@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -94,9 +93,6 @@ def measure(page: Page, moves: int) -> None:
     elapsed_s = (page.evaluate("performance.now()") - began) / 1e3
     pictures = page.evaluate("pictures")
     print(f"while dragged   {pictures / elapsed_s:6.1f} pictures/s, of {60 / elapsed_s:.1f} moves/s")
-    page.wait_for_function("moves.at(-1).slice")
-    said: Any = page.evaluate("moves.at(-1)")
-    print(f"the last move   {said['slice']:6.0f} ms to its slice")
 
 
 def report(name: str, times_ms: list[float]) -> None:

@@ -10,7 +10,6 @@ import pytest
 from served_pages import Visit
 
 from eucentric.io import read_plan
-from eucentric.session import Session
 from eucentric.web.explorer.presets import PRESETS
 from eucentric.web.explorer.state import State
 
@@ -100,18 +99,6 @@ def test_a_plan_is_downloaded_as_it_is_shown(visit: Callable[..., Visit], tmp_pa
     page.get_by_role("button", name="PACEtomo targets").click()
     page.get_by_text("PACEtomo cannot acquire this plan").wait_for()
     assert not page.get_by_role("button", name="Save in the session").is_visible()
-
-
-def test_a_plan_is_saved_into_a_session_that_may_be_changed(
-    visit: Callable[..., Visit], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("explored") / "session"
-    with Session.create_or_open(folder):
-        pass
-    page = _open(visit(folder, "--allow-edit"), "/?tilts=21")
-    page.get_by_role("button", name="Save in the session").click()
-    page.get_by_text("Saved as plan-explorer.yaml").wait_for()
-    assert len(read_plan(folder / "plan-explorer.yaml")) == 21
 
 
 def test_the_stage_swings_and_stops(visit: Callable[..., Visit]) -> None:

@@ -1,5 +1,6 @@
 """What the sliders say goes through a link and comes back; what a link should not say is told and left out."""
 
+import asyncio
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -8,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from eucentric.core import EucentricError
+from eucentric.core import InputError
 from eucentric.design import EVERYTHING, predict
 from eucentric.io import read_plan
 from eucentric.web.explorer import figures, model
-from eucentric.web.explorer.handing_over import FORMS, as_file, save
-from eucentric.web.explorer.presets import PRESETS
+from eucentric.web.explorer.following import Follower
+from eucentric.web.explorer.handing_over import FORMS, Form, as_file, save
+from eucentric.web.explorer.presets import PRESETS, Preset
 from eucentric.web.explorer.state import LIMITS, State
 from eucentric.web.served import ReadOnlyError, Served
 
@@ -93,25 +95,31 @@ def test_a_place_that_no_slider_has_is_refused() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
-def test_a_step_of_the_story_differs_and_says_what_to_look_at(preset: object) -> None:
-    assert isinstance(preset, type(PRESETS[0]))
+def test_a_step_of_the_story_differs_and_says_what_to_look_at(preset: Preset) -> None:
     assert preset.state != State()
-    assert preset.look.count(". ") + preset.look.endswith(".") in (2, 3)
+    assert preset.look.count(". ") + preset.look.endswith(".") in (2, 3, 4)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.file_name)
-def test_a_design_is_handed_over_as_it_is(form: object, tmp_path: Path) -> None:
-    assert isinstance(form, type(FORMS[0]))
-    state = State(tilts=31, scheme="dose-symmetric", group=2)
-    if form.file_name == "plan_tgts.txt":
-        with pytest.raises(EucentricError, match="PACEtomo cannot"):  # SerialEM's order: the message says which to set
-            as_file(state, form)
-        return
+def test_a_design_is_handed_over_as_it_is(form: Form, tmp_path: Path) -> None:
+    state = State(tilts=31, group=2)
     path = tmp_path / form.file_name
     path.write_bytes(as_file(state, form))
+    text = path.read_text(encoding="utf-8")
     if path.suffix == ".yaml":
         assert read_plan(path) == state.design().plan()
-    assert len([line for line in path.read_text().splitlines() if line]) > state.tilts
+    elif path.suffix == ".txt":
+        assert "_set step = 4.0" in text
+        assert "groupSize = 2" in text
+    else:
+        assert all(str(exposure.pre_exposure_e_A2) in text for exposure in state.design().plan())
+        assert len(text.splitlines()) > state.tilts
+
+
+def test_what_a_program_cannot_do_is_refused() -> None:
+    pacetomo = next(form for form in FORMS if "PACEtomo" in form.label)
+    with pytest.raises(InputError, match="PACEtomo cannot"):
+        as_file(State(scheme="unidirectional"), pacetomo)
 
 
 def test_a_plan_is_saved_beside_others_and_only_where_it_may(tmp_path: Path) -> None:
@@ -134,3 +142,46 @@ def test_numbers_and_curves_are_those_of_eucentric_design() -> None:
     assert model.worth(state, 21).everything == pytest.approx(prediction.worth())
     for name in ("view_deg", "noise"):
         assert model.predicted(state.replace(**{name: LIMITS[name].most})) is model.predicted(state)
+
+
+def test_of_many_states_wanted_only_the_last_is_shown() -> None:
+    shown: list[int] = []
+
+    async def moved_fast() -> None:
+        go_on = asyncio.Event()
+
+        async def show(state: State) -> None:
+            await go_on.wait()
+            shown.append(state.tilts)
+
+        follower = Follower(show)
+        follower.want(State(tilts=5))
+        await asyncio.sleep(0)
+        for tilts in (7, 9, 11, 13):
+            follower.want(State(tilts=tilts))
+        assert follower.behind
+        go_on.set()
+        while not follower.idle:
+            await asyncio.sleep(0)
+
+    asyncio.run(moved_fast())
+    assert shown == [5, 13]
+
+
+def test_after_a_state_that_could_not_be_shown_the_next_one_is() -> None:
+    shown: list[int] = []
+
+    async def stumbling() -> None:
+        async def show(state: State) -> None:
+            if state.tilts == 5:
+                raise InputError("This one fails.")
+            shown.append(state.tilts)
+
+        follower = Follower(show)
+        for tilts in (5, 7):
+            follower.want(State(tilts=tilts))
+            while not follower.idle:
+                await asyncio.sleep(0)
+
+    asyncio.run(stumbling())
+    assert shown == [7]

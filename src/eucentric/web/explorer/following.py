@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from nicegui import background_tasks
-
 from eucentric.web.explorer.state import State
 
 P = ParamSpec("P")
@@ -45,6 +43,7 @@ class Follower:
         self._show = show
         self._wanted: State | None = None
         self._running = False
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def behind(self) -> bool:
@@ -61,7 +60,7 @@ class Follower:
         self._wanted = state
         if not self._running:
             self._running = True
-            background_tasks.create(self._run(), name="explorer")
+            self._task = asyncio.get_running_loop().create_task(self._run())  # kept, or it would be collected
 
     async def _run(self) -> None:
         try:

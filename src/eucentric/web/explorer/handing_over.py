@@ -6,29 +6,36 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from eucentric.core import OutputError
-from eucentric.design import Plan
+from eucentric.design import DoseSymmetric, Plan
 from eucentric.io import write_pacetomo, write_plan, write_plan_csv, write_serialem_script
 from eucentric.web.explorer.state import State
 from eucentric.web.served import Served, require_edit
 
 
 def _pacetomo(path: Path, plan: Plan) -> None:
+    """Write a plan in the order that PACEtomo has, the positive side first in every turn."""
+    scheme = plan.design.scheme
+    if isinstance(scheme, DoseSymmetric):
+        plan = plan.design.replace(scheme=scheme.replace(order="pacetomo")).plan()
     write_pacetomo(path, plan)
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a design can be handed over as: its name on the button, that of its file, and what writes it."""
+    """What a design can be handed over as: its name on the button, that of its file, what writes it, and a remark."""
 
     label: str
     file_name: str
     write: Callable[[Path, Plan], None]
+    remark: str = ""
 
 
 FORMS = (
     Form("Plan (.yaml)", "plan.yaml", write_plan),
-    Form("SerialEM script", "plan_serialem.py", write_serialem_script),
-    Form("PACEtomo targets", "plan_tgts.txt", _pacetomo),
+    Form("SerialEM script", "plan_serialem.py", write_serialem_script, "Its first lines say what to check."),
+    Form(
+        "PACEtomo targets", "plan_tgts.txt", _pacetomo, "In PACEtomo's order; its first lines say what to set by hand."
+    ),
     Form("Table (.csv)", "plan.csv", write_plan_csv),
 )
 

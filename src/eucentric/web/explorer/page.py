@@ -138,7 +138,7 @@ class _Page:
             self._told.text = str(error)
             return
         ui.download.content(data, form.file_name)
-        self._told.text = f"{form.file_name}: {self._controls.state.tilts} tilts."
+        self._told.text = f"{form.file_name}: {self._controls.state.tilts} tilts. {form.remark}"
 
     async def _save(self) -> None:
         try:

@@ -70,7 +70,7 @@ class Panels:
         with ui.element("div").classes("shown"):
             with ui.element("div").classes("pictures"):
                 self._slice, self._over_slice = _picture(
-                    "slice", "Tomogram, a slice", "Across the tilt axis, with the slab's faces and the beam's way."
+                    "slice", "Tomogram, a slice", "Across the tilt axis: the slab's faces, the beam's way."
                 )
                 self._projection, self._over_projection = _picture(
                     "projection", "Projection at this tilt", "With the tilt axis, and three beads at different heights."
