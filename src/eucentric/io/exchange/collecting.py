@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from eucentric.core import EucentricError
 from eucentric.io.exchange.records import Imported, ProcessedSeries
+from eucentric.io.exchange.remembering import grouped
 
 _MAX_SERIES = 10_000
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class Collecting:
 
     def imported(self) -> Imported:
         """Return all that was read."""
-        return Imported(series=tuple(self.series), dropped=tuple(self.dropped), failures=self.failures)
+        return Imported(series=tuple(self.series), dropped=tuple(grouped(self.dropped)), failures=self.failures)
 
 
 def why(error: EucentricError | ValidationError, source: Path, fix: str) -> str:

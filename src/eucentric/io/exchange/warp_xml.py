@@ -121,7 +121,7 @@ def read_settings(folder: Path, dropped: list[str]) -> Settings | None:
         found, others, parts = dict[str, str](), list[str](), ("Import", "Tomo")
         for part in root:
             if part.tag in parts:
-                found = _params(part, others) | found
+                found |= _params(part, others)
             else:
                 others.append(f"<{part.tag}>")
         said = Remembering(found)
