@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from eucentric.assessment import half_signal, judge_order
 from eucentric.assessment.exposure_order import rival_orders
-from eucentric.design import Bidirectional, ConstantExposure, Design, DoseSymmetric, Unidirectional
+from eucentric.design import Bidirectional, ConstantDefocus, ConstantExposure, Design, DoseSymmetric, Unidirectional
 from eucentric.microscope import ExposureRequest
 from eucentric.optics import Lens
-from eucentric.processing.ctf.ramp import weigh_ramp
 from eucentric.workflow.certifying_images import order_told, pixel_told
+from eucentric.workflow.convention_checks import LEAST_FIELD_A, defocus_ratios
 from eucentric.workflow.records import ImageChecks
 
 SETS = (
@@ -118,23 +118,19 @@ def pixels(folder: Path) -> list[tuple[bool, str]]:
     """Judge the true pixel size and wrong ones; return which are true, and the verdicts."""
     even, odd, truth = opened(folder)
     stack = even.astype(np.float32) + odd
-    rows = []
+    least = sorted(range(len(stack)), key=lambda section: abs(truth["tilts"][section]["tilt"]))[:9]
+    images = [(torch.from_numpy(stack[section]), ConstantDefocus().defocus_A) for section in least]
+    rows: list[tuple[bool, str]] = []
     for factor in FACTORS:
         began = time.process_time()
-        ramp = weigh_ramp(
-            lambda section: torch.from_numpy(stack[section]),
-            factor * truth["pixel"],
-            [float(one["tilt"]) for one in truth["tilts"]],
-            truth["axis"],
-            Lens(),
-        )
-        told = pixel_told(ImageChecks(ramp=ramp), factor * truth["pixel"], None)
-        rows.append((factor == 1.0, told.sureness))
-        found = "nothing" if ramp is None else f"{ramp.factor:.3f} ± {100 * ramp.sigma:.1f} % odds {ramp.log_odds:.1f}"
-        sigmas = "" if ramp is None else f"{math.log(ramp.factor / factor) / ramp.sigma:+.2f} sigma off"
+        field_A = factor * truth["pixel"] * min(stack.shape[1:])
+        ratios = defocus_ratios(images, factor * truth["pixel"], Lens()) if field_A >= LEAST_FIELD_A else ()
+        told = pixel_told(ImageChecks(defocus_ratios=ratios))
+        rows.append((factor in (1.0, 1.05, 0.95), told.sureness))
+        middle = np.median(ratios) if ratios else math.nan
         print(
-            f"{folder.name:24s} said {factor:4.2f} times too large: {told.sureness:12s} found {found} {sigmas} "
-            f"{time.process_time() - began:.0f} s",
+            f"{folder.name:24s} said {factor:4.2f} times too large: {told.sureness:12s} ratio {middle:.2f} of "
+            f"{len(ratios)} images {time.process_time() - began:.0f} s",
             flush=True,
         )
     return rows

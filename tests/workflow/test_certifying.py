@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,11 +12,12 @@ from eucentric.io import LoadedSeries
 from eucentric.optics import HandVerdict
 from eucentric.processing.alignment import AlignmentResult
 from eucentric.processing.alignment.records import AxisSearch, TiltResidual
-from eucentric.processing.ctf.records import RampVerdict
 from eucentric.report.certificate import Convention
 from eucentric.workflow.certifying import certify
 from eucentric.workflow.certifying_images import pixel_told
+from eucentric.workflow.convention_checks import defocus_ratios
 from eucentric.workflow.records import ImageChecks, ProcessOutcome
+from phantoms.ctf_images import LENS, grainy_image
 from phantoms.processed import processed_series
 
 SERIES = processed_series().series
@@ -105,10 +105,8 @@ def test_warnings_of_the_loading_count(word: str, name: str) -> None:
     assert found[name].sureness == "contradicted"
 
 
-def checked(*, odds: float = 0.0, factor: float = 1.0, sigma: float = 0.05, hand: Literal[1, -1] = 1) -> ImageChecks:
-    ramp = RampVerdict(factor=factor, sigma=sigma, log_odds=9.0, hand=hand)
-    order = OrderVerdict(rival="by rising angle", log_odds=odds, expected=6.0, power=0.9)
-    return ImageChecks(ramp=ramp, order=order)
+def checked(odds: float) -> ImageChecks:
+    return ImageChecks(order=OrderVerdict(rival="by rising angle", log_odds=odds, expected=6.0, power=0.9))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +114,7 @@ def checked(*, odds: float = 0.0, factor: float = 1.0, sigma: float = 0.05, hand
     [(7.0, "sure"), (4.0, "likely"), (0.5, "unchecked"), (-3.0, "unchecked"), (-7.0, "contradicted")],
 )
 def test_images_that_fade_in_the_order_bear_it_out(odds: float, sureness: str) -> None:
-    order = by_name(certify(loaded(), result(), None, checks=checked(odds=odds)))["exposure order"]
+    order = by_name(certify(loaded(), result(), None, checks=checked(odds)))["exposure order"]
     assert order.sureness == sureness
     assert "by rising angle" in order.checked
     assert "is the sum of those earlier" in order.checked
@@ -125,32 +123,37 @@ def test_images_that_fade_in_the_order_bear_it_out(odds: float, sureness: str) -
 
 def test_fading_does_not_mend_exposures_that_do_not_add_up() -> None:
     shifted = [t.replace(pre_exposure_e_A2=3.0 * max(0, t.order - 1)) for t in SERIES.tilts]
-    found = by_name(certify(loaded(tilts=tuple(shifted)), result(), None, checks=checked(odds=9.0)))
+    found = by_name(certify(loaded(tilts=tuple(shifted)), result(), None, checks=checked(9.0)))
     assert found["exposure order"].sureness == "contradicted"
 
 
 @pytest.mark.parametrize(
-    ("factor", "sigma", "sureness"),
+    ("said", "off_A", "sureness"),
     [
-        (1.01, 0.012, "likely"),
-        (1.05, 0.012, "unchecked"),
-        (1.4, 0.05, "contradicted"),
-        (1.05, 0.05, "likely"),
-        (2.0, 0.1, "contradicted"),
-        (0.5, 0.1, "contradicted"),
-        (1.0, 0.3, "unchecked"),
+        (1.0, 0.0, "likely"),
+        (1.0, 8000.0, "likely"),  # as far off as users set it
+        (1.05, 0.0, "likely"),  # which it says it cannot tell
+        (2.0, 0.0, "contradicted"),
+        (0.5, 0.0, "contradicted"),
+        (2.0, -5000.0, "contradicted"),
+        (1.5, 0.0, "unchecked"),
+        (4.0, 0.0, "unchecked"),
     ],
 )
-def test_a_ramp_bears_out_the_pixel_size_as_far_as_it_is_sharp(factor: float, sigma: float, sureness: str) -> None:
-    told = pixel_told(checked(factor=factor, sigma=sigma), 2.7, None)
+def test_rings_beside_the_defocus_asked_for_tell_a_forgotten_binning(said: float, off_A: float, sureness: str) -> None:
+    ratio = said**2 * (30_000 + off_A) / 30_000
+    told = pixel_told(ImageChecks(defocus_ratios=(0.7 * ratio, ratio, 1.4 * ratio)))
     assert told.sureness == sureness
-    assert f"{2.7 / factor:.3g} Å" in told.words
+    assert f"{ratio:.2f} times" in told.words
+    assert pixel_told(ImageChecks(defocus_ratios=(ratio, ratio))).sureness == "unchecked"
 
 
-def test_a_ramp_of_the_other_hand_counts_for_nothing() -> None:
-    ctf = processed_series(hand=-1).ctf
-    assert pixel_told(checked(factor=2.0, hand=1), 2.7, ctf).sureness == "unchecked"
-    assert pixel_told(checked(factor=2.0, hand=-1), 2.7, ctf).sureness == "contradicted"
+@pytest.mark.parametrize("said", [1.0, 2.0, 0.5])
+def test_images_whose_pixels_are_said_too_large_seem_further_from_focus(said: float) -> None:
+    images = [(grainy_image(512, 2.0, 20_000.0, 20_000.0, seed=seed), 20_000.0) for seed in range(3)]
+    ratios = defocus_ratios(images, said * 2.0, LENS)
+    assert len(ratios) == 3
+    assert ratios == pytest.approx([said**2] * 3, rel=0.1)
 
 
 def test_what_images_were_not_asked_is_said() -> None:

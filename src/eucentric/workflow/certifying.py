@@ -46,7 +46,7 @@ def certify(
     noticed
         Warnings of the loading: those about pixel size, axis and order count against them.
     checks
-        What the images told of pixel size and order of exposure, if they were asked.
+        What the images told of order of exposure and defocus, if they were asked.
     """
     series, checks = loaded.series, checks or ImageChecks()
     axis = _axis(series, result, axis_given_deg, _mdoc(loaded), noticed)
@@ -56,7 +56,7 @@ def certify(
         _defocus_hand(ctf),
         _volume_hand(axis),
         _order(series, _mdoc(loaded), noticed, order_told(checks)),
-        _pixel(loaded, noticed, pixel_told(checks, series.pixel_A, ctf)),
+        _pixel(loaded, noticed, pixel_told(checks)),
     )
 
 

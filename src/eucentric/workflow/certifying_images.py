@@ -1,22 +1,22 @@
 """How far images bear out an order of exposure and a pixel size: the words and the threshold of each.
 
-Thresholds are set so that no series of the twin with wrong metadata that was tried was called sure, and none with right
-metadata contradicted (`benchmarks/certificate.py`). What a check could not have caught is said beside what it found.
+The thresholds of the order are set so that no series of the twin with wrong metadata that was tried was called sure,
+and none with right metadata contradicted (`benchmarks/certificate.py`). What a check could not have caught is said
+beside what it found.
 """
 
 import math
 from dataclasses import dataclass
 
-from eucentric.optics import SeriesCTF
+import numpy as np
+
 from eucentric.report.certificate import Sureness
 from eucentric.workflow.records import ImageChecks
 
 _SURE_ODDS, _LIKELY_ODDS = 5.0, 3.0
-_OFF_SIGMAS = 4.0  # beyond, a pixel size is contradicted
-_NINETEEN_IN_TWENTY = 1.645
-_FIT_SIGMAS = 2.5  # within, it is borne out
-_OTHER = 0.25  # of the logarithm: only another answer, which the odds are about, contradicts; tilt angles bias smaller
-_FORGOTTEN_BINNING = math.log(2)
+_FEWEST_TILTS = 3
+_AGREES = math.log(1.7)  # an offset of 1 µm on 1.5; a pixel off by 30 %
+_IS_BINNING = math.log(1.5)
 
 
 @dataclass(frozen=True)
@@ -57,31 +57,27 @@ def order_told(checks: ImageChecks) -> Told:
     )
 
 
-def pixel_told(checks: ImageChecks, pixel_A: float, ctf: SeriesCTF | None) -> Told:
-    """Return what the ramp of defocus over tilted images says of the pixel size.
+def pixel_told(checks: ImageChecks) -> Told:
+    """Return what the defocus of rings, beside that which was asked for, says of the pixel size.
 
-    Never "sure": errors of some percent, which matter, were not seen to be told on any series.
+    Pixels said s times too large make rings fit a defocus s² times too large. Users set defocus off by tenths of a
+    micrometre, so that only a binning which the files forgot stands out. Never "sure": errors of some percent, which
+    matter, are not seen.
     """
-    ramp = checks.ramp
-    if ramp is None:
-        reason = f" and no ramp of defocus either: {checks.ramp_reason}" if checks.ramp_reason else ""
-        return Told(f"Nothing of known size was measured{reason}.", "unchecked")
-    off = abs(math.log(ramp.factor))
-    least = math.expm1(max((_OFF_SIGMAS + _NINETEEN_IN_TWENTY) * ramp.sigma, _OTHER + _NINETEEN_IN_TWENTY * ramp.sigma))
+    ratios = checks.defocus_ratios
+    if len(ratios) < _FEWEST_TILTS:
+        return Told("Nothing of known size was measured, nor a defocus beside one that was asked for.", "unchecked")
+    ratio = float(np.median(ratios))
     words = (
-        f"The ramp of defocus over tilted images fits pixels of {pixel_A / ramp.factor:.3g} Å "
-        f"± {100 * ramp.sigma:.0f} %; an error of {100 * least:.0f} % would have been seen in 19 of 20 such series, "
-        "a smaller one less surely."
+        f"Rings give {ratio:.2f} times the defocus that was asked for (median of {len(ratios)} tilts); pixels twice as "
+        "large as they are would make it 4 times, half as large a quarter. Errors below some 30 % cannot be told so."
     )
-    if ctf is not None and ctf.hand is not None and ctf.hand.sure and ctf.hand.hand != ramp.hand:
-        return Told(f"{words} But its hand is not that of the CTF fit: it counts for nothing.", "unchecked")
-    if off > max(_OFF_SIGMAS * ramp.sigma, _OTHER) and ramp.log_odds >= _SURE_ODDS:
+    if abs(math.log(ratio)) <= _AGREES:
+        return Told(words, "likely")
+    if abs(abs(math.log(ratio)) - math.log(4)) <= _IS_BINNING:
         return Told(
             words,
             "contradicted",
-            "Look for a binning that the files forgot, then at tilt angles and calibration; give it with --pixel.",
+            "Look for a binning that the files forgot, or for a defocus that was not what was asked for; give --pixel.",
         )
-    told = off <= _FIT_SIGMAS * ramp.sigma and math.log1p(least) <= _FORGOTTEN_BINNING
-    if told and ramp.log_odds >= _LIKELY_ODDS:
-        return Told(words, "likely")
-    return Told(f"{words} That is too little to rely on.", "unchecked")
+    return Told(f"{words} This is neither: it is not relied on.", "unchecked")

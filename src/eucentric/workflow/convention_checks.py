@@ -1,5 +1,6 @@
 """The stage `check`: what the images of summed movies say of conventions that files merely claim."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -7,29 +8,25 @@ import torch
 from torch import Tensor
 
 from eucentric.assessment import HalfSignal, OrderVerdict, half_signal, judge_order
-from eucentric.core import SILENT, InputError, Reporter, TiltSeries, write_text
+from eucentric.core import InputError, TiltSeries, write_text
 from eucentric.io import open_mrc, read_alignment
-from eucentric.processing.ctf.ramp import weigh_ramp
-from eucentric.processing.ctf.records import RampVerdict
+from eucentric.optics import Lens
+from eucentric.processing.ctf.fit import fit_image
+from eucentric.processing.ctf.records import CTFSettings
 from eucentric.session import StageRun
-from eucentric.workflow.about import about_file
 from eucentric.workflow.records import CheckStage, ImageChecks
 from eucentric.workflow.stages import Stages, read_record
 from eucentric.workflow.summed_movies import SummedMovies
 
-_VOLTAGE_KV = 300.0
+_VOLTAGE_KV = 300.0  # where nobody says
+_TILTS, _LOW_TILT_DEG = 9, 25.0
+_LEAST_TARGET_A = 10_000.0  # below, an offset of a micrometre would look like a binning
+LEAST_FIELD_A = 1500.0  # of smaller ones, rings said twice too fine were once met by a defocus near that asked for
+_ANY_DEFOCUS = CTFSettings(min_defocus_A=3000, max_defocus_A=200_000)  # pixels said twice too large make 5 µm 20
 
 
-def check_conventions(
-    stages: Stages,
-    movies: SummedMovies,
-    alignment: Path,
-    *,
-    dose_weighting: bool,
-    device: torch.device,
-    reporter: Reporter = SILENT,
-) -> ImageChecks:
-    """Return what the images say of pixel size and order of exposure.
+def check_conventions(stages: Stages, movies: SummedMovies, alignment: Path, *, dose_weighting: bool) -> ImageChecks:
+    """Return what the images say of the order of exposure, and of the defocus that was asked for.
 
     Raises
     ------
@@ -37,45 +34,56 @@ def check_conventions(
         If it cannot be written.
     """
     views = sorted(read_alignment(alignment).tilts, key=lambda view: view.section)
-    used = [view.axis_deg for view in views if view.used]
-    if not used:
-        raise InputError(f"{alignment}: it uses no view.")
     stage = CheckStage(
         series=movies.sums.series,
         lens=movies.lens,
-        axis_deg=sorted(used)[len(used) // 2],
+        target_defocus_A=movies.target_defocus_A,
         tilts_deg=tuple(view.tilt_deg for view in views),
         dose_weighting=dose_weighting,
     )
     path = stages.folder / "checks.json"
 
     def work(run: StageRun) -> None:
-        ramp, ramp_reason = _ramp(movies, stage, device, reporter)
-        order, order_reason = _order(movies, stage)
-        checks = ImageChecks(ramp=ramp, order=order, ramp_reason=ramp_reason, order_reason=order_reason)
+        order, reason = _order(movies, stage)
+        checks = ImageChecks(order=order, order_reason=reason, defocus_ratios=_defocus_ratios(movies, stage))
         write_text(path, checks.model_dump_json(indent=1))
         run.output(path)
+        run.metric("order_log_odds", order.log_odds if order else None)
 
     stages.run("check", stage, (movies.unweighted, movies.even, movies.odd), work)
     return read_record(path, ImageChecks)
 
 
-def _ramp(
-    movies: SummedMovies, stage: CheckStage, device: torch.device, reporter: Reporter
-) -> tuple[RampVerdict | None, str]:
-    reason = movies.no_ctf()
-    if reason or stage.lens is None:
-        return None, reason
+def defocus_ratios(
+    images: Iterable[tuple[Tensor, float]], pixel_A: float, lens: Lens, settings: CTFSettings = _ANY_DEFOCUS
+) -> tuple[float, ...]:
+    """Return the defocus of images, each over the one that was asked for it, where rings were found."""
+    ratios = []
+    for image, asked_A in images:
+        try:
+            fit = fit_image(image, pixel_A, lens, settings)
+        except InputError:  # nothing in which rings could be
+            continue
+        if fit.fit_resolution_A is not None:
+            ratios.append(fit.mean_A / asked_A)
+    return tuple(ratios)
+
+
+def _defocus_ratios(movies: SummedMovies, stage: CheckStage) -> tuple[float, ...]:
+    """Return those of the least tilted images, unlike the fit of the series without regard to what was asked for."""
+    field_A = min(stage.series.shape_yx) * stage.series.pixel_A
+    if movies.no_ctf() or stage.lens is None or field_A < LEAST_FIELD_A:
+        return ()
     stack = open_mrc(movies.unweighted).data
-
-    def image(section: int) -> Tensor:
-        return torch.tensor(stack[section], dtype=torch.float32)
-
-    with about_file(movies.unweighted):
-        found = weigh_ramp(
-            image, stage.series.pixel_A, stage.tilts_deg, stage.axis_deg, stage.lens, device=device, reporter=reporter
-        )
-    return found, "" if found else "too few tilted images show rings that place and defocus could be compared by"
+    least = sorted(range(len(stage.tilts_deg)), key=lambda section: abs(stage.tilts_deg[section]))
+    images = (
+        (torch.tensor(stack[section], dtype=torch.float32), asked)
+        for section in least[:_TILTS]
+        if (asked := stage.target_defocus_A[section]) is not None
+        and asked >= _LEAST_TARGET_A
+        and abs(stage.tilts_deg[section]) <= _LOW_TILT_DEG
+    )
+    return defocus_ratios(images, stage.series.pixel_A, stage.lens)
 
 
 def _order(movies: SummedMovies, stage: CheckStage) -> tuple[OrderVerdict | None, str]:

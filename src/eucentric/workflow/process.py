@@ -234,14 +234,8 @@ class SeriesRun:
         """Return what images say of what files claim: nothing, where there are no movies."""
         if self._movies is None:
             return ImageChecks()
-        return check_conventions(
-            self._stages,
-            self._movies,
-            alignment,
-            dose_weighting=self._settings.dose_weighting,
-            device=self._device,
-            reporter=self._reporter,
-        )
+        weighted = self._settings.dose_weighting
+        return check_conventions(self._stages, self._movies, alignment, dose_weighting=weighted)
 
     def _shown_of_movies(self, ctf: SeriesCTF | None) -> tuple[Path, ...]:
         """Return what the report shows of movies, as files."""

@@ -9,7 +9,7 @@ from eucentric.assessment import FSC, OrderVerdict, Sharpness, ThicknessFit
 from eucentric.core import Angstrom, Record, TiltSeries
 from eucentric.optics import MEAN_FREE_PATH_A, HandVerdict, Lens
 from eucentric.processing.alignment import AlignmentResult, AlignSettings
-from eucentric.processing.ctf.records import CTFSettings, RampVerdict
+from eucentric.processing.ctf.records import CTFSettings
 from eucentric.processing.gain import GainOrientation
 from eucentric.processing.motion.records import MotionSettings
 from eucentric.processing.reconstruction import ReconstructSettings
@@ -235,18 +235,25 @@ class CheckStage(Record):
 
     series: TiltSeries
     lens: Lens | None
-    axis_deg: float
+    target_defocus_A: tuple[float | None, ...]
     tilts_deg: tuple[float, ...]
     dose_weighting: bool
 
 
 class ImageChecks(Record):
-    """What images say of pixel size and order of exposure; what is absent they could not be asked, and why is said."""
+    """What images say of conventions that files claim.
 
-    ramp: RampVerdict | None = None
+    Attributes
+    ----------
+    order
+        Of the order of exposure; absent where they could not be asked, and `order_reason` says why.
+    defocus_ratios
+        Of hardly tilted images, each fitted by itself, over the defocus that was asked for.
+    """
+
     order: OrderVerdict | None = None
-    ramp_reason: str = ""
     order_reason: str = ""
+    defocus_ratios: tuple[float, ...] = ()
 
 
 class AssessStage(Record):

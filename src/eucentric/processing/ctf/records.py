@@ -1,6 +1,6 @@
 """How the contrast transfer of an image and of a series is looked for; `optics` has the records of what is found."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -34,24 +34,3 @@ class CTFSettings(Record):
     max_astigmatism_A: Annotated[Angstrom, Field(ge=0)] = 3000.0
     phase_plate: bool = False
     tile_px: Annotated[int, Field(ge=64, le=4096)] | None = None
-
-
-class RampVerdict(Record):
-    """How the ramp of defocus over tilted images compares with that of pixels of the size they are said to have.
-
-    Attributes
-    ----------
-    factor
-        How many times too large the pixel size is said: 1 where the ramp bears it out.
-    sigma
-        Standard deviation of the logarithm of `factor`.
-    log_odds
-        Of this ramp against the likeliest of those that differ from it by a quarter or more.
-    hand
-        Defocus hand that goes with it.
-    """
-
-    factor: Positive
-    sigma: Positive
-    log_odds: float
-    hand: Literal[1, -1]

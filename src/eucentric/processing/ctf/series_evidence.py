@@ -104,18 +104,9 @@ class SeriesEvidence:
         Bins of frequency.
     lens
         Its spherical aberration, amplitude contrast and phase shift are in the phase.
-    impossible_A
-        Defocus values that no image has: what is seen there is noise.
     """
 
-    def __init__(
-        self,
-        tilts: Sequence[TiltEvidence],
-        grid: RingGrid,
-        lens: Lens,
-        *,
-        impossible_A: tuple[float, float] = _IMPOSSIBLE_A,
-    ) -> None:
+    def __init__(self, tilts: Sequence[TiltEvidence], grid: RingGrid, lens: Lens) -> None:
         self.grid, self.lens = grid, lens
         self.even, self.odd = (np.stack([getattr(tilt, name) for tilt in tilts]) for name in ("even", "odd"))
         self.even_weight = np.stack([tilt.even_weight for tilt in tilts])
@@ -132,17 +123,17 @@ class SeriesEvidence:
         """Share of a phase that only coarse detail has, (bins,)."""
         angle = grid.angle_rad
         self.directions = np.stack([np.cos(2 * angle), np.sin(2 * angle)]) / 2
-        self._calibrate(impossible_A)
+        self._calibrate()
         self.weight = self.even_weight + self.odd_weight
         self._by_bin = np.ascontiguousarray(np.stack([self.even, self.odd]).transpose(0, 2, 1, 3))
 
-    def _calibrate(self, impossible_A: tuple[float, float]) -> None:
+    def _calibrate(self) -> None:
         """Weaken both channels by how much more they scatter than independent bins would.
 
         Neighbouring bins share coefficients. What a matched filter gives at defocus values that no image has, such as
         rings too fine for any, is noise alone, and tells how much that is.
         """
-        turning = self.turning(np.linspace(*impossible_A, 64))
+        turning = self.turning(np.linspace(*_IMPOSSIBLE_A, 64))
         edges = np.linspace(0, len(self.grid.k2), _NOISE_BANDS + 1).astype(int)
         for values, weight in ((self.even, self.even_weight), (self.odd, self.odd_weight)):
             rings = values.sum(2) * self.rest
