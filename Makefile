@@ -20,8 +20,10 @@ types: $(VENV)/.ready
 layers: $(VENV)/.ready
 	$(BIN)/lint-imports
 
+# A file's tests stay together, for they share what it took long to make; processes that share a core need one thread.
 unit: $(VENV)/.ready
-	$(BIN)/pytest
+	@tools/get_chromium.sh
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -95,7 +95,7 @@ def orders(folder: Path) -> list[tuple[bool, str]]:
     each = TOTAL_E_A2 / truth.get("of", 41)
     true = np.array([one["order"] for one in truth["tilts"]], dtype=float)
     share = len(true) / truth.get("of", 41)
-    rows = []
+    rows: list[tuple[bool, str]] = []
     for name, place in {"the true order": true, **rival_orders(tilts)}.items():
         # Where not all tilts were imaged, those between received their exposure all the same.
         own = place if place is true else place / share
