@@ -20,10 +20,11 @@ types: $(VENV)/.ready
 layers: $(VENV)/.ready
 	$(BIN)/lint-imports
 
-# A file's tests stay together, for they share what it took long to make; processes that share a core need one thread.
+# A file's tests stay together, for they share what took long to make; processes side by side need few threads, and none
+# that spins while it waits.
 unit: $(VENV)/.ready
 	@tools/get_chromium.sh
-	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --numprocesses auto --dist loadfile
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
