@@ -87,7 +87,7 @@ def read_aln(path: Path) -> AlnFile:
         dark={section: values[2] for section, values in zip(dark_sections, dark, strict=True)},
         alpha_offset_deg=_one(header, "AlphaOffset"),
         thickness_px=int(_one(header, "Thickness")),
-        unread=_unread(path, header, rows, n_local),
+        unread=(*_unread(path, header, rows, n_local), *_dark_unread(path, dark, dark_sections)),
     )
 
 
@@ -162,15 +162,31 @@ def _unread(
     path: Path, header: dict[str, list[float]], rows: Sequence[Sequence[float]], n_local: int
 ) -> tuple[str, ...]:
     unread = []
-    if n_local:
-        unread.append(f"{path}: {n_local} rows of local alignment were not read.")
+    if n_local or _one(header, "NumPatches"):
+        unread.append(f"{path}: NumPatches, {n_local} rows of local alignment, were not read.")
     if beta := _one(header, "BetaOffset"):
         unread.append(f"{path}: BetaOffset {beta:g}° was not read; AreTomo uses it for the defocus alone.")
     for column, (name, value) in zip((2, 5, 6, 7, 8), _NEUTRAL.items(), strict=True):
         off = max(abs(row[column] - value) for row in rows)
         if off > 1e-6:
             unread.append(f"{path}: the column {name} is up to {off:g} off {value:g}; it was not read, as by AreTomo3.")
-    known = {"RawSize", "NumPatches", "AlphaOffset", "BetaOffset", "Thickness"}
-    if other := sorted(header.keys() - known):
+    scalars = ("NumPatches", "AlphaOffset", "BetaOffset", "Thickness")
+    if longer := [name for name in scalars if len(header.get(name, ())) > 1]:
+        unread.append(f"{path}: of {', '.join(longer)} in its header, only the first number was read.")
+    if other := sorted(header.keys() - {"RawSize", *scalars}):
         unread.append(f"{path}: of its header, {', '.join(other)[:200]} was not read.")
+    return tuple(unread)
+
+
+def _dark_unread(path: Path, dark: Sequence[Sequence[float]], sections: Sequence[int]) -> tuple[str, ...]:
+    """Tell of numbers of DarkFrame rows that do not tell the sections which the rows were taken for."""
+    unread = []
+    for i, (which, meant) in enumerate((("first", (0,)), ("second", (0, 1)))):
+        # Where one number tells the section, some programs write 0 for the other.
+        off = [row[i] for row, n in zip(dark, sections, strict=True) if row[i] - n not in meant and (i == 0 or row[i])]
+        if off:
+            unread.append(
+                f"{path}: in DarkFrame rows, {', '.join(f'{one:g}' for one in off[:8])} as the {which} number was not"
+                f" read; they are of the sections {', '.join(map(str, sections[:8]))}, from 0."
+            )
     return tuple(unread)

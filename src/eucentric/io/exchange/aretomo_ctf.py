@@ -42,8 +42,8 @@ def format_ctf(ctf: SeriesCTF, sections: Sequence[int]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read_ctf(path: Path, alignment: Alignment) -> SeriesCTF:
-    """Read the CTF of a series, in the order of its sections.
+def read_ctf(path: Path, alignment: Alignment) -> tuple[SeriesCTF, tuple[str, ...]]:
+    """Read the CTF of a series, in the order of its sections, and say what was left out.
 
     Raises
     ------
@@ -91,13 +91,35 @@ def read_ctf(path: Path, alignment: Alignment) -> SeriesCTF:
                 reason=view.reason,
             )
         )
-    hands = {int(row[7]) for row in in_order if len(row) == 8}
-    hand = hands.pop() if len(hands) == 1 else 0
-    axis = sum(view.axis_deg for view in views) / len(views)
-    return SeriesCTF(
+    dropped = [
+        f"{path}: does not tell {_LENS.voltage_kV:g} kV, Cs {_LENS.cs_mm:g} mm and amplitude contrast"
+        f" {_LENS.amplitude_contrast:g}: these are what AreTomo3 takes where it is not told."
+    ]
+    ctf = SeriesCTF(
         lens=_LENS,
         pixel_A=alignment.pixel_A,
-        axis_deg=axis,
+        axis_deg=sum(view.axis_deg for view in views) / len(views),
         tilts=tuple(tilts),
-        hand=HandVerdict(hand=1 if hand > 0 else -1, log_odds=_TOLD_LOG_ODDS[hand]) if hand in (1, -1) else None,
+        hand=_hand(path, in_order, dropped),
     )
+    return ctf, tuple(dropped)
+
+
+def _hand(path: Path, rows: Sequence[Sequence[float]], dropped: list[str]) -> HandVerdict | None:
+    """Return the defocus hand of the eighth column, and add to `dropped` what speaks against it."""
+    hands = {row[7] for row in rows if len(row) == 8}
+    if not hands:
+        return None
+    if len(hands) > 1 or not hands <= {1, -1} or any(len(row) == 7 for row in rows):
+        shown = ", ".join(f"{hand:g}" for hand in sorted(hands)[:8])
+        dropped.append(
+            f"{path}: the eighth column, the defocus hand, was not read; it is not 1 or -1 for all: {shown}."
+        )
+        return None
+    if hands == {-1}:
+        dropped.append(
+            f"{path}: says that the defocus hand is -1. AreTomo3 may have turned the axis by 180° in the .aln after"
+            " it wrote this, which would make it +1: check the hand."
+        )
+        return HandVerdict(hand=-1, log_odds=_TOLD_LOG_ODDS[-1])
+    return HandVerdict(hand=1, log_odds=_TOLD_LOG_ODDS[1])

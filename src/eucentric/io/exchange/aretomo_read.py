@@ -18,6 +18,8 @@ from eucentric.optics import SeriesCTF
 _STACKS = (".mrc", ".st", ".mrcs")
 _TOMOGRAMS = ("_Vol.mrc", "_rec.mrc", "_2ND_Vol.mrc")
 
+_SAME_DEG = 0.015  # mean of angles with two decimals, and one with two decimals
+
 
 def middle_xy_px(shape_yx: tuple[int, int]) -> NDArray[np.float64]:
     """Return how far our origin, the sample n // 2, lies from AreTomo's, (n - 1) / 2, in pixels along x and y."""
@@ -100,7 +102,9 @@ class SeriesReader:
         columns, rows, n = aln.size_xyn
         tilts = {view.section: view.tilt_deg for view in aln.views} | aln.dark
         stage = self._stage_tilts(n)
-        if stage is None:
+        if stage is not None:
+            self._check_offset(aln, stage)
+        else:
             stage = [[tilts[section] - aln.alpha_offset_deg] for section in range(n)]
         acquired = [row[1] for row in stage if len(row) > 1]
         order_known = len(acquired) == n and len(set(acquired)) == n
@@ -129,6 +133,15 @@ class SeriesReader:
             order_known=order_known,
         )
 
+    def _check_offset(self, aln: AlnFile, stage: list[list[float]]) -> None:
+        """Tell where AlphaOffset is not what TILT has on top of the stage's tilts, which stand in a file of theirs."""
+        offset_deg = float(np.mean([view.tilt_deg - stage[view.section][0] for view in aln.views]))
+        if abs(offset_deg - aln.alpha_offset_deg) > _SAME_DEG:
+            self.dropped.append(
+                f"{self.source}: AlphaOffset {aln.alpha_offset_deg:g}° was not read; TILT is {offset_deg:.2f}° off the"
+                " recorded tilts."
+            )
+
     def _stage_tilts(self, n: int) -> list[list[float]] | None:
         """Return the rows of _TLT.txt or .rawtlt: tilts as recorded, then orders and exposures where they are told."""
         for suffix in ("_TLT.txt", ".rawtlt"):
@@ -145,9 +158,21 @@ class SeriesReader:
                 self.dropped.append(f"{path}: not a list of tilts; it was not read.")
                 continue
             if len(rows) == n and all(math.isfinite(value) for row in rows for value in row):
+                self._tell_of_rows(path, rows)
                 return rows
             self.dropped.append(f"{path}: not a list of {n} tilts; it was not read.")
         return None
+
+    def _tell_of_rows(self, path: Path, rows: list[list[float]]) -> None:
+        orders = [row[1] for row in rows if len(row) > 1]
+        if orders and len(set(orders)) < len(rows):
+            self.dropped.append(
+                f"{path}: the order of acquisition was not read; not each image has a place of its own."
+            )
+        if negative := [row[2] for row in rows if len(row) > 2 and row[2] < 0]:
+            self.dropped.append(f"{path}: exposures below 0 were not read, such as {negative[0]:g}.")
+        if longer := [row[-1] for row in rows if len(row) > 3]:
+            self.dropped.append(f"{path}: rows go on after three numbers, such as with {longer[0]:g}; it was not read.")
 
     def _alignment(self, aln: AlnFile, series: TiltSeries) -> Alignment:
         middle = middle_xy_px(series.shape_yx)
@@ -178,19 +203,10 @@ class SeriesReader:
         if not path.is_file():
             return None
         try:
-            ctf = read_ctf(path, alignment)
+            ctf, dropped = read_ctf(path, alignment)
         except (EucentricError, ValueError) as error:  # ValidationError is a ValueError
             what = error.what if isinstance(error, EucentricError) else "a number cannot be"
             self.dropped.append(f"{path}: the CTF was not read ({what})")
             return None
-        lens = ctf.lens
-        self.dropped.append(
-            f"{path}: does not tell {lens.voltage_kV:g} kV, Cs {lens.cs_mm:g} mm and amplitude contrast"
-            f" {lens.amplitude_contrast:g}: these are what AreTomo3 takes where it is not told."
-        )
-        if ctf.hand is not None and ctf.hand.hand < 0:
-            self.dropped.append(
-                f"{path}: says that the defocus hand is -1. AreTomo3 may have turned the axis by 180° in the .aln after"
-                " it wrote this, which would make it +1: check the hand."
-            )
+        self.dropped += dropped
         return ctf
