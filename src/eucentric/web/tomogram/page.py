@@ -86,6 +86,8 @@ def _show(session: Path, series: str) -> None:
     if has_stack(session, series):
         _heading(2, "Tilt series")
         Part("tilts", series)
+    elif versions:
+        ui.label("The stack of this series lies outside the session, and is not shown.").classes("quiet")
     if versions:
         _heading(2, "Open elsewhere")
         Part("elsewhere", series, _elsewhere(session, series, versions))
