@@ -264,3 +264,10 @@ def test_a_movies_name_that_no_disk_takes_is_only_missing(movie_session: Path, t
     with pytest.warns(DataWarning, match="there is no AAA"):
         series = load_movie_series(tmp_path / "ts.mdoc", frames=movie_session / "frames")
     assert len(series.missing) == 1
+
+
+def test_what_the_mdoc_holds_beside_the_series_is_passed_on(session: Path) -> None:
+    edit(session, lambda text: text.replace("SpotSize", "Aperture"))
+    series, _ = load(session)
+    assert "Aperture" in series.unread
+    assert "TiltAngle" not in series.unread

@@ -18,15 +18,15 @@ from phantoms.losses import FOREIGN, grammar_of
 
 READERS = (
     *("xf", "angles", "tilt table", "alignment", "processed", "particles", "places", "plan", "targets", "mdoc"),
-    *("mdoc examined", "series", "tracks", "star", "navigator", "serialem stack"),
+    *("mdoc examined", "series", "movie series", "tracks", "star", "navigator", "serialem stack"),
     *("relion5", "warp", "imod", "aretomo", "cets", "portal"),
 )
 NOT_HELD_TO_IT = {
-    "movie series": "its .mdoc is read by read_mdoc, whose record lists what was not read",
     "ome-zarr": "its JSON is checked by the models of zarr and OME; whoever extends them may be ignored, as they say",
 }
 
 _OTHERS = "belongs to the orientation and kind of a particle: read_particles reads the same table"
+_MOVIES = "the movies' own is believed; where a pixel differs by more than any recalibration, a warning says so"
 _STACK = "the stack's own is believed; where they differ by more than rounding, a warning says so"
 SAYS_NOTHING: dict[tuple[str, str], dict[str, str]] = {
     ("places", ".csv"): dict.fromkeys(("rot_deg", "tilt_deg", "psi_deg", "label", "half"), _OTHERS),
@@ -40,6 +40,10 @@ SAYS_NOTHING: dict[tuple[str, str], dict[str, str]] = {
         "rlnCtfAstigmatism": "what rlnDefocusU and rlnDefocusV differ by, which are kept",
     },
     ("portal", ".json"): {"alignment_type": "only LOCAL says anything to us, and is told"},
+    ("movie series", ".mdoc"): {
+        **dict.fromkeys(("PixelSpacing", "ImageSize"), _MOVIES),
+        "DateTime": "tells the order alone",
+    },
     ("series", ".mdoc"): {
         **dict.fromkeys(("PixelSpacing", "ImageSize", "TiltAngle"), _STACK),
         "NumSubFrames": "of movies, which a stack has none of",

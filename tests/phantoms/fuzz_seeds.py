@@ -62,7 +62,7 @@ def all_fed(data: Path | None) -> Iterator[Fed]:
         yield fed("targets", read_targets, "targets.yaml", (docs / "targets-example.yaml").read_bytes())
         yield fed("mdoc", io.read_mdoc, "ts.mdoc", *mdocs)
         yield fed("mdoc examined", examine_mdoc, "ts.mdoc", *mdocs)
-        movies = {"ts.mdoc": ours("ts.mrc.mdoc").replace(b".tif", b".mrc"), "TS_001_003.mrc": ours("ts.mrc")}
+        movies = {"ts.mdoc": ours("ts.mrc.mdoc").replace(b".tif", b".mrc"), "TS_001_006.mrc": ours("ts.mrc")}
         yield Fed("movie series", load_movie_series, "ts.mdoc", (movies, *({"ts.mdoc": one} for one in mdocs)))
         yield Fed("series", io.load_series, "ts.mrc", ({n: ours(n) for n in ("ts.mrc", "ts.mrc.mdoc", "ts.rawtlt")},))
         yield fed("mrc", _pixels, "ts.mrc", ours("ts.mrc"), ours("v.mrc"))

@@ -11,6 +11,7 @@ from eucentric.core import EucentricError, InputError, Tilt, TiltSeries, is_file
 from eucentric.io._text import warn_data
 from eucentric.io.eer import EER_SUFFIXES, fractions_for
 from eucentric.io.mdoc import MdocSection, MdocSeries, read_mdoc
+from eucentric.io.mdoc_exposures import exposures_of
 from eucentric.io.movies import MovieFile, open_movie
 
 GAIN_NAMES = ("gain.mrc", "gain.tif", "gain.tiff", "gain.gain", "CountRef.mrc", "gainref.mrc")
@@ -18,7 +19,6 @@ GAIN_NAMES = ("gain.mrc", "gain.tif", "gain.tiff", "gain.gain", "CountRef.mrc", 
 
 _FRACTION_e_A2 = 0.4  # of an EER movie: so that a fraction is as a frame of other cameras
 _PIXELS_DIFFER = 0.05  # more than any recalibration
-_EXPOSURES_DIFFER = 0.1
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class MovieSeries:
         What was read: the .mdoc first.
     notes
         What was found, for the user to read.
+    unread
+        What the .mdoc holds beside it, as in `MdocSeries`.
     """
 
     series: TiltSeries
@@ -51,6 +53,7 @@ class MovieSeries:
     gain: Path | None
     sources: tuple[Path, ...]
     notes: tuple[str, ...]
+    unread: tuple[str, ...] = ()
 
 
 def load_movie_series(
@@ -100,7 +103,7 @@ def load_movie_series(
     folders = _folders(mdoc, frames)
     if gain is not None and not gain.is_file():
         raise InputError(f"{gain}: no such gain reference.", "Check the path given with --gain.")
-    notes: list[str] = []
+    notes = [f"{mdoc.name}: {found.message} [{found.name}]" for found in facts.findings if found.severity == "note"]
     opened: list[MovieFile | None] = []
     missing: dict[int, str] = {}
     named = Counter(section.movie for section in facts.sections)
@@ -138,6 +141,7 @@ def load_movie_series(
         gain=gain,
         sources=(mdoc,),
         notes=tuple(notes),
+        unread=facts.unread,
     )
 
 
@@ -273,55 +277,6 @@ def _check_counts(mdoc: Path, sections: Sequence[MdocSection], opened: Sequence[
                 f"section {section.z_value} has {section.n_frames} frames by the .mdoc, {readable} can be read in "
                 f"{movie.path.name}; those are used, each for its share of the exposure.",
             )
-
-
-def exposures_of(
-    mdoc: Path, facts: MdocSeries, given: float | None = None, notes: list[str] | None = None
-) -> tuple[list[float | None], list[float | None]]:
-    """Return each section's exposure, and what the specimen had received before it; None where nothing tells.
-
-    `given` is that of one tilt, where the .mdoc does not say; `notes` are added to.
-
-    Warns
-    -----
-    DataWarning
-        `exposure-missing`, `pre-exposure`: values that are absent, or are not the sum of those before.
-    """
-    said = [] if notes is None else notes
-    exposures = [section.exposure_e_A2 or given for section in facts.sections]
-    lacking = [section.z_value for section, one in zip(facts.sections, exposures, strict=True) if not one]
-    if lacking:
-        usual = sorted(one for one in exposures if one)
-        if not usual:
-            warn_data(mdoc, "exposure-missing", "no section has an exposure; nothing is weighted. Give --exposure.")
-            return [None] * len(exposures), [None] * len(exposures)
-        middle = usual[len(usual) // 2]
-        exposures = [one or middle for one in exposures]
-        text = ", ".join(map(str, lacking[:8])) + (", ..." if len(lacking) > 8 else "")
-        warn_data(mdoc, "exposure-missing", f"sections {text} have no exposure; {middle:g} e/Å², as others, is taken.")
-    summed: list[float] = [0.0] * len(exposures)
-    before = 0.0
-    for index in sorted(range(len(exposures)), key=lambda index: facts.sections[index].order):
-        summed[index] = before
-        before += exposures[index] or 0.0
-    priors = [section.pre_exposure_e_A2 for section in facts.sections]
-    if all(prior is None for prior in priors):
-        said.append("Pre-exposures are sums of the exposures before, in the order of acquisition.")
-        return exposures, list(summed)
-    off = max(
-        (abs(prior - own), index)
-        for index, (prior, own) in enumerate(zip(priors, summed, strict=True))
-        if prior is not None
-    )
-    if off[0] > _EXPOSURES_DIFFER * max(before, 1e-9):
-        section = facts.sections[off[1]]
-        warn_data(
-            mdoc,
-            "pre-exposure",
-            f"section {section.z_value} had received {section.pre_exposure_e_A2:g} e/Å² by its PriorRecordDose, "
-            f"{summed[off[1]]:g} by the exposures before it; the first was believed.",
-        )
-    return exposures, [own if prior is None else prior for prior, own in zip(priors, summed, strict=True)]
 
 
 def _pixel_A(mdoc: Path, given: float | None, movies: Sequence[MovieFile], facts: MdocSeries) -> float:

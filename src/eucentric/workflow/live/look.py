@@ -14,7 +14,8 @@ from torch import Tensor
 from eucentric.core import InputError, whole_or_nothing, write_text
 from eucentric.core.devices import resolve_device
 from eucentric.io.mdoc import MdocSeries
-from eucentric.io.movie_series import exposures_of, open_exposed
+from eucentric.io.mdoc_exposures import exposures_of
+from eucentric.io.movie_series import open_exposed
 from eucentric.optics import CTFFit, Lens
 from eucentric.processing.ctf.fit import fit_image
 from eucentric.processing.ctf.records import CTFSettings
