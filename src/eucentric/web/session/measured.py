@@ -205,7 +205,7 @@ def _of_stack(told: Told, section: int) -> str | None:
     if "sums" not in told.finished:
         return None
     name, run = quote(told.name, safe=""), told.finished["sums"]
-    return f"/api/slice/{name}/{name}/z/{section}?{_THUMBNAIL}&v={run.ended}"
+    return f"/api/slice/{name}/{name}/z/{section}?{_THUMBNAIL}#{run.ended}"
 
 
 def _acquired(told: Told) -> dict[int, TiltView]:

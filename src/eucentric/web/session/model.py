@@ -19,6 +19,7 @@ from eucentric.web.session.records import SeriesView, SessionView, StageView, Ti
 from eucentric.workflow.live import SeriesState
 
 _SLICE_S = 0.3  # of building at once: many series of a long session come one after the other
+_HELD_S = 2.0  # between two questions whether a process holds the session: to ask is to touch its lock for an instant
 _AGAIN_S = 10.0  # after which inputs from outside the session are looked at again, and the disk
 
 FreeBytes = Callable[[Path], int]
@@ -53,7 +54,8 @@ class SessionModel:
         self._files = Distilled()
         self._plans: dict[Path, tuple[int, Planned | None]] = {}
         self._pending: dict[str, None] = {}  # in the order in which they are to be built
-        self._held: bool | None = None
+        self._held: tuple[float, bool] = (float("-inf"), False)
+        self._held_before: bool | None = None
         self._looked_at_s = float("-inf")
         self._session: SessionView | None = None
         self._lock = Lock()
@@ -72,11 +74,12 @@ class SessionModel:
                 changed = self._following.advance()
             except EucentricError as error:
                 changed, asked = frozenset(), str(error)
-            now_s, held = self._clock(), is_held(self.folder / LOCK)
+            now_s = self._clock()
+            held = self._is_held(now_s)
             told = self._following.told
             self._pending.update(dict.fromkeys(sorted(changed)))
-            if held != self._held:  # what runs, runs no more, or again
-                self._held = held
+            if held != self._held_before:  # what runs, runs no more, or again
+                self._held_before = held
                 self._pending.update(dict.fromkeys(one for one, series in self.series.items() if _unsettled(series)))
             if now_s - self._looked_at_s > _AGAIN_S and first in told:
                 self._pending[first] = None
@@ -87,6 +90,13 @@ class SessionModel:
     def behind(self) -> int:
         """How many series are yet to be built."""
         return len(self._pending)
+
+    def _is_held(self, now_s: float) -> bool:
+        asked_at_s, held = self._held
+        if now_s - asked_at_s >= _HELD_S:
+            held = is_held(self.folder / LOCK)
+            self._held = (now_s, held)
+        return held
 
     def _build(self, held: bool, first: str | None, now_s: float) -> None:
         if first in self._pending:

@@ -31,19 +31,17 @@ def add_pages(served: Served, session: Path) -> None:
         return Response(CSS, media_type="text/css")
 
     @ui.page("/session")
-    async def every() -> None:
+    def every() -> None:
         ui.add_head_html('<link rel="stylesheet" href="/session.css">')
         with frame(_TITLE, served), ui.element("div").classes("session"):
             page = _Every(model)
-            await page.update()
         ui.timer(_EVERY_S, page.update)
 
     @ui.page("/session/{series}")
-    async def one(series: str) -> None:
+    def one(series: str) -> None:
         ui.add_head_html('<link rel="stylesheet" href="/session.css">')
         with frame(_TITLE, served), ui.element("div").classes("session"):
             page = _One(model, series)
-            await page.update()
         ui.timer(_EVERY_S, page.update)
 
 

@@ -75,7 +75,9 @@ CSS = """
 .session .keys .planned::before { border: 0; border-top: 2px dashed var(--muted); border-radius: 0; height: 0;
   width: 1.4em;
   background: none; vertical-align: middle; }
-.session .over { overflow-x: auto; } .session summary { cursor: pointer; }
+.session .over { overflow-x: auto; } .session summary { cursor: pointer; color: var(--accent); }
+.session summary::before { content: "▸"; display: inline-block; width: 1.2em; }
+.session summary > * { display: inline; } .session details[open] summary::before { content: "▾"; }
 .plot :is(.xtick, .ytick, .g-xtitle, .g-ytitle) text { fill: var(--muted) !important; }
 .plot .gridlayer path { stroke: var(--grid) !important; }
 .plot .traceplanned path.js-line { stroke: var(--muted) !important; }
