@@ -110,7 +110,7 @@ def test_the_stage_swings_and_stops(visit: Callable[..., Visit]) -> None:
     _until_it_differs(page, "explorer-projection", before)
     page.wait_for_function("document.querySelector('[aria-label=\"Stage tilt shown\"]').value >= 9")
     button.click()
-    page.wait_for_url("**/?view=*")
+    page.locator("button[aria-pressed=false]", has_text="Swing the stage").wait_for()
     tilt = page.get_by_role("slider", name="Stage tilt shown").input_value()
     page.wait_for_timeout(400)
     assert page.get_by_role("slider", name="Stage tilt shown").input_value() == tilt

@@ -45,7 +45,7 @@ def _lines(tilts_deg: Array) -> NDArray[np.complex64]:
 
 
 def test_all_angles_and_no_noise_give_the_phantom() -> None:
-    tilts_deg = np.arange(-90, 90, 0.5)
+    tilts_deg = np.arange(-90.0, 90.0)
     seen, true = imaging.reconstructed(_lines(tilts_deg), tilts_deg), _drawn(DISCS)
     within = tuple(slice(20, -20) for _ in SLICE_ZX)
     assert np.corrcoef(seen[within].ravel(), true[within].ravel())[0, 1] > 0.98

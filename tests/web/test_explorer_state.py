@@ -1,7 +1,10 @@
 """What the sliders say goes through a link and comes back; what a link should not say is told and left out."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
@@ -144,6 +147,12 @@ def test_numbers_and_curves_are_those_of_eucentric_design() -> None:
         assert model.predicted(state.replace(**{name: LIMITS[name].most})) is model.predicted(state)
 
 
+def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run it in a thread of its own: in this one the browser's driver may have its loop."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(work())).result(timeout=60)
+
+
 def test_of_many_states_wanted_only_the_last_is_shown() -> None:
     shown: list[int] = []
 
@@ -164,7 +173,7 @@ def test_of_many_states_wanted_only_the_last_is_shown() -> None:
         while not follower.idle:
             await asyncio.sleep(0)
 
-    asyncio.run(moved_fast())
+    _run(moved_fast)
     assert shown == [5, 13]
 
 
@@ -183,5 +192,5 @@ def test_after_a_state_that_could_not_be_shown_the_next_one_is() -> None:
             while not follower.idle:
                 await asyncio.sleep(0)
 
-    asyncio.run(stumbling())
+    _run(stumbling)
     assert shown == [7]

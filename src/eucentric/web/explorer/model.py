@@ -74,10 +74,12 @@ def projection(state: State) -> Floats:
     return imaging.projection(phantom(state.thickness_A), series, state.view_deg, state.noise)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def _places() -> NDArray[np.intp]:
-    """Return where each pixel of the map of coverage is in the table of directions by bins; the last bin is nothing."""
-    z, x = np.arange(MAP_PX)[::-1, None] + 0.5, np.arange(-MAP_PX, MAP_PX) + 0.5
+    """Return where four places of each pixel are in the table of directions by bins, whose last bin is nothing."""
+    quarter = np.array([0.25, 0.75])
+    up, right = (part.reshape(-1, 1, 1) for part in np.meshgrid(quarter, quarter))
+    z, x = np.arange(MAP_PX)[::-1, None] + up, np.arange(-MAP_PX, MAP_PX) + right
     at_k = np.minimum(np.hypot(z, x) * _MAP_BINS / MAP_PX, _MAP_BINS).astype(np.intp)
     direction = (np.arctan2(z, x) * _MAP_DIRECTIONS / np.pi).astype(np.intp)
     return np.asarray(direction * (_MAP_BINS + 1) + at_k)
@@ -92,7 +94,7 @@ def _coverage(state: State) -> Doubles:
     half = np.stack([section_half_width(at, slab.slab_deg, specimen.thickness_A, specimen.diameter_A) for at in k], 1)
     polar = np.zeros((_MAP_DIRECTIONS, _MAP_BINS + 1))
     add_sections(information, np.deg2rad(slab.slab_deg), half, polar[:, :-1])
-    return np.asarray(polar.ravel()[_places()])
+    return np.asarray(polar.ravel()[_places()].mean(axis=0))
 
 
 def coverage(state: State) -> Doubles:

@@ -55,8 +55,8 @@ PRESETS = (
         "Defocus ramp",
         State(view_deg=60, defocus_A=20_000, noise=0.3),
         "At 60° one end of the field is higher than the other by more than a micrometre: the zeros of the CTF lie at "
-        "other resolutions at its left, its middle and its right. Bring the stage back to 0° and the three curves of transfer "
-        "fall together. This is why the CTF is corrected place by place, and why defocus is not to be taken too small.",
+        "other resolutions at its left, its middle and its right. Bring the stage back to 0° and the three curves of "
+        "transfer fall together. This is why the CTF is corrected place by place, and why defocus is not too small.",
     ),
     Preset(
         "Dose weighting",
