@@ -1,0 +1,246 @@
+"""The session page's model: what the journal tells, found beside planned, alarms at thresholds, what is outdated."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from eucentric.core import Record
+from eucentric.session import ExposureBook, Intent, Session, StagePlan
+from eucentric.web.session.alarms import Limits, series_alarms, session_alarms
+from eucentric.web.session.expected import expected_counts
+from eucentric.web.session.filters import Filter
+from eucentric.web.session.following import Following
+from eucentric.web.session.model import SessionModel
+from eucentric.web.session.records import AlarmKind, SeriesView, TiltView
+from eucentric.workflow.live import SeriesState
+from phantoms.live_session import SERIES, acquired, counts_at, movie_of, plan, take_look
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Nothing(Record):
+    """Settings of a stage without any."""
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    return acquired(tmp_path / "raw")
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with Session.create_or_open(tmp_path / "session") as session:
+        yield session
+
+
+def seen(session: Session) -> SeriesView:
+    model = SessionModel(session.folder, free_bytes=lambda _: 10**12)
+    model.advance()
+    return model.series[SERIES]
+
+
+def run_stage(session: Session, stage: str, *inputs: Path, writes: str = "", text: str = "") -> Path:
+    """Run a stage that writes a file."""
+    asked = StagePlan(series=SERIES, stage=stage, version=1, settings=Nothing(), inputs=inputs)
+    with session.run(asked) as run:
+        path = run.folder / (writes or f"{stage}.json")
+        path.write_text(text or stage)
+        run.output(path)
+    return path
+
+
+def test_looks_are_shown_as_they_come_beside_what_was_planned(session: Session, raw: Path) -> None:
+    for section in range(4):
+        take_look(session, raw, section)
+    view = seen(session)
+    assert view.state is SeriesState.GROWING
+    assert [tilt.tilt_deg for tilt in view.tilts] == [one.tilt_deg for one in plan()][:4]
+    assert len(view.plan) == 7
+    assert view.planned_e_A2 == pytest.approx(21)
+    assert view.spent_e_A2 == pytest.approx(12)
+    for tilt in view.tilts:
+        assert tilt.predicted is not None
+        assert tilt.predicted.tilt_deg == tilt.tilt_deg
+        # The plan's own specimen is 2000 Å thick too, and its counts are brought to the camera's by one factor.
+        assert tilt.predicted.counts == pytest.approx(tilt.counts, rel=0.02)
+        assert tilt.expected_counts == pytest.approx(tilt.counts, rel=0.02)
+        assert tilt.motion_A == 3.0
+        assert tilt.defocus_off_A == 0
+        assert tilt.picture is not None
+        assert f"/looks/{tilt.section:03d}?v=" in tilt.picture
+    assert view.alarms == ()
+
+
+def test_nothing_is_missed_and_nothing_read_twice_by_one_who_comes_back(session: Session, raw: Path) -> None:
+    following = Following(session.folder)
+    take_look(session, raw, 0)
+    assert following.advance() == {SERIES}
+    last = following.last
+    assert following.advance() == frozenset()
+    assert following.last == last
+    for section in (1, 2, 3):  # while nobody looks
+        take_look(session, raw, section)
+    assert following.advance() == {SERIES}
+    assert sorted(following.told[SERIES].looks) == [0, 1, 2, 3]
+    late = Following(session.folder)
+    late.advance()
+    assert late.last == following.last
+    assert late.told[SERIES].looks.keys() == following.told[SERIES].looks.keys()
+
+
+def test_another_look_at_a_movie_replaces_the_first(session: Session, raw: Path) -> None:
+    model = SessionModel(session.folder)
+    take_look(session, raw, 0, way_A=3.0)
+    model.advance()
+    before = model.series[SERIES].tilts[0]
+    movie_of(raw, 0).write_bytes(b"more electrons")
+    take_look(session, raw, 0, way_A=8.0)
+    model.advance()
+    after = model.series[SERIES].tilts[0]
+    assert (before.motion_A, after.motion_A) == (3.0, 8.0)
+    assert before.picture != after.picture
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        ({"counts": 0.45 * counts_at(20)}, AlarmKind.COUNTS),
+        ({"way_A": 20.5}, AlarmKind.DRIFT),
+        ({"defocus_A": plan()[1].defocus_A - 5500}, AlarmKind.DEFOCUS),
+    ],
+)
+def test_a_tilt_beyond_a_threshold_is_alarming(
+    session: Session, raw: Path, wrong: dict[str, float], kind: AlarmKind
+) -> None:
+    for section in range(5):
+        take_look(session, raw, section, **(wrong if section == 1 else {}))
+    alarms = seen(session).alarms
+    assert [(alarm.kind, alarm.section) for alarm in alarms] == [(kind, 1)]
+
+
+def test_a_tilt_short_of_every_threshold_is_not(session: Session, raw: Path) -> None:
+    for section in range(5):
+        take_look(session, raw, section)
+    take_look(session, raw, 5, counts=0.55 * counts_at(plan()[5].tilt_deg), way_A=19.5, defocus_A=plan()[5].defocus_A)
+    # Few rings tell no defocus: another may fit as well.
+    take_look(session, raw, 6, defocus_A=2 * plan()[6].defocus_A, rings_A=18)
+    assert seen(session).alarms == ()
+
+
+def test_blocked_tilts_do_not_move_what_is_expected_of_the_others() -> None:
+    tilts = list(range(-60, 61, 5))
+    counts = [counts_at(tilt) for tilt in tilts]
+    for blocked in (0, 1, 2, 22, 23, 24):
+        counts[blocked] *= 0.1
+    expected = expected_counts(tilts, counts, [3.0] * len(tilts))
+    assert expected == pytest.approx([counts_at(tilt) for tilt in tilts], rel=0.05)
+    assert expected_counts([0, 30], [30, 25], [3, 3]) is None
+
+
+def test_what_the_whole_session_lacks_is_alarming() -> None:
+    limits = Limits()
+    waiting = SeriesView(name="TS_002", state=SeriesState.QUEUED)
+    assert session_alarms(11 * 10**9, held=True, series=[waiting], limits=limits) == ()
+    (disk,) = session_alarms(9 * 10**9, held=True, series=[waiting], limits=limits)
+    assert disk.kind is AlarmKind.DISK
+    assert "9.0 GB" in disk.text
+    (stopped,) = session_alarms(11 * 10**9, held=False, series=[waiting], limits=limits)
+    assert stopped.kind is AlarmKind.STOPPED
+    assert "TS_002" in stopped.text
+    failed = SeriesView(name="TS_003", state=SeriesState.FAILED, reason="a movie is torn")
+    assert series_alarms(failed, limits)[0].text == "a movie is torn"
+    lost = TiltView(section=3, tilt_deg=9, order=3, left_out="its movie is missing")
+    (alarm,) = series_alarms(SeriesView(name="TS_004", state=SeriesState.DONE, tilts=(lost,)), limits)
+    assert alarm.kind is AlarmKind.MOVIE
+    assert alarm.section == 3
+
+
+def test_states_follow_what_the_watcher_says(session: Session, raw: Path) -> None:
+    take_look(session, raw, 0)
+    states = [seen(session).state]
+    session.note("live.queued", {"tilts": 1, "missing": 2}, series=SERIES)
+    states.append(seen(session).state)
+    assert "2 of its movies" in seen(session).reason
+    run_stage(session, "gain")
+    states.append(seen(session).state)
+    session.note("live.retried", {"reason": "the disk was full.", "tries": 1}, series=SERIES)
+    states.append(seen(session).state)
+    session.note("live.failed", {"reason": "no movie can be summed.", "digest": ""}, series=SERIES)
+    states.append(seen(session).state)
+    assert seen(session).alarms[0].kind is AlarmKind.FAILED
+    session.note("live.done", {"digest": ""}, series=SERIES)
+    states.append(seen(session).state)
+    assert states == ["growing", "queued", "processing", "queued", "failed", "done"]
+
+
+def test_a_stage_is_outdated_when_what_it_was_given_has_changed(session: Session, raw: Path) -> None:
+    movie = movie_of(raw, 0)
+    os.utime(movie, (time.time() - 60,) * 2)
+    motion = run_stage(session, "motion", movie)
+    sums = run_stage(session, "sums", motion, movie)
+    run_stage(session, "align", sums)
+    assert not seen(session).is_outdated
+    run_stage(session, "motion", movie, text="the same stage with other results")
+    outdated = {stage.name: stage.outdated for stage in seen(session).stages}
+    assert outdated == {"motion": "", "sums": "motion has run again since", "align": "sums is outdated"}
+    run_stage(session, "sums", motion, movie)  # gives what it gave before
+    assert not seen(session).is_outdated
+    movie.write_bytes(b"electrons" * 2)
+    assert "was changed since" in {stage.name: stage.outdated for stage in seen(session).stages}["motion"]
+    session.note("live.done", {"digest": ""}, series=SERIES)
+    session.note("live.queued", {"tilts": 1, "missing": 0}, series=SERIES)
+    assert "waits to be processed again" in seen(session).outdated
+
+
+def test_what_runs_when_its_process_dies_is_interrupted(tmp_path: Path) -> None:
+    clock = Clock()
+    model = SessionModel(tmp_path / "session", clock=clock, free_bytes=lambda _: 10**12)
+    with Session.create_or_open(tmp_path / "session") as session:
+        intent = {"version": 1, "settings": {}, "inputs": []}
+        session._journal.append(session._clock(), "stage.started", intent, cause=1, series=SERIES, stage="align")
+        assert model.advance().alarms == ()
+        assert model.series[SERIES].stages[0].status == "running"
+        assert model.series[SERIES].state == "processing"
+    clock.now_s = 3.0
+    (alarm,) = model.advance().alarms
+    assert alarm.kind is AlarmKind.STOPPED
+    assert model.series[SERIES].stages[0].status == "interrupted"
+    assert model.series[SERIES].state == "queued"
+
+
+def test_exposures_are_shown_as_an_acquisition_makes_them(session: Session) -> None:
+    book = ExposureBook(session)
+    session.note("acquisition.started", {"steps": 3, "targets": [SERIES]})
+    for order, tilt_deg in enumerate((0.0, 3.0)):
+        number = book.intend(Intent(target=SERIES, order=order, tilt_deg=tilt_deg, exposure_e_A2=3.0))
+        book.delivered(number, SERIES, exposure_e_A2=3.1, tilt_deg=tilt_deg, movie="a.tif")
+        said = {"order": order, "counts_share": 0.9 - 0.5 * order, "defocus_A": 3e4, "wanted_defocus_A": 3e4}
+        session.note("acquisition.exposed", said, series=SERIES)
+    book.skip(Intent(target=SERIES, order=2, tilt_deg=-3.0, exposure_e_A2=3.0), "the stage refused")
+    view = seen(session)
+    assert view.state is SeriesState.GROWING
+    assert view.spent_e_A2 == pytest.approx(6.2)
+    assert [tilt.left_out for tilt in view.tilts] == ["", "", "skipped: the stage refused"]
+    assert [(alarm.kind, alarm.section) for alarm in view.alarms] == [(AlarmKind.COUNTS, 1), (AlarmKind.MOVIE, 2)]
+    session.note("acquisition.ended", {"finish": "finished", "reason": "", "seconds": 1.0})
+    assert seen(session).state is SeriesState.DONE
+
+
+def test_a_filter_lets_pass_what_is_known_to_be_good() -> None:
+    tilt = TiltView(section=0, tilt_deg=0, order=0, motion_A=5, counts=8, expected_counts=10)
+    assert Filter().passes(tilt)
+    assert Filter(most_drift_A=5, least_counts_share=0.8).passes(tilt)
+    assert not Filter(most_drift_A=4.9).passes(tilt)
+    assert not Filter(least_counts_share=0.81).passes(tilt)
+    assert not Filter(most_resolution_A=10).passes(tilt)  # no rings were seen
