@@ -15,7 +15,7 @@ const SIZE_STEP = 64, SMALLEST = 128, LARGEST = 2048; // of pictures, in pixels
 
 export class Pane {
   constructor(viewer, version, axis) {
-    Object.assign(this, { viewer, version, axis, view: VIEWS[axis], picture: null, target: 0, direction: 1 });
+    Object.assign(this, { viewer, version, axis, view: VIEWS[axis], picture: null, target: 0, direction: 1, ratio: 1 });
     this.canvas = make("canvas", { tabIndex: 0 });
     this.canvas.setAttribute("role", "slider");
     this.canvas.setAttribute("aria-label", `${this.view.name} slices, ${version.label}`);
@@ -93,9 +93,15 @@ export class Pane {
     };
   }
 
+  // Size is looked at here alone: to ask for it while slices run would lay the page out anew each time.
+  measure() {
+    this.isVisible = this.canvas.clientWidth > 0;
+    this.ratio = fit(this.canvas);
+  }
+
   // A little more than has a pixel for each of the screen's, so that the server need not send all.
   wantedPx() {
-    fit(this.canvas);
+    this.measure();
     if (this.viewer.zoom > 1) return LARGEST;
     const { scale, wide, tall } = this.layout();
     const most = Math.ceil((Math.max(wide.length, tall.length) * scale) / SIZE_STEP) * SIZE_STEP;
@@ -121,6 +127,7 @@ export class Pane {
 
   // A slice has arrived: show it if it is the one, or nearer to it than what is shown.
   arrived(index) {
+    if (!this.isVisible) return;
     const isNearer = !this.picture || this.picture.dropped ||
       Math.abs(index - this.target) < Math.abs(this.picture.index - this.target);
     if (index !== this.target && !isNearer) return;
@@ -139,7 +146,7 @@ export class Pane {
   // The cross is no part of the drawing: it moves in all views while one changes its slice.
   draw() {
     const { canvas, cross, picture, viewer } = this, { across, up } = this.view;
-    const ratio = fit(canvas), layout = this.layout(), { scale, left, top, wide, tall } = layout;
+    const { ratio } = this, { scale, left, top, wide, tall } = this.layout();
     cross.hidden = !viewer.crossShown;
     cross.style.setProperty("--at-x", `${((viewer.at[across] - left) * scale) / ratio}px`);
     cross.style.setProperty("--at-y", `${((top - viewer.at[up]) * scale) / ratio}px`);

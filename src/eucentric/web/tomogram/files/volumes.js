@@ -83,7 +83,7 @@ export class VolumeViewer {
     this.white = 100;
     this.player = new Player({
       rate: () => Number(this.speed.value),
-      isReady: () => this.panes.every((pane) => pane.axis !== this.playAxis || pane.isReady),
+      isReady: () => this.panes.every((pane) => pane.axis !== this.playAxis || !pane.isVisible || pane.isReady),
       step: () => this.advance(),
       changed: () => this.showPlaying(),
     });
@@ -314,7 +314,7 @@ export class VolumeViewer {
   schedule() {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
-      for (const pane of this.panes) if (pane.canvas.clientWidth) pane.update();
+      for (const pane of this.panes) if (pane.isVisible) pane.update();
       this.showPlace();
     });
   }
