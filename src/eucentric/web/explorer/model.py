@@ -148,7 +148,8 @@ class Worth:
 @lru_cache(maxsize=512)
 def _worth(state: State) -> Worth:
     spot = sweet_spot(state.design(), Objective(), (state.tilts,))
-    return Worth(state.tilts, *(curve[0] for curve in spot.curves.values()))
+    names = ("everything", "perfect alignment", "gapless sampling", "neither")
+    return Worth(state.tilts, *(spot.curves[name][0] for name in names))
 
 
 def worth(state: State, tilts: int) -> Worth:

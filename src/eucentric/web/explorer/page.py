@@ -95,6 +95,8 @@ class _Page:
 
     def _settled(self, state: State) -> None:
         """Have the address hold what is shown: it can be shared, and comes back when the page is loaded again."""
+        if not self._client.has_socket_connection:  # the visitor has gone, or is not quite there
+            return
         address = f"/?{state.query}" if state.query else "/"
         self._client.run_javascript(f'history.replaceState(history.state, "", {json.dumps(address)})')
 
