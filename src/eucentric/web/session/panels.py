@@ -181,29 +181,36 @@ class Charts:
     """Charts over tilt; `chosen` is told which tilt was clicked."""
 
     def __init__(self, chosen: Callable[[int], None]) -> None:
-        self._plots: dict[Chart, tuple[Plotly, dict[str, Any]]] = {}
+        self._chosen = chosen
+        self._drawn: dict[Chart, dict[str, Any]] = {}
+        self._plots: dict[Chart, Plotly] = {}
         Text("p", "keys").show(_KEYS)
         with ui.element("div").classes("charts"):
-            for chart in CHARTS:
-                with ui.element("figure") as box:
-                    ui.html(escape(chart.title), sanitize=False, tag="h3")
-                    plot = ui.plotly({}).classes("plot").props("role=img")
-                    plot.on("plotly_click", lambda event: _clicked(event.args, chosen))
-                box.set_visibility(False)
-                self._plots[chart] = (plot, {})
+            self._boxes = {chart: ui.element("figure") for chart in CHARTS}
+        for box in self._boxes.values():
+            box.set_visibility(False)
 
     def show(self, view: SeriesView, faded: Collection[int], chosen: int | None) -> None:
         """Draw the charts that something has changed in; those of which nothing is known are not shown."""
-        for chart, (plot, before) in self._plots.items():
-            drawn = figure(chart, view, faded, chosen)
-            if drawn == before:
-                continue
-            self._plots[chart] = (plot, drawn)
-            plot.props["aria-label"] = says(chart, view)
+        for chart, box in self._boxes.items():
             known = any(chart.measured(tilt) is not None for tilt in view.tilts)
-            if plot.parent_slot is not None:
-                plot.parent_slot.parent.set_visibility(known)
-            plot.update_figure(drawn)
+            box.set_visibility(known)
+            drawn = figure(chart, view, faded, chosen)
+            if not known or drawn == self._drawn.get(chart):
+                continue
+            self._drawn[chart] = drawn
+            if chart not in self._plots:  # not before there is something: to draw is what takes a browser long
+                self._plots[chart] = self._add(chart, box, drawn)
+            else:
+                self._plots[chart].update_figure(drawn)
+            self._plots[chart].props["aria-label"] = says(chart, view)
+
+    def _add(self, chart: Chart, box: ui.element, drawn: dict[str, Any]) -> Plotly:
+        with box:
+            ui.html(escape(chart.title), sanitize=False, tag="h3")
+            plot = ui.plotly(drawn).classes("plot").props("role=img")
+            plot.on("plotly_click", lambda event: _clicked(event.args, self._chosen))
+        return plot
 
 
 def _clicked(told: Any, chosen: Callable[[int], None]) -> None:
