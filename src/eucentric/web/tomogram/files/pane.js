@@ -2,7 +2,8 @@
 import { fit, make, set, shown } from "/tomogram-files/dom.js";
 import { exchange } from "/tomogram-files/slices.js";
 
-export const VIEWS = {
+export const AXES = ["z", "y", "x"]; // that slices lie across, in the order of the arrays
+const VIEWS = {
   z: { name: "XY", across: "x", up: "y" },
   y: { name: "XZ", across: "x", up: "z" },
   x: { name: "YZ", across: "z", up: "y" },
