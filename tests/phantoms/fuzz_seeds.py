@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from eucentric import io
-from eucentric.design import Design
+from eucentric.design import Design, DoseSymmetric
 from eucentric.io.atomic_models import read_atoms
 from eucentric.io.exchange.aretomo import read_aretomo
 from eucentric.io.exchange.imod_project import read_imod
@@ -152,7 +152,7 @@ def _write_all(folder: Path) -> None:
         io.write_xf(folder / "a.xf", one.alignment)
         io.write_alignment(folder / "a.json", one.alignment)
     io.write_tilt_table(folder / "a.csv", one.series)
-    io.write_plan(folder / "plan.yaml", Design().plan())
+    io.write_plan(folder / "plan.yaml", Design(scheme=DoseSymmetric(min_deg=-6, max_deg=6)).plan())
     io.write_angles(folder / "ts.rawtlt", one.series.tilts_deg)
     write_processed(folder / "p.json", one)
     write_particles(folder / "p.csv", one.particles)

@@ -132,11 +132,10 @@ def _nodes(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
 
 
 def _with(value: Any, place: Place, new: Any) -> Any:
-    changed = copy.deepcopy(value)
-    at = changed
-    for part in place[:-1]:
-        at = at[part]
-    at[place[-1]] = new
+    """Return a value with another one in a place; it shares all else."""
+    first, *rest = place
+    changed = copy.copy(value)
+    changed[first] = _with(value[first], tuple(rest), new) if rest else new
     return changed
 
 
