@@ -4,11 +4,13 @@ The journal is append-only: what comes after the last number that was seen is al
 looked.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from sys import intern
+from typing import Any, NamedTuple
 
-from eucentric.session import Event, Fingerprint, RunStatus, read_events
+from eucentric.session import Event, RunStatus, read_events
 from eucentric.session.journal import JOURNAL
 
 LOOK = "look-"
@@ -17,7 +19,15 @@ LOOK = "look-"
 _FRESH_AFTER = 10  # looks in a row at a journal that seems unchanged, before it is read all the same
 
 
-@dataclass
+class File(NamedTuple):
+    """A file that a stage was given or has made; a session has hundreds of thousands, so it is no `Fingerprint`."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(slots=True)
 class Run:
     """The latest run of a stage."""
 
@@ -25,12 +35,12 @@ class Run:
     number: int
     started_at: str
     settings: dict[str, Any]
-    inputs: tuple[Fingerprint, ...]
+    inputs: tuple[File, ...]
     status: RunStatus = RunStatus.RUNNING
     ended: int = 0
     seconds: float | None = None
     reason: str = ""
-    outputs: tuple[Fingerprint, ...] = ()
+    outputs: tuple[File, ...] = ()
     metrics: dict[str, Any] = field(default_factory=dict)
 
 
@@ -115,7 +125,7 @@ class Following:
             told.policies.append(event)
 
     def _started(self, told: Told, event: Event, stage: str) -> None:
-        inputs = tuple(Fingerprint.model_validate(one) for one in event.body["inputs"])
+        inputs = _files(event.body["inputs"])
         run = Run(stage, event.id, event.at, event.body["settings"], inputs)
         self._running[event.id] = run
         if stage.startswith(LOOK):
@@ -129,13 +139,17 @@ def _ended(told: Told, run: Run, event: Event) -> None:
     body = event.body
     run.status, run.ended = RunStatus(event.kind.removeprefix("stage.")), event.id
     run.seconds, run.reason, run.metrics = body.get("seconds"), body.get("reason", ""), body.get("metrics", {})
-    run.outputs = tuple(Fingerprint.model_validate(one) for one in body.get("outputs", ()))
+    run.outputs = _files(body.get("outputs", ()))
     if run.stage.startswith(LOOK):
         section = int(run.stage.removeprefix(LOOK))
         if run.status is RunStatus.FINISHED or told.looks[section].status is not RunStatus.FINISHED:
             told.looks[section] = run
     elif run.status is RunStatus.FINISHED:
         told.finished[run.stage] = run
+
+
+def _files(told: Iterable[dict[str, Any]]) -> tuple[File, ...]:
+    return tuple(File(intern(one["path"]), one["size_bytes"], intern(one["sha256"])) for one in told)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

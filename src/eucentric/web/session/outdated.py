@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from eucentric.session import Fingerprint, RunStatus
-from eucentric.web.session.following import Run, Told
+from eucentric.session import RunStatus
+from eucentric.web.session.following import File, Run, Told
 
 
 def outdated_stages(told: Told, folder: Path) -> dict[str, str]:
@@ -34,7 +34,7 @@ def outdated_stages(told: Told, folder: Path) -> dict[str, str]:
     return found
 
 
-def _changed(run: Run, given: Fingerprint, made: Mapping[str, Run], found: Mapping[str, str], folder: Path) -> str:
+def _changed(run: Run, given: File, made: Mapping[str, Run], found: Mapping[str, str], folder: Path) -> str:
     maker = made.get(given.path)
     if maker is not None and maker.stage != run.stage:
         if maker.stage in found:
@@ -44,7 +44,7 @@ def _changed(run: Run, given: Fingerprint, made: Mapping[str, Run], found: Mappi
     return _changed_outside(run, given, folder)
 
 
-def _changed_outside(run: Run, given: Fingerprint, folder: Path) -> str:
+def _changed_outside(run: Run, given: File, folder: Path) -> str:
     path = folder / given.path
     name = path.name
     try:
