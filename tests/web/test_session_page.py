@@ -231,6 +231,8 @@ def test_exposures_are_shown_as_an_acquisition_makes_them(session: Session) -> N
     view = seen(session)
     assert view.state is SeriesState.GROWING
     assert view.spent_e_A2 == pytest.approx(6.2)
+    # What the journal has is the lens's defocus; the image's own is not known.
+    assert [tilt.defocus_A for tilt in view.tilts] == [None, None, None]
     assert [tilt.left_out for tilt in view.tilts] == ["", "", "skipped: the stage refused"]
     assert [(alarm.kind, alarm.section) for alarm in view.alarms] == [(AlarmKind.COUNTS, 1), (AlarmKind.MOVIE, 2)]
     session.note("acquisition.ended", {"finish": "finished", "reason": "", "seconds": 1.0})

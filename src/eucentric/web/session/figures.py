@@ -29,7 +29,7 @@ def _scaled(value: float | None, factor: float) -> float | None:
 
 
 CHARTS = (
-    Chart("Counts per pixel", lambda tilt: tilt.counts, lambda plan: plan.counts),
+    Chart("Counts", lambda tilt: tilt.counts, lambda plan: plan.counts),
     Chart("Exposure, e/Å²", lambda tilt: tilt.exposure_e_A2, lambda plan: plan.exposure_e_A2, ".2f"),
     Chart("Drift within the exposure, Å", lambda tilt: tilt.motion_A, lambda plan: plan.motion_A, ".1f"),
     Chart(

@@ -222,7 +222,8 @@ def _acquired(told: Told) -> dict[int, TiltView]:
             exposure_e_A2=one.exposure_e_A2 if one.received else None,
             counts=seen.get("counts_share"),
             expected_counts=1.0 if seen else None,
-            defocus_A=seen.get("defocus_A"),
+            counts_are_share=True,
+            # The defocus that is noted is the lens's, which makes up for the specimen's height: not what the image has.
             target_defocus_A=seen.get("wanted_defocus_A"),
             movie=one.details.get("movie"),
             left_out=_not_delivered(one.state, one.reason),

@@ -85,10 +85,13 @@ def beside_plan(tilts: Sequence[TiltView], plan: Planned | None) -> tuple[tuple[
         for tilt, order in zip(tilts, matched, strict=True)
         if order is not None and tilt.counts
     ]
-    scale = float(np.median(ratios)) if ratios else None
-    scaled = tuple(
-        one.replace(counts=None if scale is None or one.counts is None else scale * one.counts) for one in all_of_it
-    )
+    if any(tilt.counts_are_share for tilt in tilts):
+        scaled = tuple(one.replace(counts=1.0) for one in all_of_it)
+    else:
+        scale = float(np.median(ratios)) if ratios else None
+        scaled = tuple(
+            one.replace(counts=None if scale is None or one.counts is None else scale * one.counts) for one in all_of_it
+        )
     told = tuple(
         tilt if order is None else _told(tilt, scaled[order]) for tilt, order in zip(tilts, matched, strict=True)
     )

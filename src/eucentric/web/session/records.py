@@ -71,6 +71,8 @@ class TiltView(Record):
         Through the specimen along the beam, from the fall of counts.
     expected_counts
         What the other tilts of the series make it expect (`expected.expected_counts`).
+    counts_are_share
+        Whether counts are a share of those that beam and path give, as an acquisition notes them: 1 is expected then.
     refined
         Whether the figures are those of the series as a whole; else they are of this image alone.
     left_out
@@ -93,6 +95,7 @@ class TiltView(Record):
     residual_A: float | None = None
     path_A: float | None = None
     expected_counts: float | None = None
+    counts_are_share: bool = False
     refined: bool = False
     left_out: str = ""
     movie: str | None = None

@@ -46,6 +46,7 @@ CSS = """
 .session .strip .picture { display: block; aspect-ratio: 1; background: var(--card); border-radius: 4px;
   overflow: hidden;
   border: 2px solid transparent; }
+.session .strip .picture:empty { aspect-ratio: auto; height: .8rem; }
 .session .strip img { width: 100%; height: 100%; object-fit: cover; display: block; }
 .session .strip .alarm .picture { border-color: var(--alarm); }
 .session .strip [aria-pressed=true] .picture { border-color: var(--accent); box-shadow: 0 0 0 2px var(--accent); }

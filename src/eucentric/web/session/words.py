@@ -151,7 +151,7 @@ def tilt_facts(tilt: TiltView) -> str:
         ("Acquired as", f"number {tilt.order + 1}", ""),
         ("Movie", tilt.movie or "", ""),
         ("Exposure", _said(tilt.exposure_e_A2, "{:.2f} e/Å²"), _said(plan.exposure_e_A2 if plan else None, "{:.2f}")),
-        ("Counts per pixel", _said(tilt.counts, "{:.3g}"), _said(plan.counts if plan else None, "{:.3g}")),
+        ("Counts", _said(tilt.counts, "{:.3g}"), _said(plan.counts if plan else None, "{:.3g}")),
         ("Counts over expected", _said(tilt.counts_share, "{:.0%}"), ""),
         ("Drift", _said(tilt.motion_A, "{:.1f} Å"), _said(plan.motion_A if plan else None, "{:.1f}")),
         ("Defocus", _said(tilt.defocus_A, "{:.2f} µm", 1e-4), _said(tilt.target_defocus_A, "{:.2f}", 1e-4)),
