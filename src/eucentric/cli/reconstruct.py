@@ -151,7 +151,8 @@ def reconstruct(
         ReconstructSettings,
         RECONSTRUCT_OPTIONS,
     )
-    places = read_places(subvolumes) if subvolumes is not None else []
+    with told_warnings():
+        places = read_places(subvolumes) if subvolumes is not None else []
     names = [f"{output.stem}_{number:04d}" for number in range(1, len(places) + 1)] or [output.stem]
     suffixes = ("", "_even", "_odd") if halves else ("",)
     written = [{suffix: output.with_name(f"{name}{suffix}{output.suffix}") for suffix in suffixes} for name in names]

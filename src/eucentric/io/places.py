@@ -33,9 +33,6 @@ def read_places(path: Path) -> list[Zyx]:
     """
     path = Path(path)
     rows = list(csv.DictReader(read_text(path, "a table of places").splitlines(), skipinitialspace=True))
-    names = [name for name in (rows[0] if rows else {}) if name]
-    if unknown := [name for name in names if name not in (*_COLUMNS, *_OF_PARTICLES)]:
-        warn_format(path, "unknown-columns", f"the columns {', '.join(unknown)[:200]} were not read.")
     places = []
     for line, row in enumerate(rows, 2):
         try:
@@ -52,4 +49,6 @@ def read_places(path: Path) -> list[Zyx]:
         places.append((z, y, x))
     if not places:
         raise FormatError(f"{path}: no place is in this table.", "Give a first line `z_A,y_A,x_A`, then places in Å.")
+    if unknown := [name for name in rows[0] if name not in (*_COLUMNS, *_OF_PARTICLES)]:
+        warn_format(path, "unknown-columns", f"these columns were not read: {', '.join(unknown)[:200]}.")
     return places
