@@ -175,7 +175,17 @@ def test_with_the_number_of_tilts_known_nothing_is_waited_for(lab: Lab) -> None:
         lab.expose(len(lab.sections) - 1)
         assert state(after(50)) is SeriesState.GROWING
         lab.expose(len(lab.sections))
-        assert state(after(0)) is SeriesState.DONE
+        watch = after(0)
+        assert state(watch) is SeriesState.DONE
+        assert watch.progress()[0].looked_at == len(lab.sections)  # the last as well
+
+
+def test_what_had_ended_before_it_was_seen_is_not_looked_at(lab: Lab) -> None:
+    crew = Inline()
+    lab.expose(len(lab.sections))
+    with lab.watching(crew, SETTINGS.replace(quiet_s=0, late_s=0)) as after:
+        assert state(after(1)) is SeriesState.DONE
+    assert crew.asked == ["process_one TS_1"]
 
 
 def test_a_series_that_cannot_be_processed_stops_no_other(lab: Lab) -> None:

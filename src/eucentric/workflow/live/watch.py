@@ -148,9 +148,10 @@ class Watch:
         if one.state in (SeriesState.QUEUED, SeriesState.PROCESSING):
             return
         ended = self._ended(arrived, now_s)
+        if one.looked or not ended:  # of one that had ended before it was first seen, looks come too late
+            self._send_looks(one)
         if not ended:
             one.state = SeriesState.GROWING
-            self._send_looks(one)
             return
         digest = self._digest(arrived)
         if digest == one.digest:  # done or failed with just these
