@@ -74,15 +74,15 @@ def test_halves_share_what_is_in_both_however_they_were_weighted() -> None:
     rng = np.random.default_rng(1)
     size, pixel_A, exposure = 256, 4.0, 40.0
     shared = rng.normal(size=(size, size))
-    halves = [100 + shared + 2 * rng.normal(size=(size, size)) for _ in range(2)]
-    plain = half_signal(*halves, pixel_A)
+    even, odd = (100 + shared + 2 * rng.normal(size=(size, size)) for _ in range(2))
+    plain = half_signal(even, odd, pixel_A)
     # White noise of power 1 on a mean of 100.
     assert plain.cross == pytest.approx([1e-4] * 5, rel=0.35)
     assert all(abs(c - 1e-4) < 4 * e for c, e in zip(plain.cross, plain.error, strict=True))
     k = np.hypot(np.fft.fftfreq(size, pixel_A)[:, None], np.fft.rfftfreq(size, pixel_A)[None])
     weights = surviving_amplitude(k, exposure)
-    weighted = [np.fft.irfft2(np.fft.rfft2(half) * weights, s=half.shape) for half in halves]
-    again = half_signal(*weighted, pixel_A, weighted_e_A2=exposure)
+    even, odd = (np.fft.irfft2(np.fft.rfft2(half) * weights, s=half.shape) for half in (even, odd))
+    again = half_signal(even, odd, pixel_A, weighted_e_A2=exposure)
     assert again.cross == pytest.approx(plain.cross, rel=0.05)
 
 
