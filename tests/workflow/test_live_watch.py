@@ -211,6 +211,17 @@ def test_a_series_that_cannot_be_processed_stops_no_other(lab: Lab) -> None:
     assert "junk.tif" in failed.body["reason"]
 
 
+def test_a_series_none_of_whose_movies_come_is_given_up_and_done_when_they_do(lab: Lab) -> None:
+    with lab.watching(Inline(), SETTINGS.replace(settle_s=1, quiet_s=0, late_s=0)) as after:
+        lab.expose(len(lab.sections), late=tuple(range(len(lab.sections))))
+        assert state(after(0)) is SeriesState.GROWING
+        assert state(after(2)) is SeriesState.FAILED  # so that `--once` ends
+        lab.expose(len(lab.sections))
+        after(1)
+        assert state(after(1)) is SeriesState.GROWING  # whole now, and looked at
+        assert state(after(2)) is SeriesState.DONE
+
+
 def test_lost_workers_are_replaced_so_often_and_no_more(lab: Lab) -> None:
     settings = SETTINGS.replace(quiet_s=0, late_s=0)
     lab.expose(len(lab.sections))

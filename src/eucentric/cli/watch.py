@@ -151,8 +151,8 @@ def watch(
     )
     said = reporter()
     with (
+        _crew(workers, scheduler) as crew,  # first: a scheduler that is not there leaves no folder behind
         Session.create_or_open(output, reporter=said) as session,
-        _crew(workers, scheduler) as crew,
         session.served(crew.host) as server,
         _stopped_by_ctrl_c() as stop,
     ):

@@ -168,9 +168,8 @@ class Watch:
         settings, tilts = self._settings, len(arrived.facts.sections) if arrived.facts else 0
         if settings.tilts is not None and tilts >= settings.tilts and not arrived.waiting:
             return True
-        if not arrived.movies:
-            return False
-        quiet_s = max(settings.quiet_s, _WAITS * arrived.longest_wait_s)
+        # What is there must have had the time to be seen to be whole.
+        quiet_s = max(settings.quiet_s, 2 * settings.settle_s, _WAITS * arrived.longest_wait_s)
         lacks = bool(arrived.waiting) or (settings.tilts is not None and tilts < settings.tilts)
         return now_s - arrived.changed_at >= quiet_s + (settings.late_s if lacks else 0)
 
