@@ -8,6 +8,7 @@ import os
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from eucentric.core import EucentricError, EucentricWarning
 from eucentric.io.mdoc import MdocSeries, read_mdoc
@@ -15,6 +16,13 @@ from eucentric.io.movie_series import series_name
 
 Stamp = tuple[int, int]
 """Size (bytes) and modification time (ns) of a file."""
+
+
+class _Seen(NamedTuple):
+    """A file, and since when it has been as it is."""
+
+    stamp: Stamp
+    since_s: float
 
 
 @dataclass
@@ -66,15 +74,22 @@ class Arrivals:
 
     def __init__(self, folder: Path, frames: Path | None = None, *, settle_s: float = 1.0) -> None:
         self._folder, self._frames, self._settle_s = folder, frames, settle_s
-        self._seen: dict[Path, tuple[Stamp, float]] = {}
+        self._seen: dict[Path, dict[str, _Seen]] = {}
+        self._whole_at: float | None = 0.0  # when the next of the files that are new will count as whole
         self.series: dict[str, Arrived] = {}
 
     def look(self, now_s: float) -> None:
         """See what has come by now; `now_s` is of any clock that never goes back."""
-        places = {place: self._stamps(place, now_s) for place in self._places()}
+        places, before = self._places(), self._seen
+        self._seen = {place: self._scan(place, now_s) for place in (*places, *self._mdoc_places())}
+        # Of a thousand series that lie there, nothing is asked again before something has happened.
+        if self._seen == before and (self._whole_at is None or now_s < self._whole_at):
+            return
+        settled = (seen.since_s + self._settle_s for files in self._seen.values() for seen in files.values())
+        self._whole_at = min((at for at in settled if at > now_s), default=None)
         for place in self._mdoc_places():
-            for mdoc in sorted(path for path in self._stamps(place, now_s) if path.suffix == ".mdoc"):
-                self._look_at(mdoc, places, now_s)
+            for name in sorted(name for name in self._seen[place] if name.endswith(".mdoc")):
+                self._look_at(place, name, places, now_s)
 
     def _mdoc_places(self) -> list[Path]:
         return [place for place in (self._folder, self._folder / "mdoc") if place.is_dir()]
@@ -84,36 +99,31 @@ class Arrivals:
             return [self._frames]
         return [place for place in (self._folder / "frames", *self._mdoc_places()) if place.is_dir()]
 
-    def _stamps(self, place: Path, now_s: float) -> dict[Path, Stamp]:
-        """Return the files of a folder; since when each has been as it is, is remembered."""
-        found: dict[Path, Stamp] = {}
+    def _scan(self, place: Path, now_s: float) -> dict[str, _Seen]:
+        """Return the files of a folder, and since when each has been as it is."""
+        before, found = self._seen.get(place, {}), dict[str, _Seen]()
         try:
             with os.scandir(place) as entries:
                 for entry in entries:
                     if entry.name.startswith(".") or not entry.is_file():
                         continue
                     info = entry.stat()
-                    path, stamp = place / entry.name, (info.st_size, info.st_mtime_ns)
-                    found[path] = stamp
-                    if self._seen.get(path, (None, 0.0))[0] != stamp:
-                        self._seen[path] = (stamp, now_s)
+                    stamp, seen = (info.st_size, info.st_mtime_ns), before.get(entry.name)
+                    found[entry.name] = seen if seen and seen.stamp == stamp else _Seen(stamp, now_s)
         except OSError:  # a disk that is away for a moment; what was seen stays
-            return found
+            return before | found
         return found
 
-    def _whole(self, path: Path, now_s: float) -> bool:
-        stamp, since_s = self._seen[path]
-        return stamp[0] > 0 and now_s - since_s >= self._settle_s
-
-    def _look_at(self, mdoc: Path, places: dict[Path, dict[Path, Stamp]], now_s: float) -> None:
+    def _look_at(self, place: Path, file: str, places: list[Path], now_s: float) -> None:
+        mdoc = place / file
         name = series_name(mdoc)
         one = self.series.get(name)
         if one is None:
-            one = self.series[name] = Arrived(name, mdoc, next(iter(places), mdoc.parent), changed_at=now_s)
+            one = self.series[name] = Arrived(name, mdoc, next(iter(places), place), changed_at=now_s)
         if one.mdoc != mdoc:
             one.reason = f"{mdoc} and {one.mdoc} would both be series {name}: the first was taken."
             return
-        stamp = self._seen[mdoc][0]
+        stamp = self._seen[place][file].stamp
         if stamp != one.mdoc_stamp:
             one.mdoc_stamp, one.changed_at = stamp, now_s
             self._read(one)
@@ -129,18 +139,20 @@ class Arrivals:
         except EucentricError as error:  # half-written, perhaps: what was read before still stands
             one.reason = str(error)
 
-    def _match(self, one: Arrived, facts: MdocSeries, places: dict[Path, dict[Path, Stamp]], now_s: float) -> None:
+    def _match(self, one: Arrived, facts: MdocSeries, places: list[Path], now_s: float) -> None:
         before = dict(one.stamps)
         one.movies, one.stamps, one.waiting = {}, {}, {}
         for section, tilt in enumerate(facts.sections):
             name = tilt.movie or ""
-            at = next((place for place, files in places.items() if name and place / name in files), None)
+            at = next((place for place in places if name in self._seen[place]), None)
             if at is None:
                 one.waiting[section] = name or "a movie that the .mdoc does not name"
-            elif not self._whole(at / name, now_s):
-                one.waiting[section] = name
+                continue
+            seen = self._seen[at][name]
+            if seen.stamp[0] > 0 and seen.since_s + self._settle_s <= now_s:
+                one.frames, one.movies[section], one.stamps[section] = at, at / name, seen.stamp
             else:
-                one.frames, one.movies[section], one.stamps[section] = at, at / name, places[at][at / name]
+                one.waiting[section] = name
         if one.stamps != before:
             if before:
                 one.longest_wait_s = max(one.longest_wait_s, now_s - one.movie_at)

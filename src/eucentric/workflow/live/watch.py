@@ -33,6 +33,7 @@ from eucentric.workflow.live.tasks import process_one, take_look
 from eucentric.workflow.process import VERSIONS
 
 _WAITS = 3.0  # longest waits of its own that a series is quiet for before it counts as ended
+_SHARE = 5.0  # of the time that a look at the folder takes, from one to the next at least
 _BACK_OFF_S = 2.0  # before the second try; twice that before the third
 
 Told = Callable[[TaskOutcome], None]
@@ -95,6 +96,7 @@ class Watch:
         self._settings, self._device, self._reporter, self._clock = settings, device, reporter, clock
         self._gain, self._pixel_A, self._exposure_e_A2 = gain, pixel_A, exposure_e_A2
         self._series: dict[str, _Series] = {}
+        self._look_at = 0.0
         self._heard: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._before = {event.series: event.body for event in session.events("live.done") if event.series}
 
@@ -111,12 +113,16 @@ class Watch:
     def step(self) -> None:
         """See what has come by now, and send workers what is to be done."""
         now_s = self._clock()
-        self._arrivals.look(now_s)
+        if now_s >= self._look_at:
+            self._arrivals.look(now_s)
+            # Where a look takes long, as on a slow disk with many series, most of the time is left to the workers.
+            self._look_at = now_s + _SHARE * (self._clock() - now_s)
         while self._hear(0):
             pass
         for name, arrived in self._arrivals.series.items():
-            one = self._series.setdefault(name, _Series(arrived))
-            self._consider(one, now_s)
+            if name not in self._series:
+                self._series[name] = _Series(arrived)
+            self._consider(self._series[name], now_s)
         self._send_series(now_s)
 
     def progress(self) -> tuple[SeriesProgress, ...]:
