@@ -136,6 +136,7 @@ class SeriesRun:
                 lambda run: self._reconstruct(run, evidence.result),
             )
         else:
+            self._ready = None  # from here on other stacks are read, and two need not be in memory
             ctf = fit_ctf(self._stages, self._movies, alignment_path, self._settings.ctf, self._device, self._reporter)
             self._reconstruct_movies(self._movies, evidence.result, alignment_path, ctf.series)
         assess = AssessStage(mean_free_path_A=self._settings.mean_free_path_A)
@@ -222,7 +223,6 @@ class SeriesRun:
         corrected = (self._folder / "ctf.json",) if settings.ctf_correction != "none" else ()
 
         def work(run: StageRun) -> None:
-            self._ready = None  # a stack of its own follows, and two need not be in memory
             halves = reconstruct_sums(
                 stacks, result.alignment, ctf, settings, device=self._device, reporter=self._reporter
             )
