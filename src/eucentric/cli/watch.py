@@ -16,7 +16,6 @@ from eucentric.cli.app import (
     Device,
     Json,
     Pixel,
-    UsageError,
     app,
     print_json,
     reporter,
@@ -26,6 +25,7 @@ from eucentric.cli.app import (
 from eucentric.core import InputError
 
 if TYPE_CHECKING:
+    from eucentric.core import Reporter
     from eucentric.workflow.live import Crew, SeriesProgress
     from eucentric.workflow.records import ProcessSettings
 
@@ -90,9 +90,11 @@ def watch(
     once
         Process what is there, and end.
     workers
-        Processes that share the work, by default two, or one for each core if there are fewer.
+        Processes that share the work, by default two, or one for each core if there are fewer. With `--scheduler`, how
+        many workers a cluster that adapts to its work may have; by default it is given what those that it has can do.
     scheduler
         Address of a Dask scheduler whose workers are to do the work; they must find all files under the same paths.
+        `tls://...` is secured with the certificates of Dask's own configuration.
     quiet
         Seconds without anything new after which a series has ended (or three times the longest wait between two of its
         tilts, if that is longer).
@@ -123,8 +125,6 @@ def watch(
     thickness
         Thickness of the tomogram in Å; by default the depth found for the specimen.
     """
-    if scheduler is not None and workers is not None:
-        raise UsageError("--workers are processes of this machine, and --scheduler has workers of its own. Give one.")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder.", "Name the folder where the microscope leaves its .mdocs.")
     if frames is not None and not frames.is_dir():
@@ -151,7 +151,7 @@ def watch(
     )
     said = reporter()
     with (
-        _crew(workers, scheduler) as crew,  # first: a scheduler that is not there leaves no folder behind
+        _crew(workers, scheduler, said) as crew,  # first: a scheduler that is not there leaves no folder behind
         Session.create_or_open(output, reporter=said) as session,
         session.served(crew.host) as server,
         _stopped_by_ctrl_c() as stop,
@@ -211,12 +211,16 @@ def _process_settings(
 
 
 @contextmanager
-def _crew(workers: int | None, scheduler: str | None) -> "Iterator[Crew]":
+def _crew(workers: int | None, scheduler: str | None, said: "Reporter") -> "Iterator[Crew]":
     from eucentric.workflow.live import DaskCrew, LocalCrew
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    number = workers or min(2, cores)
-    crew: Crew = DaskCrew(scheduler) if scheduler else LocalCrew(number, threads=max(1, cores // number))
+    crew: Crew
+    if scheduler:
+        crew = DaskCrew(scheduler, at_most=workers, reporter=said)
+    else:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        number = workers or min(2, cores)
+        crew = LocalCrew(number, threads=max(1, cores // number))
     try:
         yield crew
     finally:

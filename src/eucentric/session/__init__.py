@@ -19,10 +19,11 @@ from eucentric.session.records import (
     StageState,
     StageStatus,
 )
-from eucentric.session.remote import JournalAddress, JournalServer
+from eucentric.session.remote import BusyError, JournalAddress, JournalServer
 from eucentric.session.session import Session, StageRun
 
 __all__ = [
+    "BusyError",
     "Event",
     "ExposureBook",
     "ExposureRecord",

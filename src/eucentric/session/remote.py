@@ -29,7 +29,15 @@ LOST = "the worker that ran it was lost"
 
 _HELLO_S = 10.0  # for a peer to prove that it knows the key
 _SILENT_S = 60  # after which a machine that vanished without a word counts as lost
-_ERRORS: dict[str, type[EucentricError]] = {kind.__name__: kind for kind in (InputError, OutputError, FormatError)}
+
+
+class BusyError(OutputError):
+    """Another worker runs this stage of the series; what comes of it is known when that has ended."""
+
+
+_ERRORS: dict[str, type[EucentricError]] = {
+    kind.__name__: kind for kind in (InputError, OutputError, FormatError, BusyError)
+}
 
 
 class JournalAddress(Record):
@@ -133,7 +141,7 @@ class JournalServer:
         of = (series or "", stage or "")
         with self._lock:
             if kind == "stage.started" and of in self._under_way:
-                raise OutputError(f"{series}: {stage} is being run by another worker.", "Wait until that is done.")
+                raise BusyError(f"{series}: {stage} is being run by another worker.", "Wait until that is done.")
             number = self._journal.append(
                 datetime.fromisoformat(at), kind, body, cause=cause, series=series, stage=stage
             )

@@ -5,7 +5,8 @@ with a series when it has ended; `crew` has the workers, here or on a cluster; `
 account.
 """
 
-from eucentric.workflow.live.crew import Crew, DaskCrew, LocalCrew
+from eucentric.workflow.live.crew import Crew, LocalCrew
+from eucentric.workflow.live.dask_crew import DaskCrew
 from eucentric.workflow.live.records import Look, SeriesProgress, SeriesState, WatchSettings
 from eucentric.workflow.live.watch import Watch
 

@@ -1,4 +1,4 @@
-"""Workers: processes of this machine, or of a Dask cluster. Both take a function and a request, and give a future.
+"""Workers take a function and a request, and give a future: processes of this machine here, a cluster in `dask_crew`.
 
 A worker that is lost (killed, out of memory, its machine gone) costs the task that it had, which fails with
 `WorkerLostError`; the next task finds another worker.
@@ -6,7 +6,6 @@ A worker that is lost (killed, out of memory, its machine gone) costs the task t
 
 import multiprocessing
 import os
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,8 +13,6 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from queue import PriorityQueue
 from typing import Any, Protocol, TypeVar
-
-from eucentric.core import OutputError
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -113,82 +110,21 @@ class LocalCrew:
         )
 
 
-class DaskCrew:
-    """The workers of a running Dask cluster, which sees to those that are lost.
+def compute_with(threads: int) -> None:
+    """Have this thread compute with so many, of the cores that its process may use."""
+    import numba
+    import torch
 
-    Parameters
-    ----------
-    address
-        Of the scheduler, such as ``tcp://node1:8786``. All workers must find the session and the movies under the same
-        paths as this process.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be reached.
-    """
-
-    def __init__(self, address: str, *, wait_s: float = 20.0) -> None:
-        import distributed
-
-        connect: Any = distributed.Client  # of a library without types
-        try:
-            self._client = connect(address, timeout=wait_s, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise OutputError(
-                f"{address}: no Dask scheduler answers there ({error or type(error).__name__}).",
-                "Start one with `dask scheduler`, and its workers with `dask worker ADDRESS`.",
-            ) from error
-        self.host = _own_address(self._client.scheduler.address)
-
-    @property
-    def size(self) -> int:
-        """How many tasks are done at once; it changes as workers come and go."""
-        threads: dict[str, int] = self._client.nthreads()
-        return max(1, sum(threads.values()))
-
-    def submit(self, task: Callable[[A], R], request: A, *, urgent: bool = False) -> "Future[R]":
-        """Have a task done."""
-        future: Future[R] = Future()
-        # The caller counts tries: Dask need not keep its own count of workers that a task has outlived.
-        sent = self._client.submit(task, request, pure=False, priority=10 if urgent else 0)
-
-        def told(done: Any) -> None:
-            from distributed import KilledWorker
-
-            if done.status == "finished":
-                future.set_result(done.result())
-            elif done.status == "error" and not isinstance(done.exception(), KilledWorker):
-                future.set_exception(done.exception())
-            else:
-                future.set_exception(WorkerLostError("workers that had it were lost again and again"))
-
-        sent.add_done_callback(told)
-        return future
-
-    def close(self) -> None:
-        """Leave the cluster as it is."""
-        self._client.close()
-
-
-def _own_address(scheduler: str) -> str:
-    """Return the address of this machine that leads to the scheduler, and back from its workers."""
-    host, _, port = scheduler.rpartition("://")[2].rpartition(":")
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((host.strip("[]"), int(port)))  # of a datagram: nothing is sent
-        return str(probe.getsockname()[0])
+    numba.set_num_threads(min(threads, numba.get_num_threads()))
+    torch.set_num_threads(threads)
 
 
 def _prepare(threads: int) -> None:
     """Share the machine's cores between the workers, and end with the process that they are of, however it ends."""
-    import numba
-    import torch
-
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), name="parent", daemon=True).start()
-    numba.set_num_threads(min(threads, numba.get_num_threads()))
-    torch.set_num_threads(threads)
+    compute_with(threads)
 
 
 def _follow(parent: int) -> None:

@@ -1,5 +1,6 @@
 """What workers do: a function of a request, which joins the session, runs stages there, and says what came of it."""
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,11 +9,13 @@ from eucentric.core import EucentricError, EucentricWarning, OutputError
 from eucentric.core.devices import resolve_device
 from eucentric.io import read_plan
 from eucentric.io.movie_series import load_movie_series
-from eucentric.session import JournalAddress, Session
+from eucentric.session import BusyError, JournalAddress, Session
 from eucentric.workflow.live.look import run_look
 from eucentric.workflow.live.records import LookRequest, SeriesRequest, TaskOutcome
 from eucentric.workflow.movies import process_movies
 from eucentric.workflow.session_series import plan_beside
+
+_BUSY_S = 1.0  # between looks at whether another worker has ended
 
 
 def take_look(request: LookRequest) -> TaskOutcome:
@@ -61,7 +64,8 @@ class _Attempt:
 
     def attempt(self, work: Callable[[], None]) -> None:
         try:
-            work()
+            while not _free(work):
+                time.sleep(_BUSY_S)
         except EucentricError as error:
             # What cannot be done with these files will not be done the next time; a disk may be free again.
             self.outcome = TaskOutcome(reason=str(error), again=isinstance(error, OutputError))
@@ -70,6 +74,15 @@ class _Attempt:
         except Exception as error:  # noqa: BLE001 - of our own making: the other series go on, and this is told
             what = f"{type(error).__name__}: {error}"
             self.outcome = TaskOutcome(reason=f"an error of Eucentric itself ({what}). Please report it.")
+
+
+def _free(work: Callable[[], None]) -> bool:
+    """Do it, unless another worker is at a stage of it, as one that Dask has given up, and that has not yet ended."""
+    try:
+        work()
+    except BusyError:
+        return False
+    return True
 
 
 @contextmanager
