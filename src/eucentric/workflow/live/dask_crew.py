@@ -165,19 +165,21 @@ class DaskCrew:
             return False
         try:
             self._workers = len(self._client.nthreads())
-        except (OSError, TimeoutError):
+        except Exception:  # noqa: BLE001 - whatever a client makes of a connection that breaks: this thread must go on
             return False
         return True
 
     def _wait_for_scheduler(self) -> None:
         self._workers = 0
         self._reporter.say(f"The Dask scheduler at {self._address} is gone. What is not finished waits for it.")
-        with suppress(OSError, TimeoutError):
+        with suppress(Exception):  # it cannot say farewell
             self._client.close(timeout=_POLL_S)
         while not self._closed.wait(_POLL_S):
             try:
+                # A client that fails to connect leaves a thread behind, so it is tried only when someone listens.
+                socket.create_connection(_host_and_port(self._address), timeout=_POLL_S).close()
                 self._client = self._connected()
-            except (OSError, ValueError):
+            except Exception:  # noqa: BLE001 - of another version, say, or without a certificate: as if none were there
                 continue
             self._reporter.say(f"The Dask scheduler at {self._address} is there again.")
             return
@@ -201,9 +203,14 @@ def _do(task: Callable[[A], R], request: A) -> R:
         return task(request)
 
 
+def _host_and_port(scheduler: str) -> tuple[str, int]:
+    host, _, port = scheduler.rpartition("://")[2].rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def _own_address(scheduler: str) -> str:
     """Return the address of this machine that leads to the scheduler, and back from its workers."""
-    host, _, port = scheduler.rpartition("://")[2].rpartition(":")
+    host, port = _host_and_port(scheduler)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((host.strip("[]"), int(port)))  # of a datagram: nothing is sent
+        probe.connect((host, port))  # of a datagram: nothing is sent
         return str(probe.getsockname()[0])
