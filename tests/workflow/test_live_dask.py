@@ -126,3 +126,5 @@ def test_it_ends_while_the_scheduler_is_away(port: int, monkeypatch: pytest.Monk
 def test_no_scheduler_is_said(port: int) -> None:
     with pytest.raises(OutputError, match=f"127.0.0.1:{port}: no Dask scheduler answers there"):
         DaskCrew(f"tcp://127.0.0.1:{port}", wait_s=0.2)
+    with pytest.raises(OutputError, match=r"no certificates on this machine.*distributed\.comm\.tls"):
+        DaskCrew(f"tls://127.0.0.1:{port}", wait_s=0.2)

@@ -62,10 +62,11 @@ class DaskCrew:
         self._address, self._at_most, self._wait_s, self._reporter = address, at_most or 1, wait_s, reporter
         try:
             self._client = self._connected()
-        except (OSError, ValueError, TypeError) as error:  # the last from certificates that are wanted, and not there
+        except (OSError, ValueError) as error:
             raise OutputError(
                 f"{address}: no Dask scheduler answers there ({error or type(error).__name__}).",
-                "Start one with `dask scheduler`, and its workers with `dask worker ADDRESS`.",
+                "Start one with `dask scheduler`, and its workers with `dask worker ADDRESS`. "
+                "The address of one with certificates begins with tls://.",
             ) from error
         self.host = _own_address(self._client.scheduler.address)
         self._workers = len(self._client.nthreads())
@@ -175,22 +176,26 @@ class DaskCrew:
         with suppress(Exception):  # it cannot say farewell
             self._client.close(timeout=_POLL_S)
         while not self._closed.wait(_POLL_S):
-            try:
+            with suppress(Exception):  # one of another version, say, or with another certificate: as if none were there
                 # A client that fails to connect leaves a thread behind, so it is tried only when someone listens.
                 socket.create_connection(_host_and_port(self._address), timeout=_POLL_S).close()
                 self._client = self._connected()
-            except Exception:  # noqa: BLE001 - of another version, say, or without a certificate: as if none were there
-                continue
-            self._reporter.say(f"The Dask scheduler at {self._address} is there again.")
-            return
+                self._reporter.say(f"The Dask scheduler at {self._address} is there again.")
+                return
 
     def _connected(self) -> Any:
         import distributed
 
+        library: Any = distributed  # without types
+        certificates = library.Security().get_connection_args("client").get("ssl_context")
+        if self._address.startswith("tls://") and certificates is None:
+            raise OutputError(
+                f"{self._address}: Dask has no certificates on this machine.",
+                "Name them in its configuration, `distributed.comm.tls`, as docs/watch.md shows.",
+            )
         # That a connection was lost is told in words, of which it would print the traceback.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-        connect: Any = distributed.Client  # of a library without types
-        return connect(self._address, timeout=self._wait_s, set_as_default=False)
+        return library.Client(self._address, timeout=self._wait_s, set_as_default=False)
 
 
 def _do(task: Callable[[A], R], request: A) -> R:
