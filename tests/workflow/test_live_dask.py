@@ -100,7 +100,7 @@ def test_work_waits_for_a_scheduler_that_comes_back(port: int, monkeypatch: pyte
 
 def test_it_is_told_that_no_worker_comes(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eucentric.workflow.live.dask_crew._POLL_S", 0.05)
-    monkeypatch.setattr("eucentric.workflow.live.dask_crew._LONELY_S", 0.1)
+    monkeypatch.setattr("eucentric.workflow.live.dask_crew._EMPTY_S", 0.1)
     told = Lines()
     with cluster(port, workers=0) as empty:
         crew = DaskCrew(f"tcp://127.0.0.1:{port}", reporter=told)
@@ -108,6 +108,7 @@ def test_it_is_told_that_no_worker_comes(port: int, monkeypatch: pytest.MonkeyPa
         wait_until(lambda: any("has no workers" in line for line in told.lines))
         empty.scale(1)
         assert waits.result(20) == 6
+        wait_until(lambda: told.lines[-1].endswith("has workers."))
         crew.close()
 
 

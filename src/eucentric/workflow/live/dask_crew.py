@@ -7,6 +7,7 @@ once, with as many threads of computation as Dask counts for it.
 import logging
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -21,7 +22,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 _POLL_S = 1.0  # between looks at how many workers there are
-_LONELY_S = 30.0  # for which work waits without any worker before that is told: jobs take a while to begin
+_EMPTY_S = 30.0  # for which work waits without any worker before that is told: jobs take a while to begin
 _one_at_once = threading.Lock()
 
 
@@ -147,19 +148,22 @@ class DaskCrew:
 
     def _keep(self) -> None:
         """See, now and then, whether scheduler and workers are there."""
-        lonely_s = 0.0
+        empty_since_s, told = time.monotonic(), False
         while not self._closed.wait(_POLL_S):
             if not self._there():
                 self._wait_for_scheduler()
+                empty_since_s = time.monotonic()
             with self._lock:
                 lost, self._lost = self._lost, []
             for sent in lost:
                 self._send(sent)
-            before_s, lonely_s = lonely_s, 0.0 if self._workers or not self._sent else lonely_s + _POLL_S
-            if before_s < _LONELY_S <= lonely_s:
+            if self._workers or not self._sent:
+                if told:
+                    self._reporter.say(f"The Dask cluster at {self._address} has workers.")
+                empty_since_s, told = time.monotonic(), False
+            elif not told and time.monotonic() - empty_since_s >= _EMPTY_S:
                 self._reporter.say(f"The Dask cluster at {self._address} has no workers: what is to be done waits.")
-            elif before_s >= _LONELY_S and self._workers:
-                self._reporter.say(f"The Dask cluster at {self._address} has workers.")
+                told = True
 
     def _there(self) -> bool:
         if self._client.status != "running":
