@@ -16,6 +16,7 @@ distributed: Any = pytest.importorskip("distributed")
 
 _under_way: set[int] = set()
 _most_at_once = [0]
+_begun = threading.Event()
 
 
 def double(number: int) -> int:
@@ -34,7 +35,17 @@ def count_those_under_way(number: int) -> int:
     return number
 
 
+def take_a_while(number: int) -> int:
+    _begun.set()
+    time.sleep(0.2)
+    return number
+
+
 def import_what_is_not_there(_: int) -> None:
+    fail_to_import()
+
+
+def fail_to_import() -> None:
     raise ModuleNotFoundError("No module named 'eucentric'")
 
 
@@ -47,9 +58,9 @@ class Lines(Reporter):
 
 
 @contextmanager
-def cluster(port: int, workers: int = 1) -> Iterator[Any]:
+def cluster(port: int, workers: int = 1, threads: int = 1) -> Iterator[Any]:
     with distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=2, processes=False, protocol="tcp://", host="127.0.0.1",
+        n_workers=workers, threads_per_worker=threads, processes=False, protocol="tcp://", host="127.0.0.1",
         scheduler_port=port, dashboard_address="127.0.0.1:0", silence_logs=50,
     ) as one:  # fmt: skip
         yield one
@@ -69,7 +80,7 @@ def port() -> int:
 
 
 def test_each_worker_does_one_task_at_once_and_errors_come_back(port: int) -> None:
-    with cluster(port):
+    with cluster(port, threads=2):
         crew = DaskCrew(f"tcp://127.0.0.1:{port}")
         assert (crew.size, crew.host) == (1, "127.0.0.1")
         assert sorted(one.result(20) for one in [crew.submit(count_those_under_way, i) for i in range(6)]) == [
@@ -124,8 +135,24 @@ def test_it_ends_while_the_scheduler_is_away(port: int, monkeypatch: pytest.Monk
     assert not any(thread.name == "Dask cluster" for thread in threading.enumerate())
 
 
+def test_what_a_worker_is_at_is_waited_for_when_it_closes(port: int) -> None:
+    with cluster(port):
+        crew = DaskCrew(f"tcp://127.0.0.1:{port}", at_most=2)
+        first, second = crew.submit(take_a_while, 1), crew.submit(take_a_while, 2)
+        assert _begun.wait(10)
+        crew.close()
+        crew.close()
+        assert (first.done(), second.done()) == (True, False)
+
+
 def test_no_scheduler_is_said(port: int) -> None:
     with pytest.raises(OutputError, match=f"127.0.0.1:{port}: no Dask scheduler answers there"):
         DaskCrew(f"tcp://127.0.0.1:{port}", wait_s=0.2)
     with pytest.raises(OutputError, match=r"no certificates on this machine.*distributed\.comm\.tls"):
         DaskCrew(f"tls://127.0.0.1:{port}", wait_s=0.2)
+
+
+def test_a_scheduler_without_eucentric_is_refused(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eucentric.workflow.live.dask_crew._nothing", fail_to_import)
+    with cluster(port), pytest.raises(OutputError, match=r"cannot import Eucentric \(No module named 'eucentric'\)"):
+        DaskCrew(f"tcp://127.0.0.1:{port}")

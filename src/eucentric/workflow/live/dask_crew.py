@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -34,6 +34,7 @@ class _Sent:
     request: Any
     urgent: bool
     future: "Future[Any]"
+    of_dask: Any = None
 
 
 class DaskCrew:
@@ -92,16 +93,29 @@ class DaskCrew:
         return sent.future
 
     def close(self) -> None:
-        """Leave the cluster as it is; what it had not finished is let go."""
+        """Let tasks go that were not begun; those that workers are at are waited for. The cluster stays as it is."""
+        if self._closed.is_set():
+            return
         self._closed.set()
         self._keeper.join()
+        with suppress(Exception):  # it cannot be asked
+            self._finish()
         self._client.close()
+
+    def _finish(self) -> None:
+        begun = {key for stacks in self._client.call_stack().values() for key in stacks}
+        with self._lock:
+            sent = list(self._sent)
+        self._client.cancel([one.of_dask for one in sent if one.of_dask is not None and one.of_dask.key not in begun])
+        left = [one.future for one in sent if one.of_dask is not None and one.of_dask.key in begun]
+        while left and self._client.status == "running":
+            left = list(wait(left, timeout=_POLL_S).not_done)
 
     def _send(self, sent: _Sent) -> None:
         from distributed.client import ClosedClientError
 
         try:
-            future = self._client.submit(
+            sent.of_dask = self._client.submit(
                 _do,
                 sent.task,
                 sent.request,
@@ -113,7 +127,7 @@ class DaskCrew:
         except ClosedClientError:
             self._lose(sent)
         else:
-            future.add_done_callback(lambda done: self._told(sent, done))
+            sent.of_dask.add_done_callback(lambda done: self._told(sent, done))
 
     def _told(self, sent: _Sent, done: Any) -> None:
         from distributed import KilledWorker
@@ -199,7 +213,20 @@ class DaskCrew:
             )
         # That a connection was lost is told in words, of which it would print the traceback.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-        return library.Client(self._address, timeout=self._wait_s, set_as_default=False)
+        client = library.Client(self._address, timeout=self._wait_s, set_as_default=False)
+        try:
+            client.run_on_scheduler(_nothing)
+        except Exception as error:
+            client.close()
+            raise OutputError(
+                f"{self._address}: this Dask scheduler cannot import Eucentric ({str(error).splitlines()[0]}).",
+                "Start it, and its workers, with the Python that this Eucentric is installed in.",
+            ) from error
+        return client
+
+
+def _nothing() -> None:
+    """Do nothing, where this module can be imported."""
 
 
 def _do(task: Callable[[A], R], request: A) -> R:
