@@ -26,6 +26,12 @@ def die(_: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def press_ctrl_c(_: int) -> str:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.05)
+    return "finished"
+
+
 def write_down(given: tuple[str, str, float]) -> int:
     path, word, seconds = given
     time.sleep(seconds)
@@ -55,6 +61,10 @@ def test_a_lost_worker_costs_its_task_and_no_other(crew: LocalCrew) -> None:
     assert next_one.result(60) == 8
 
 
+def test_ctrl_c_in_the_terminal_leaves_workers_at_their_task(crew: LocalCrew) -> None:
+    assert crew.submit(press_ctrl_c, 0).result(60) == "finished"
+
+
 def test_urgent_tasks_go_before_those_that_wait(crew: LocalCrew, tmp_path: Path) -> None:
     path = str(tmp_path / "order")
     under_way = threading.Event()
@@ -76,6 +86,7 @@ def test_what_was_not_begun_is_let_go_when_it_closes(tmp_path: Path) -> None:
     first, second = (crew.submit(write_down, (path, word, 0.2)) for word in ("first", "second"))
     while not first.running():
         time.sleep(0.01)
+    crew.close()
     crew.close()
     assert first.result(0)
     assert not second.running()

@@ -170,7 +170,10 @@ def watch(
             reporter=said,
         )
         tell(f"Watching {folder}; results go to {output}. " + ("" if once else "Ctrl-C ends it."))
-        progress = watching.run(once=once, stop=stop)
+        try:
+            progress = watching.run(once=once, stop=stop)
+        finally:
+            crew.close()  # here, where what workers are at can still be journalled
     return _told(progress, json=json)
 
 

@@ -6,6 +6,7 @@ A worker that is lost (killed, out of memory, its machine gone) costs the task t
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -37,7 +38,7 @@ class Crew(Protocol):
         ...
 
     def close(self) -> None:
-        """Let tasks go that were not begun, and end the workers."""
+        """Let tasks go that were not begun, wait for those that were, and let the workers go; again, do nothing."""
         ...
 
 
@@ -83,7 +84,9 @@ class LocalCrew:
         return future
 
     def close(self) -> None:
-        """Let tasks go that were not begun; those under way are waited for."""
+        """Let tasks go that were not begun; those under way are waited for, but by the first call only."""
+        if self._closed.is_set():
+            return
         self._closed.set()
         for i in range(len(self._lanes)):
             self._queue.put((-1, -len(self._lanes) + i, None))
@@ -121,6 +124,7 @@ def compute_with(threads: int) -> None:
 
 def _prepare(threads: int) -> None:
     """Share the machine's cores between the workers, and end with the process that they are of, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all; it is for the watcher to end them
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), name="parent", daemon=True).start()
