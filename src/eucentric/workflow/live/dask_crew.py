@@ -143,7 +143,7 @@ class DaskCrew:
             self._lose(sent)
             return
         if isinstance(error, KilledWorker):
-            error = WorkerLostError("workers that had it were lost again and again")
+            error = WorkerLostError("workers that had it were lost again and again; their logs say why")
         elif isinstance(error, ImportError):
             error = OutputError(
                 f"A worker of the Dask cluster cannot import what it needs ({error}).",
