@@ -82,19 +82,10 @@ def align_series(
     InputError
         If there are fewer than 5 tilts, or not one angle to each image, or all tilts are the same.
     """
-    _check(prepared, tilts_deg)
+    check(prepared, tilts_deg)
     levels = Levels(prepared.images, tilts_deg, device or torch.device("cpu"))
     given = settings.axis_deg if settings.axis_deg is not None else nominal_axis_deg
-    depth_fixed = settings.specimen_depth_A is not None
-    state = State(
-        axis_deg=given or 0.0,
-        depth_px=(settings.specimen_depth_A or 0.0) / pixel_A if depth_fixed else _UNKNOWN_DEPTH * levels.field,
-        depth_fixed=depth_fixed,
-        tilt_offset_deg=0.0,
-        shifts_px=torch.zeros((len(tilts_deg), 2), dtype=torch.float64),
-        views=torch.tensor([section for section in range(len(tilts_deg)) if section not in prepared.reasons]),
-        max_shift_fraction=settings.max_shift_fraction,
-    )
+    state = begin(levels, prepared, pixel_A, settings, given)
     search = settings.axis_deg is None or settings.refine_axis
     if search:
         find_axis(levels, state, given, reporter)
@@ -125,7 +116,7 @@ def align_series(
     if local is None and by_beads.alignment is None:
         state.axis_deg = _nearest_opposite(state.axis_deg, given)
     return AlignmentResult(
-        alignment=_with_origin_in_untilted_view(by_beads.alignment or seen.alignment(state, local)),
+        alignment=with_origin_in_untilted_view(by_beads.alignment or seen.alignment(state, local)),
         axis_search=_about(axis_search, state.axis_deg) if axis_search else None,
         specimen_depth_A=state.depth_px * pixel_A,
         tilts=_residuals(last, state, pixel_A, by_beads, coarse_px),
@@ -179,7 +170,24 @@ def _about(search: AxisSearch, axis_deg: float) -> AxisSearch:
     return search.replace(axes_deg=axes_deg, best_deg=search.best_deg + turn)
 
 
-def _check(prepared: PreparedImages, tilts_deg: Sequence[float]) -> None:
+def begin(
+    levels: Levels, prepared: PreparedImages, pixel_A: float, settings: AlignSettings, axis_deg: float | None
+) -> State:
+    """Return what is known before anything was found."""
+    depth_fixed = settings.specimen_depth_A is not None
+    return State(
+        axis_deg=axis_deg or 0.0,
+        depth_px=(settings.specimen_depth_A or 0.0) / pixel_A if depth_fixed else _UNKNOWN_DEPTH * levels.field,
+        depth_fixed=depth_fixed,
+        tilt_offset_deg=0.0,
+        shifts_px=torch.zeros((len(levels.tilts_deg), 2), dtype=torch.float64),
+        views=torch.tensor([section for section in range(len(levels.tilts_deg)) if section not in prepared.reasons]),
+        max_shift_fraction=settings.max_shift_fraction,
+    )
+
+
+def check(prepared: PreparedImages, tilts_deg: Sequence[float]) -> None:
+    """Raise `InputError` where no volume can be made of images at these tilts."""
     n = len(prepared.images)
     if n != len(tilts_deg):
         raise InputError(f"{len(tilts_deg)} tilt angles were given for {n} images; nothing was computed.")
@@ -198,7 +206,7 @@ def _nearest_opposite(axis_deg: float, wanted_deg: float | None) -> float:
     return within_90(axis_deg - centre) + centre
 
 
-def _with_origin_in_untilted_view(alignment: Alignment) -> Alignment:
+def with_origin_in_untilted_view(alignment: Alignment) -> Alignment:
     """Move the specimen's origin, at the height it has, to the middle of the least tilted view in use."""
     untilted = min(alignment.used, key=lambda tilt: abs(tilt.tilt_deg))
     in_plane = untilted.sample2image().linear[1:, 1:]

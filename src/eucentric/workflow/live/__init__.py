@@ -1,8 +1,8 @@
 """Processing while the microscope works: a folder that fills, watched; its tilts and series, done by workers.
 
-`arrivals` sees what has come and is whole; `look` is what is done with one tilt as soon as its movie closes, `finish`
-with a series when it has ended; `crew` has the workers, here or on a cluster; `watch` sends them the work and keeps
-account.
+`arrivals` sees what has come and is whole; `look` is what is done with one tilt as soon as its movie closes,
+`preview` what is shown of a series while it grows, `previews` when; `crew` has the workers, here or on a cluster;
+`watch` sends them the work and keeps account.
 """
 
 from eucentric.workflow.live.crew import Crew, LocalCrew

@@ -1,9 +1,10 @@
-"""A look at one tilt as soon as its movie has closed: movement, sum, defocus, counts, a picture.
+"""A look at one tilt as soon as its movie has closed: movement, sum, defocus, counts, a picture, a small image.
 
 What is seen of a tilt alone steers the microscope; what a series tells of its tilts together is found when it has
 ended, by the same stages that `eucentric process` runs.
 """
 
+import math
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from eucentric.core import InputError, whole_or_nothing, write_text
 from eucentric.core.devices import resolve_device
+from eucentric.io import write_mrc
 from eucentric.io.mdoc import MdocSeries
 from eucentric.io.mdoc_exposures import exposures_of
 from eucentric.io.movie_series import open_exposed
@@ -21,6 +23,7 @@ from eucentric.processing.ctf.fit import fit_image
 from eucentric.processing.ctf.records import CTFSettings
 from eucentric.processing.dose_weighting import accumulated_e_A2
 from eucentric.processing.motion import MotionTrack, MovieSums, estimate_movie, sum_movie
+from eucentric.processing.operators import bin_images
 from eucentric.report.style import grey, shrunk, smoothed
 from eucentric.session import Session, StagePlan, StageRun
 from eucentric.workflow.lens import lens_of
@@ -29,10 +32,11 @@ from eucentric.workflow.movie_frames import MovieFrames
 from eucentric.workflow.movie_gain import corrector_of_one
 from eucentric.workflow.records import ProcessSettings
 
-LOOK_VERSION = 1
+LOOK_VERSION = 2
 
 _COARSEST_A = 12.0  # Nyquist, beyond which too few rings are seen to trust a fit of one image
 _PICTURE_PX = 320
+_SMALL_PX = 384  # longest side of the image that previews are made of: what they can show, in the time that they have
 _KV = 300.0
 
 
@@ -57,6 +61,11 @@ def look_plan(series: str, section: int, stage: LookStage, movie: Path, gain: Pa
     """Return the stage as the journal is asked for it."""
     inputs = (movie,) if gain is None else (gain, movie)
     return StagePlan(series=series, stage=f"look-{section:03d}", version=LOOK_VERSION, settings=stage, inputs=inputs)
+
+
+def small_image(folder: Path, section: int) -> Path:
+    """Return the file of a tilt's weighted sum, binned (1, y, x), below the folder of its series."""
+    return folder / LOOKS / f"{section:03d}.mrc"
 
 
 def run_look(session: Session, request: LookRequest) -> None:
@@ -144,7 +153,11 @@ def _write(run: StageRun, look: Look, sums: MovieSums) -> None:
     shown = shrunk(grey(smoothed(sums.weighted.cpu().numpy(), look.pixel_A)), _PICTURE_PX)
     with whole_or_nothing(picture) as partial:
         Image.fromarray(np.ascontiguousarray(shown[::-1])).save(partial, format="JPEG", quality=80)
-    for path in (record, picture):
+    small = small_image(run.folder, look.section)
+    binning = math.ceil(max(sums.weighted.shape) / _SMALL_PX)
+    image = bin_images(sums.weighted, binning).cpu().numpy()
+    write_mrc(small, image[None], look.pixel_A * binning, kind="stack", label="One tilt, binned, for previews")
+    for path in (record, picture, small):
         run.output(path)
     run.metric("section", look.section)
     run.metric("tilt_deg", look.tilt_deg)

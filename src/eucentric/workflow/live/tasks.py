@@ -11,6 +11,7 @@ from eucentric.io import read_plan
 from eucentric.io.movie_series import load_movie_series
 from eucentric.session import BusyError, JournalAddress, Session
 from eucentric.workflow.live.look import run_look
+from eucentric.workflow.live.preview import PreviewRequest, run_preview
 from eucentric.workflow.live.records import LookRequest, SeriesRequest, TaskOutcome
 from eucentric.workflow.movies import process_movies
 from eucentric.workflow.session_series import plan_beside
@@ -22,6 +23,13 @@ def take_look(request: LookRequest) -> TaskOutcome:
     """Look at one tilt."""
     with _joined(request.journal) as (session, told):
         told.attempt(lambda: run_look(session, request))
+    return told.outcome
+
+
+def make_preview(request: PreviewRequest) -> TaskOutcome:
+    """Make a preview of the tomogram from the tilts that have been looked at."""
+    with _joined(request.journal) as (session, told):
+        told.attempt(lambda: run_preview(session, request))
     return told.outcome
 
 

@@ -20,6 +20,7 @@ from eucentric.session import JournalAddress, Session
 from eucentric.workflow.live.arrivals import Arrivals, Arrived, Stamp
 from eucentric.workflow.live.crew import Crew, WorkerLostError
 from eucentric.workflow.live.look import look_plan, look_stage
+from eucentric.workflow.live.previews import Previews
 from eucentric.workflow.live.records import (
     LookRequest,
     SeriesProgress,
@@ -98,6 +99,9 @@ class Watch:
         self._series: dict[str, _Series] = {}
         self._look_at = 0.0
         self._heard: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._previews = Previews(
+            session, address, crew, settings.process, device=device, reporter=reporter, when_done=self._when_done
+        )
         self._before = {event.series: event.body for event in session.events("live.done") if event.series}
 
     def run(self, *, once: bool = False, poll_s: float = 0.25, stop: Event | None = None) -> tuple[SeriesProgress, ...]:
@@ -124,6 +128,7 @@ class Watch:
                 self._series[name] = _Series(arrived)
             self._consider(self._series[name], now_s)
         self._send_series(now_s)
+        self._send_preview()
 
     def progress(self) -> tuple[SeriesProgress, ...]:
         """Return how far each series is."""
@@ -278,6 +283,17 @@ class Watch:
                 self._reporter.say(f"{one.arrived.name}: failed: {outcome.reason}")
 
         self._when_done(self._crew.submit(process_one, request), told)
+
+    def _send_preview(self) -> None:
+        """Have a preview made where a worker is free and nothing waits to be looked at."""
+        every = self._series.values()
+        busy = sum(one.state is SeriesState.PROCESSING for one in every) + self._previews.under_way
+        if busy >= self._crew.size or any(one.looks_under_way for one in every):
+            return
+        for one in every:
+            facts = one.arrived.facts if one.state is SeriesState.GROWING else None
+            if facts is not None and self._previews.send(one.arrived.name, facts, one.looked):
+                return
 
     def _when_done(self, future: "Future[TaskOutcome]", told: Told) -> None:
         """Have `told` called by this thread with what came of a task."""
