@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from eucentric.session import Event, RunStatus, read_events
 from eucentric.session.journal import JOURNAL
+from eucentric.workflow.live.preview import PREVIEW
 
 LOOK = "look-"
 """What the names of stages begin with that look at one tilt."""
@@ -49,14 +50,16 @@ class Told:
     """What the journal has told of a series.
 
     `runs` are the latest of each stage, `finished` the latest of those that came to an end with results; `looks` those
-    that look at one tilt, by section; `live` the last word of a watcher; `exposures` events of what hit the specimen,
-    `exposed` what was seen of each, by its order; `policies` what acquisition decided when something went wrong.
+    that look at one tilt, by section; `preview` the latest preview that was made; `live` the last word of a watcher;
+    `exposures` events of what hit the specimen, `exposed` what was seen of each, by its order; `policies` what
+    acquisition decided when something went wrong.
     """
 
     name: str
     runs: dict[str, Run] = field(default_factory=dict)
     finished: dict[str, Run] = field(default_factory=dict)
     looks: dict[int, Run] = field(default_factory=dict)
+    preview: Run | None = None
     live: Event | None = None
     queued: Event | None = None
     exposures: list[Event] = field(default_factory=list)
@@ -131,7 +134,7 @@ class Following:
         if stage.startswith(LOOK):
             # The one before stands until this one has its results.
             told.looks.setdefault(int(stage.removeprefix(LOOK)), run)
-        else:
+        elif stage != PREVIEW:  # which says nothing of how far the series is
             told.runs[stage] = run
 
 
@@ -144,6 +147,8 @@ def _ended(told: Told, run: Run, event: Event) -> None:
         section = int(run.stage.removeprefix(LOOK))
         if run.status is RunStatus.FINISHED or told.looks[section].status is not RunStatus.FINISHED:
             told.looks[section] = run
+    elif run.stage == PREVIEW:
+        told.preview = run if run.status is RunStatus.FINISHED else told.preview
     elif run.status is RunStatus.FINISHED:
         told.finished[run.stage] = run
 

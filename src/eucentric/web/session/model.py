@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
+from urllib.parse import quote
 
 from eucentric.core import EucentricError
 from eucentric.session import RunStatus
@@ -15,8 +16,10 @@ from eucentric.web.session.following import Following, Run, Told
 from eucentric.web.session.measured import Distilled, tilts_of
 from eucentric.web.session.outdated import outdated_stages, queued_again
 from eucentric.web.session.planned import Planned, beside_plan, find_plan
-from eucentric.web.session.records import SeriesView, SessionView, StageView, TiltView
+from eucentric.web.session.records import PreviewView, SeriesView, SessionView, StageView, TiltView
+from eucentric.web.session.routes import FILES
 from eucentric.workflow.live import SeriesState
+from eucentric.workflow.live.preview import PREVIEW
 
 _SLICE_S = 0.3  # of building at once: many series of a long session come one after the other
 _HELD_S = 2.0  # between two questions whether a process holds the session: to ask is to touch its lock for an instant
@@ -189,6 +192,7 @@ def series_view(
     state, reason, since = _state(told, held=held, acquiring=acquiring)
     assessed = told.finished["assess"].metrics if "assess" in told.finished else {}
     results = folder / "series" / told.name
+    has_tomogram = (results / "tomogram.mrc").is_file() or (results / "tomogram.zarr").is_dir()
     view = SeriesView(
         name=told.name,
         state=state,
@@ -204,7 +208,8 @@ def series_view(
         resolution_A=assessed.get("resolution_A"),
         thickness_A=assessed.get("thickness_A"),
         has_report=(results / "report.html").is_file(),
-        has_tomogram=(results / "tomogram.mrc").is_file() or (results / "tomogram.zarr").is_dir(),
+        has_tomogram=has_tomogram,
+        preview=None if has_tomogram else _preview(told),
         outdated=queued_again(told),
     )
     return view.replace(alarms=series_alarms(view, limits))
@@ -226,6 +231,14 @@ def _stage(run: Run, outdated: str, held: bool) -> StageView:
         reason=run.reason,
         outdated="" if status is RunStatus.RUNNING else outdated,
     )
+
+
+def _preview(told: Told) -> PreviewView | None:
+    run = told.preview
+    if run is None or "preview_tilts" not in run.metrics:  # of another version
+        return None
+    picture = f"{FILES}/{quote(told.name, safe='')}/{PREVIEW}?v={run.ended}"
+    return PreviewView(tilts=run.metrics["preview_tilts"], picture=picture)
 
 
 def _spent_e_A2(told: Told, tilts: tuple[TiltView, ...]) -> float | None:

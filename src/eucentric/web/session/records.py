@@ -117,6 +117,13 @@ class TiltView(Record):
         return self.defocus_A - self.target_defocus_A
 
 
+class PreviewView(Record):
+    """A preview of a series' tomogram: of how many tilts, and the address of its picture."""
+
+    tilts: int
+    picture: str
+
+
 class SeriesView(Record):
     """A series as far as it is known.
 
@@ -138,6 +145,8 @@ class SeriesView(Record):
         Where the halves of the tomogram agree; of the specimen along its normal.
     has_report, has_tomogram
         Whether they are there.
+    preview
+        The latest, as long as there is no tomogram.
     outdated
         Why the whole has to be processed again; empty where it need not.
     alarms
@@ -157,6 +166,7 @@ class SeriesView(Record):
     thickness_A: float | None = None
     has_report: bool = False
     has_tomogram: bool = False
+    preview: PreviewView | None = None
     outdated: str = ""
     alarms: tuple[Alarm, ...] = ()
 

@@ -1,4 +1,4 @@
-"""What the session page fetches: pictures of tilts as they came, and reports."""
+"""What the session page fetches: pictures of tilts as they came, of previews, and reports."""
 
 import re
 from pathlib import Path
@@ -9,6 +9,7 @@ from starlette.responses import FileResponse, HTMLResponse
 from eucentric.core import InputError
 from eucentric.report.figures.movie import SCRIPT
 from eucentric.web.served import NotServedError, under
+from eucentric.workflow.live.preview import PREVIEW
 from eucentric.workflow.live.records import LOOKS
 
 FILES = "/session-files"
@@ -21,10 +22,10 @@ def add_routes(on: FastAPI, session: Path) -> None:
     """Answer for the files of a session."""
 
     def picture(series: str, section: int) -> Response:
-        path = _file(session, series, f"{LOOKS}/{section:03d}.jpg")
-        # The page asks by the number of the run that made it: another run, another address.
-        headers = {"cache-control": "private, max-age=86400"}
-        return FileResponse(path, media_type="image/jpeg", headers=headers)
+        return _picture(_file(session, series, f"{LOOKS}/{section:03d}.jpg"))
+
+    def preview(series: str) -> Response:
+        return _picture(_file(session, series, f"{PREVIEW}.jpg"))
 
     def report(series: str, request: Request) -> Response:
         path = _file(session, series, "report.html")
@@ -34,6 +35,7 @@ def add_routes(on: FastAPI, session: Path) -> None:
         return HTMLResponse(with_its_script(text, request.state.nonce), headers={"cache-control": "no-cache"})
 
     on.add_api_route(f"{FILES}/{{series}}/{LOOKS}/{{section:int}}", picture, response_model=None)
+    on.add_api_route(f"{FILES}/{{series}}/{PREVIEW}", preview, response_model=None)
     on.add_api_route(f"{FILES}/{{series}}/report", report, response_model=None)
 
 
@@ -43,6 +45,12 @@ def with_its_script(report: str, nonce: str) -> str:
     The file may have come from anybody: what runs is known by its text, to the letter.
     """
     return report.replace(f"<script>{SCRIPT}</script>", f'<script nonce="{nonce}">{SCRIPT}</script>', 1)
+
+
+def _picture(path: Path) -> Response:
+    # The page asks by the number of the run that made it: another run, another address.
+    headers = {"cache-control": "private, max-age=86400"}
+    return FileResponse(path, media_type="image/jpeg", headers=headers)
 
 
 def _file(session: Path, series: str, name: str) -> Path:

@@ -64,6 +64,8 @@ CSS = """
 .session .tilt :is(th[scope=row], td:first-child) { text-align: left; padding-left: 0; overflow-wrap: anywhere; }
 .session .tilt td { overflow-wrap: anywhere; }
 .session th { color: var(--muted); font-weight: 500; }
+.session .preview img { width: min(100%, 384px); border-radius: 4px; display: block; }
+.session .preview figcaption { font-size: .9rem; color: var(--muted); margin-top: .3rem; }
 .session .charts { display: grid; gap: 1rem 1.4rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); }
 .session figure { margin: 0; min-width: 0; } .session figure h3 { margin: 0 0 .1rem; font-size: .95rem; }

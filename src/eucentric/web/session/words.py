@@ -63,10 +63,11 @@ def card(view: SeriesView) -> str:
         marks += '<span class="mark outdated">outdated</span>'
     if view.alarms:
         marks += f'<span class="mark alarm">{len(view.alarms)} {"alarm" if len(view.alarms) == 1 else "alarms"}</span>'
+    look = f" · {_to_preview(view)}" if view.preview else ""
     bar = f'<progress max="{planned}" value="{min(seen, planned)}" aria-label="Tilts"></progress>' if planned else ""
     return (
         f'<a class="name" href="{escape(address(view.name))}">{escape(view.name)}</a><span class="marks">{marks}</span>'
-        f'{bar}<span class="caption">{escape(" · ".join(facts))}</span>'
+        f'{bar}<span class="caption">{escape(" · ".join(facts))}{look}</span>'
     )
 
 
@@ -127,7 +128,25 @@ def links(view: SeriesView) -> str:
         found.append(f'<a href="{escape(f"{FILES}/{name}/report")}">Report</a>')
     if view.has_tomogram:
         found.append(f'<a href="{escape(f"/tomogram/{name}")}">Tomogram</a>')
+    elif view.preview:
+        found.append(_to_preview(view))
     return "".join(found)
+
+
+def preview(view: SeriesView) -> str:
+    """Return the picture of the preview, with what it is; nothing where there is none."""
+    if view.preview is None:
+        return ""
+    said = f"The middle of the tomogram as {view.preview.tilts} tilts show it, coarse and with no correction."
+    picture = f'<img src="{escape(view.preview.picture)}" alt="Middle of the preview">'
+    return f"{picture}<figcaption>{escape(said)} {_to_preview(view)}</figcaption>"
+
+
+def _to_preview(view: SeriesView) -> str:
+    """Link to the preview, named for what it is."""
+    tilts = view.preview.tilts if view.preview else 0
+    link = f"/tomogram/{quote(view.name, safe='')}"
+    return f'<a href="{escape(link)}">Preview from {tilts} tilts</a>'
 
 
 def stages(view: SeriesView) -> str:

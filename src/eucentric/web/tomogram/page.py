@@ -68,12 +68,13 @@ def _list(session: Path) -> None:
 
 def _card(name: str, versions: tuple[Version, ...]) -> str:
     """Return a series' name under a picture of the middle of its tomogram."""
-    picture = "no tomogram yet"
+    picture, mark = "no tomogram yet", ""
     if versions:
+        mark = f" · {versions[0].label}" if versions[0].is_preview else ""
         source = f"/api/slice/{quote(name, safe='')}/{quote(versions[0].name, safe='')}/z/middle?{_THUMBNAIL}"
         picture = f'<img src="{escape(source)}" alt="" loading="lazy">'
     link = escape(f"/tomogram/{quote(name, safe='')}")
-    return f'<li><a href="{link}"><span class="picture">{picture}</span>{escape(name)}</a></li>'
+    return f'<li><a href="{link}"><span class="picture">{picture}</span>{escape(name + mark)}</a></li>'
 
 
 def _show(session: Path, series: str) -> None:
@@ -86,7 +87,7 @@ def _show(session: Path, series: str) -> None:
     if has_stack(session, series):
         _heading(2, "Tilt series")
         Part("tilts", series)
-    elif versions:
+    elif any(not version.is_preview for version in versions):
         ui.label("The stack of this series lies outside the session, and is not shown.").classes("quiet")
     if versions:
         _heading(2, "Open elsewhere")

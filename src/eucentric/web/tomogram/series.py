@@ -10,9 +10,10 @@ from eucentric.core import Alignment, EucentricError, Record, TiltSeries
 from eucentric.io.alignment_json import read_alignment
 from eucentric.session import read_history
 from eucentric.web.served import NotServedError, under
+from eucentric.workflow.live.preview import PREVIEW, Preview
 
 _NAME = re.compile(r"[^/\\\x00.][^/\\\x00]*")
-_TOMOGRAM = re.compile(r"(tomogram|preview)(?:[_-](.+))?")
+_TOMOGRAM = re.compile(rf"(tomogram(?:[_-](.+))?|{PREVIEW})")
 _LABELS = {"": "Full", "even": "Even half", "odd": "Odd half"}
 
 
@@ -21,6 +22,11 @@ class Version(Record):
 
     name: str
     label: str
+
+    @property
+    def is_preview(self) -> bool:
+        """Whether it was made before the series had ended."""
+        return self.name == PREVIEW
 
 
 class TiltView(Record):
@@ -66,7 +72,7 @@ def series_folder(session: Path, series: str) -> Path:
 
 
 def find_versions(session: Path, series: str) -> tuple[Version, ...]:
-    """Return the volumes of a series: the whole, restored ones, the halves, a preview.
+    """Return the volumes of a series: the whole, restored ones, the halves; a preview where there is no whole one.
 
     Raises
     ------
@@ -74,15 +80,27 @@ def find_versions(session: Path, series: str) -> tuple[Version, ...]:
         If there is no such series.
     """
     found: dict[str, Version] = {}
-    for path in series_folder(session, series).iterdir():
+    folder = series_folder(session, series)
+    for path in folder.iterdir():
         match = _TOMOGRAM.fullmatch(path.stem) if path.suffix in (".mrc", ".zarr") else None
         if match:
-            kind, which = match[1], match[2] or ""
+            which = match[2] or ""
             label = _LABELS.get(which, which.replace("_", " ").capitalize())
-            if kind == "preview":
-                label = f"Preview {which}".strip()
+            if path.stem == PREVIEW:
+                label = _preview_label(folder)
             found[path.stem] = Version(name=path.stem, label=label)
+    if "tomogram" in found:
+        found.pop(PREVIEW, None)
     return tuple(sorted(found.values(), key=_rank))
+
+
+def _preview_label(folder: Path) -> str:
+    """Return what a preview is called: plainly what it is, and of how many tilts."""
+    try:
+        of = Preview.model_validate_json((folder / f"{PREVIEW}.json").read_bytes())
+    except (OSError, ValidationError):  # not there yet, or of another version
+        return "Preview"
+    return f"Preview from {of.tilts} tilts"
 
 
 def volume_path(session: Path, series: str, name: str) -> Path:
@@ -158,7 +176,7 @@ def _plain(name: str) -> str:
 def _rank(version: Version) -> tuple[int, str]:
     """Put the whole first, then what was made of it, the halves, and previews."""
     ranks = {"tomogram": 0, "tomogram_even": 2, "tomogram_odd": 3}
-    return (4 if version.name.startswith("preview") else ranks.get(version.name, 1), version.name)
+    return (4 if version.is_preview else ranks.get(version.name, 1), version.name)
 
 
 def _tilt_series(session: Path, series: str) -> TiltSeries | None:

@@ -26,6 +26,7 @@ PREVIEW = "preview"
 PREVIEW_VERSION = 1
 
 _DEPTH = 0.3  # share of the field that is shown at least: a coarse depth may fall short of the specimen's
+_SIRT_ROUNDS = 10  # that the weights are those of: at so few electrons the ramp would show their noise above all
 _SHOWN = 0.15  # share of the depth that the picture is the mean over, as one slice of so few tilts is noise
 
 
@@ -81,7 +82,11 @@ def _make(run: StageRun, stage: PreviewStage, images: tuple[Path, ...], device: 
         prepared, stage.tilts_deg, pixel_A, stage.align, nominal_axis_deg=stage.nominal_axis_deg, device=device
     )
     least_A = _DEPTH * min(stack.shape[1:]) * pixel_A
-    settings = ReconstructSettings(thickness_A=stage.thickness_A or max(least_A, found.specimen_depth_A))
+    settings = ReconstructSettings(
+        thickness_A=stage.thickness_A or max(least_A, found.specimen_depth_A),
+        weighting="radial-sirt",
+        iterations=_SIRT_ROUNDS,
+    )
     halves = reconstruct(prepared.images, found.alignment, settings, device=device)
     _write(run, halves.full().cpu().numpy(), halves.voxel_A, found, stage)
 
@@ -104,13 +109,13 @@ def _write(
     used = found.alignment.used
     left_out = {stage.sections[t.section]: t.reason for t in found.alignment.tilts if not t.used}
     record, picture, tomogram = (run.folder / f"{PREVIEW}{ending}" for ending in (".json", ".jpg", ".mrc"))
-    write_mrc(tomogram, volume, voxel_A, kind="volume", label=f"Preview from {len(used)} tilts")
+    write_text(record, Preview(tilts=len(used), left_out=left_out).model_dump_json(indent=1))
     half = max(1, round(_SHOWN * len(volume) / 2))
     middle = volume[len(volume) // 2 - half : len(volume) // 2 + half].mean(axis=0)
     with whole_or_nothing(picture) as partial:
         Image.fromarray(np.ascontiguousarray(grey(middle)[::-1])).save(partial, format="JPEG", quality=85)
-    write_text(record, Preview(tilts=len(used), left_out=left_out).model_dump_json(indent=1))
-    for path in (tomogram, picture, record):
+    write_mrc(tomogram, volume, voxel_A, kind="volume", label=f"Preview from {len(used)} tilts")
+    for path in (record, picture, tomogram):
         run.output(path)
     run.metric("preview_tilts", len(used))
     run.metric("preview_correlation", round(found.correlation, 3))

@@ -105,10 +105,16 @@ export class VolumeViewer {
       const known = new Set(this.versions.map((version) => version.name));
       const added = versions.filter(({ name }) => !known.has(name)).map((about) => new Version(this, about));
       const order = versions.map(({ name }) => name);
-      this.versions = [...this.versions, ...added].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
-      if (added.length) this.listVersions();
+      const gone = this.versions.filter(({ name }) => !order.includes(name)); // a preview, once there is the tomogram
+      for (const version of gone) version.remove();
+      this.versions = [...this.versions.filter((version) => !gone.includes(version)), ...added]
+        .sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+      const renamed = this.versions.filter((version, i) => version.label !== versions[i].label);
+      for (const version of renamed) version.label = versions.find(({ name }) => name === version.name).label;
+      if (added.length || gone.length || renamed.length) this.listVersions();
       if (!this.versions.length) return this.tell("No tomogram yet; it will appear here when it is made.");
-      if (!this.shownVersions.length && !known.size) await this.toggle(this.versions[0], true);
+      if (!this.shownVersions.length && (!known.size || gone.length)) await this.toggle(this.versions[0], true);
+      else if (gone.length) this.arrange();
       for (const version of this.shownVersions) {
         if (!(await version.learn(this.average))) continue;
         version.remove();
