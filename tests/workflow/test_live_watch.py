@@ -117,12 +117,14 @@ def test_tilts_are_seen_as_they_come_and_the_series_is_done_when_it_has_ended(la
         assert crew.asked[2:] == ["take_look TS_1 3"]  # what is late holds up no other
         lab.expose(len(lab.sections))
         after(10)
+        assert crew.asked[-1] == "make_preview TS_1"  # after all that there is to be looked at
+        assert (lab.session / "series" / "TS_1" / "preview.mrc").is_file()
         assert state(after(29)) is SeriesState.GROWING
         assert "process_one TS_1" not in crew.asked
         assert state(after(2)) is SeriesState.DONE  # it was quiet for three times its longest wait
         assert crew.asked.count("process_one TS_1") == 1
         after(500)
-        assert len(crew.asked) == len(set(crew.asked)) == len(lab.sections) + 1
+        assert len(crew.asked) == len(set(crew.asked)) == len(lab.sections) + 2
     folder = lab.session / "series" / "TS_1"
     assert (folder / "tomogram.mrc").is_file()
     sections = read_mdoc(lab.acquired / MDOC).sections

@@ -1,6 +1,5 @@
 """`Previews`: which series that grow are to have a preview made, or made anew, and what came of it."""
 
-import math
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 
@@ -52,6 +51,7 @@ class Previews:
     ) -> None:
         self._session, self._address, self._crew, self._settings = session, address, crew, settings
         self._device, self._reporter, self._when_done = device, reporter, when_done
+        self._considered: dict[str, int] = {}  # tilts that had been looked at when this was last asked
         self._made_of: dict[str, int] = {}
         self._under_way: set[str] = set()
 
@@ -62,20 +62,24 @@ class Previews:
 
     def send(self, name: str, facts: MdocSeries, looked_at: Collection[int]) -> bool:
         """Have a preview of a series made if one is due; whether it was."""
-        if name in self._under_way:
+        if len(looked_at) < FEWEST_TILTS or self._considered.get(name) == len(looked_at) or name in self._under_way:
             return False
+        self._considered[name] = len(looked_at)
+        sections = self._due(name, facts, looked_at)
+        if sections:
+            self._send(name, facts, sections)
+        return bool(sections)
+
+    def _due(self, name: str, facts: MdocSeries, looked_at: Collection[int]) -> tuple[int, ...]:
+        """Return the sections that a preview is to be made of now; none where none is due."""
+        folder = self._session.series_folder(name)
+        if (folder / "tomogram.mrc").exists():  # of a series that grows on after it was done
+            return ()
         if name not in self._made_of:
             self._made_of[name] = self._made_before(name)
-        due = max(FEWEST_TILTS, math.ceil(_GROWTH * self._made_of[name]))
-        if len(looked_at) < due:
-            return False
-        folder = self._session.series_folder(name)
-        # A look may have failed. And one tomogram is enough, should a series grow on that was done.
         sections = tuple(section for section in sorted(looked_at) if small_image(folder, section).is_file())
-        if len(sections) < due or not self._span_is_enough(facts, sections) or (folder / "tomogram.mrc").exists():
-            return False
-        self._send(name, facts, sections)
-        return True
+        enough = len(sections) >= max(FEWEST_TILTS, _GROWTH * self._made_of[name])
+        return sections if enough and self._span_is_enough(facts, sections) else ()
 
     def _made_before(self, name: str) -> int:
         """Return of how many tilts the last one was begun, before this watcher was started."""
