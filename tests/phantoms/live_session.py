@@ -6,11 +6,12 @@ import numpy as np
 from PIL import Image
 
 from eucentric.design import ConstantExposure, Design, DoseSymmetric, Plan
-from eucentric.io import write_plan
+from eucentric.io import write_mrc, write_plan
 from eucentric.optics import CTFFit
 from eucentric.processing.motion import MotionSettings, MotionTrack
 from eucentric.session import Session, StagePlan
 from eucentric.workflow.live import Look
+from eucentric.workflow.live.preview import PREVIEW, Preview, PreviewStage
 from eucentric.workflow.live.records import LOOKS, LookStage
 from eucentric.workflow.records import GainSettings
 
@@ -98,3 +99,16 @@ def take_look(
             ("fit_resolution_A", rings_A),
         ):
             run.metric(name, value)
+
+
+def make_preview(session: Session, tilts: int) -> None:
+    """Leave a preview of so many tilts, as a worker of the watcher does."""
+    stage = PreviewStage(sections=tuple(range(tilts)), tilts_deg=tuple(one.tilt_deg for one in plan())[:tilts])
+    with session.run(StagePlan(series=SERIES, stage=PREVIEW, version=1, settings=stage)) as run:
+        record, picture, volume = (run.folder / f"{PREVIEW}{ending}" for ending in (".json", ".jpg", ".mrc"))
+        record.write_text(Preview(tilts=tilts).model_dump_json())
+        Image.fromarray(np.full((48, 48), 10 * tilts, np.uint8)).save(picture)
+        write_mrc(volume, np.full((8, 16, 16), tilts, np.float32), 40.0, kind="volume")
+        for path in (record, picture, volume):
+            run.output(path)
+        run.metric("preview_tilts", tilts)

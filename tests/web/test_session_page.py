@@ -9,14 +9,17 @@ import pytest
 
 from eucentric.core import Record
 from eucentric.session import ExposureBook, Intent, Session, StagePlan
+from eucentric.web.session import words
 from eucentric.web.session.alarms import Limits, series_alarms, session_alarms
 from eucentric.web.session.expected import expected_counts
 from eucentric.web.session.filters import Filter
 from eucentric.web.session.following import Following
 from eucentric.web.session.model import SessionModel
 from eucentric.web.session.records import AlarmKind, SeriesView, TiltView
+from eucentric.web.tomogram.series import Version, find_versions
 from eucentric.workflow.live import SeriesState
-from phantoms.live_session import SERIES, acquired, counts_at, movie_of, plan, take_look
+from eucentric.workflow.live.preview import PreviewStage
+from phantoms.live_session import SERIES, acquired, counts_at, make_preview, movie_of, plan, take_look
 
 
 class Clock:
@@ -97,6 +100,40 @@ def test_nothing_is_missed_and_nothing_read_twice_by_one_who_comes_back(session:
     late.advance()
     assert late.last == following.last
     assert late.told[SERIES].looks.keys() == following.told[SERIES].looks.keys()
+
+
+def test_a_preview_is_shown_until_there_is_a_tomogram(session: Session, raw: Path) -> None:
+    pictures = []
+    for section in range(7):
+        take_look(session, raw, section)
+        if section in (4, 6):
+            make_preview(session, section + 1)
+            view = seen(session)
+            assert view.state is SeriesState.GROWING  # it says nothing of how far the series is
+            assert view.stages == ()
+            assert view.preview is not None
+            assert view.preview.tilts == section + 1
+            pictures.append(view.preview.picture)
+            assert f'<a href="/tomogram/{SERIES}">Preview from {section + 1} tilts</a>' in words.card(view)
+            assert f"Preview from {section + 1} tilts" in words.links(view)
+            assert pictures[-1] in words.preview(view)
+            (version,) = find_versions(session.folder, SERIES)
+            assert version == Version(name="preview", label=f"Preview from {section + 1} tilts")
+    assert pictures[0] != pictures[1]
+    with pytest.raises(OSError, match="no disk"), session.run(preview_plan()):
+        raise OSError("no disk")
+    assert seen(session).preview == view.preview  # one that failed takes nothing away
+    run_stage(session, "reconstruct", writes="tomogram.mrc")
+    view = seen(session)
+    assert view.preview is None
+    assert words.preview(view) == ""
+    assert "Preview" not in words.card(view) + words.links(view)
+    assert [version.label for version in find_versions(session.folder, SERIES)] == ["Full"]
+
+
+def preview_plan() -> StagePlan:
+    stage = PreviewStage(sections=(0,), tilts_deg=(0.0,))
+    return StagePlan(series=SERIES, stage="preview", version=1, settings=stage)
 
 
 def test_another_look_at_a_movie_replaces_the_first(session: Session, raw: Path) -> None:

@@ -10,7 +10,7 @@ from served_pages import ServedPages, Visit
 from eucentric.report.figures.movie import SCRIPT
 from eucentric.session import Session
 from eucentric.web.session.routes import with_its_script
-from phantoms.live_session import SERIES, acquired, plan, take_look
+from phantoms.live_session import SERIES, acquired, make_preview, plan, take_look
 
 Visiting = Callable[..., Visit]
 
@@ -45,6 +45,12 @@ def test_what_comes_while_the_page_is_open_appears_by_itself(session: Session, r
     page.locator(".strip img").nth(4).wait_for()
     page.get_by_role("region", name="Alarms").get_by_text("Lost counts").wait_for()
     page.locator(".traceseen path.point").first.wait_for()
+    make_preview(session, 5)
+    picture = page.get_by_role("img", name="Middle of the preview")
+    picture.wait_for()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 48
+    page.get_by_role("link", name="Preview from 5 tilts").first.click()
+    page.get_by_role("checkbox", name="Preview from 5 tilts").wait_for()
 
 
 def test_filters_and_tilts_are_reached_by_the_keyboard_on_a_phone(session: Session, visit: Visiting) -> None:

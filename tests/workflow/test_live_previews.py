@@ -199,4 +199,4 @@ def _likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     """Return the correlation of two volumes when one is moved, by whole voxels, to where it is highest."""
     a, b = ((volume - volume.mean()) / volume.std() for volume in (one, other))
     product = np.fft.rfftn(a) * np.fft.rfftn(b).conj()
-    return float(np.fft.irfftn(product, a.shape).max() / a.size)
+    return float(np.fft.irfftn(product, a.shape, (0, 1, 2)).max() / a.size)
