@@ -49,8 +49,6 @@ def test_what_comes_while_the_page_is_open_appears_by_itself(session: Session, r
     picture = page.get_by_role("img", name="Middle of the preview")
     picture.wait_for()
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 48
-    page.get_by_role("link", name="Preview from 5 tilts").first.click()
-    page.get_by_role("checkbox", name="Preview from 5 tilts").wait_for()
 
 
 def test_filters_and_tilts_are_reached_by_the_keyboard_on_a_phone(session: Session, visit: Visiting) -> None:
