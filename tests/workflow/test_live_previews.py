@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from eucentric.core import InputError, Reporter
-from eucentric.io import open_mrc, read_alignment, read_angles, write_mrc
+from eucentric.io import open_mrc, read_angles, write_mrc
 from eucentric.io.mdoc import MdocSection, MdocSeries
 from eucentric.processing.alignment import prepare_images
 from eucentric.processing.reconstruction import ReconstructSettings, reconstruct
@@ -180,7 +180,7 @@ def test_a_preview_shows_the_specimen(phantom: WrittenPhantom, start: Start) -> 
     assert (folder / "preview.jpg").read_bytes().startswith(b"\xff\xd8")
 
     shown = np.asarray(open_mrc(folder / "preview.mrc").data)
-    truth = read_alignment(phantom.stack.parent / "truth" / "alignment.json")
+    truth = phantom.truth
     prepared = prepare_images(stack.data, tilts_deg)
     settings = ReconstructSettings(thickness_A=53.0 * len(shown), weighting="radial-sirt", iterations=10)
     best = _likeness(shown, reconstruct(prepared.images, truth, settings).full().numpy())
