@@ -288,7 +288,7 @@ class Watch:
         """Have a preview made where a worker is free and nothing waits to be looked at."""
         every = self._series.values()
         busy = sum(one.state is SeriesState.PROCESSING for one in every) + self._previews.under_way
-        if busy >= self._crew.size or any(one.looks_under_way for one in every):
+        if any(one.looks_under_way for one in every) or busy >= self._crew.size:
             return
         for one in every:
             facts = one.arrived.facts if one.state is SeriesState.GROWING else None
