@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
+from threading import enumerate as enumerate_threads
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,7 +18,7 @@ from websockets.typing import Origin
 
 from eucentric.cli import main
 from eucentric.web.security import SOCKET_PATH
-from eucentric.web.server import listen
+from eucentric.web.server import leave, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,6 +86,28 @@ def test_ctrl_c_ends_it_while_a_page_is_open() -> None:
         status, said = pages.farewell()
     assert status == 0
     assert said == "The link works once; Enter prints another. Ctrl-C ends.\nNo longer served.\n"
+
+
+def test_what_is_still_computed_does_not_hold_the_end_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    over, others = Event(), enumerate_threads()
+    monkeypatch.setattr("eucentric.web.server.abandon", lambda: None)
+    monkeypatch.setattr("os._exit", ended.append)
+    leave(others)
+    assert ended == []
+    Thread(target=over.wait).start()
+    leave(others)
+    assert ended == [0]
+    over.set()
+    leave(others)
+    assert ended == [0]
+
+
+def test_a_browser_that_is_busy_is_not_cut_off(pages_of: Callable[..., ServedPages]) -> None:
+    with open_page(pages_of()) as page:
+        hello = str(page.recv())
+    told = json.loads(hello[hello.index("{") :])
+    assert told["pingTimeout"] >= 10_000  # ms in which it has to answer
 
 
 def open_page(pages: ServedPages) -> ClientConnection:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
@@ -42,10 +43,11 @@ def serve(
     from eucentric.session import read_history
     from eucentric.web.gate import Gate
     from eucentric.web.served import Served
-    from eucentric.web.server import has_terminal, listen, make_server, run
+    from eucentric.web.server import has_terminal, leave, listen, make_server, run
 
     if folder is not None:
         read_history(folder)  # says so where this is no session
+    threads = threading.enumerate()
     with listen(port) as listening:
         served = Served(session=folder and folder.resolve(), allow_edit=allow_edit, port=listening.getsockname()[1])
         gate = Gate(served.port)
@@ -58,6 +60,7 @@ def serve(
         with suppress(KeyboardInterrupt):
             run(server, listening, on_enter=lambda: tell(gate.link()))
     tell("No longer served.")
+    leave(threads)
     return DONE
 
 

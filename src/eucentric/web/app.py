@@ -16,6 +16,12 @@ from eucentric.web.security import Refusal
 from eucentric.web.served import NotServedError, ReadOnlyError, Served
 
 _CACHED = "private, max-age=31536000, immutable"
+_AWAY_S = 30.0
+"""How long a page may be away before it is forgotten, and has to load itself anew.
+
+By NiceGUI's own 3 s, a browser that did not answer for 2 s was cut off, as one does not that draws its first charts on
+a busy machine, and was forgotten if it took more than 3 s to come back.
+"""
 
 
 def build(served: Served) -> FastAPI:
@@ -42,6 +48,7 @@ def build(served: Served) -> FastAPI:
         gzip_middleware_factory=None,  # it never leaves this machine
         cache_control_directives=_CACHED,
         show_welcome_message=False,
+        reconnect_timeout=_AWAY_S,
     )
     return app
 

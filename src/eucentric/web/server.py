@@ -4,12 +4,15 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Collection
 
 import uvicorn
 
 from eucentric.core import InputError
 from eucentric.web.app import build
+from eucentric.web.explorer.following import abandon
 from eucentric.web.gate import Gate
 from eucentric.web.guard import Guard
 from eucentric.web.security import LARGEST_MESSAGE, LONGEST_HEADERS, LONGEST_PATH, LONGEST_QUERY
@@ -19,6 +22,7 @@ FIRST_PORT = 8765
 _TRIES = 50
 _CONNECTIONS = 256
 _BACKGROUND_S = 1.0
+_PATIENCE_S = 0.4
 
 
 def listen(port: int | None = None) -> socket.socket:
@@ -81,6 +85,30 @@ async def _run(server: uvicorn.Server, listening: socket.socket, on_enter: Calla
     if on_enter is not None and has_terminal():
         _follow_terminal(sys.stdin.fileno(), on_enter)
     await server.serve(sockets=[listening])
+
+
+def leave(others: Collection[threading.Thread]) -> None:
+    """Return when nothing is computed for pages any more; end this process at once where something still is.
+
+    The interpreter waits for its threads before it ends, and what one of them compiles or reads cannot be interrupted:
+    after Ctrl-C a user would look at a program that seems to hang. Nobody is there any more for what it would find.
+
+    Parameters
+    ----------
+    others
+        Threads that were there before anything was served; they are left alone.
+    """
+    ours = [one for one in threading.enumerate() if one not in others and not one.daemon]
+    if not ours:
+        return
+    abandon()
+    until = time.monotonic() + _PATIENCE_S
+    for thread in ours:
+        thread.join(max(0.0, until - time.monotonic()))
+    if any(thread.is_alive() for thread in ours):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _follow_terminal(terminal: int, on_enter: Callable[[], None]) -> None:

@@ -44,7 +44,10 @@ h3 { font-size: 1rem; line-height: 1.3; margin: 1.2rem 0 .3rem; font-weight: 600
 .numbers dt { color: var(--muted); font-size: .85rem; }
 .numbers dd { margin: 0; font-size: 1.15rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-@media (max-width: 560px) { .top { padding: .5rem .9rem; } .top .of { order: 1; flex-basis: 100%; }
+@media (max-width: 560px) { .top { padding: .5rem .9rem; gap: .1rem 1rem; }
+  .top .name { flex: none; } .top .of { flex: 1; min-width: 0; text-align: right; white-space: nowrap; overflow: hidden;
+  text-overflow: ellipsis; } .top .theme { margin-left: auto; } .top .of + .theme { margin-left: 0; }
+  .top nav { order: 1; flex-basis: 100%; gap: .2rem 1.4rem; }
   .body { padding: 1rem .9rem 2.5rem; } }
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; }
   *, *::before, *::after { transition-duration: 0s !important; animation-duration: 0s !important; } }

@@ -30,6 +30,11 @@ def warm_up(function: Callable[[], object]) -> None:
     _WORKER.submit(function)
 
 
+def abandon() -> None:
+    """Begin nothing any more of what waits to be computed; nothing can be computed afterwards."""
+    _WORKER.shutdown(wait=False, cancel_futures=True)
+
+
 class Follower:
     """Shows states one at a time; of those that are wanted meanwhile, only the last.
 

@@ -29,7 +29,8 @@ def register(served: Served) -> None:
     def style() -> Response:
         return Response(CSS, media_type="text/css")
 
-    app.on_startup(lambda: warm_up(lambda: show_all(State())))
+    if served.session is None:  # beside a session, whoever comes for that is not to wait for what others may open
+        app.on_startup(lambda: warm_up(lambda: show_all(State())))
 
     @ui.page("/")
     def explorer(request: Request) -> None:

@@ -31,6 +31,7 @@ def _scaled(value: float | None, factor: float) -> float | None:
 CHARTS = (
     Chart("Counts", lambda tilt: tilt.counts, lambda plan: plan.counts),
     Chart("Exposure, e/Å²", lambda tilt: tilt.exposure_e_A2, lambda plan: plan.exposure_e_A2, ".2f"),
+    Chart("Off its predicted place, nm", lambda tilt: _scaled(tilt.miss_A, 0.1), None, ".0f"),
     Chart("Drift within the exposure, Å", lambda tilt: tilt.motion_A, lambda plan: plan.motion_A, ".1f"),
     Chart(
         "Defocus, µm",

@@ -17,6 +17,12 @@ from eucentric.workflow.live.preview import PREVIEW
 LOOK = "look-"
 """What the names of stages begin with that look at one tilt."""
 
+_ACQUIRING = {
+    "acquisition.started": True,
+    "acquisition.ended": False,
+    "rehearsal.begun": True,
+    "rehearsal.ended": False,
+}
 _FRESH_AFTER = 10  # looks in a row at a journal that seems unchanged, before it is read all the same
 
 
@@ -102,12 +108,14 @@ class Following:
                 changed.add(event.series)
             elif event.kind.startswith("acquisition."):
                 changed.update(told.name for told in self.told.values() if told.exposures)
+            elif event.kind.startswith("rehearsal."):
+                changed.update(self.told)
         self._seen, self._unchanged = now, 0
         return frozenset(changed)
 
     def _take(self, event: Event) -> None:
-        if event.kind in ("acquisition.started", "acquisition.ended"):
-            self.acquiring = event.kind == "acquisition.started"
+        if event.kind in _ACQUIRING:
+            self.acquiring = _ACQUIRING[event.kind]
         elif event.kind == "session.opened":
             self.acquiring = False
         if event.series is None:

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from eucentric.core import TiltSeries
 from eucentric.optics import SeriesCTF
-from eucentric.session import ExposureState, RunStatus
-from eucentric.session.exposures import exposures_of
+from eucentric.session import RunStatus
+from eucentric.web.session.acquired import Acquired
 from eucentric.web.session.expected import expected_counts
 from eucentric.web.session.following import Told
 from eucentric.web.session.records import TiltView
@@ -20,7 +20,6 @@ from eucentric.workflow.records import Assessment, Evidence, Sums
 
 T = TypeVar("T")
 R = TypeVar("R", bound=BaseModel)
-RECORD = "record"
 
 _THUMBNAIL = "largest=320&own=true"
 
@@ -59,7 +58,7 @@ class _Target(BaseModel):
     target_defocus_A: float | None = None
 
 
-def tilts_of(told: Told, folder: Path, files: Distilled) -> tuple[TiltView, ...]:
+def tilts_of(told: Told, folder: Path, files: Distilled, acquired: Acquired) -> tuple[TiltView, ...]:
     """Return the tilts of a series in the order of acquisition, the latest of what was found of each.
 
     Parameters
@@ -70,14 +69,16 @@ def tilts_of(told: Told, folder: Path, files: Distilled) -> tuple[TiltView, ...]
         The session.
     files
         What was read before.
+    acquired
+        What acquisition has left in the session.
     """
     tilts = _looked_at(told, folder, files)
     if "align" in told.runs or "sums" in told.finished:
         tilts = _processed(told, folder, files, tilts)
     if not tilts:
-        tilts = _acquired(told)
+        tilts = acquired.tilts(told)
     ordered = sorted(tilts.values(), key=lambda tilt: (tilt.order, tilt.section))
-    return _with_expected(tuple(ordered))
+    return _with_expected(acquired.with_pictures(told.name, ordered))
 
 
 def _looked_at(told: Told, folder: Path, files: Distilled) -> dict[int, TiltView]:
@@ -206,35 +207,6 @@ def _of_stack(told: Told, section: int) -> str | None:
         return None
     name, run = quote(told.name, safe=""), told.finished["sums"]
     return f"/api/slice/{name}/{name}/z/{section}?{_THUMBNAIL}#{run.ended}"
-
-
-def _acquired(told: Told) -> dict[int, TiltView]:
-    """Return the exposures of a target, by their order in the plan; the last word on each."""
-    tilts = {}
-    for one in exposures_of(told.exposures):
-        if one.purpose != RECORD:
-            continue
-        seen = told.exposed[one.order].body if one.order in told.exposed else {}
-        tilts[one.order] = TiltView(
-            section=one.order,
-            tilt_deg=one.tilt_deg,
-            order=one.order,
-            exposure_e_A2=one.exposure_e_A2 if one.received else None,
-            counts=seen.get("counts_share"),
-            expected_counts=1.0 if seen else None,
-            counts_are_share=True,
-            # The defocus that is noted is the lens's, which makes up for the specimen's height: not what the image has.
-            target_defocus_A=seen.get("wanted_defocus_A"),
-            movie=one.details.get("movie"),
-            left_out=_not_delivered(one.state, one.reason),
-        )
-    return tilts
-
-
-def _not_delivered(state: ExposureState, reason: str) -> str:
-    if state is ExposureState.DELIVERED:
-        return ""
-    return f"{state}: {reason}" if reason else str(state)
 
 
 def _with_expected(tilts: tuple[TiltView, ...]) -> tuple[TiltView, ...]:

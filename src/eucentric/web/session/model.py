@@ -11,6 +11,7 @@ from eucentric.core import EucentricError
 from eucentric.session import RunStatus
 from eucentric.session.exposures import exposures_of
 from eucentric.session.lock import LOCK, is_held
+from eucentric.web.session.acquired import Acquired
 from eucentric.web.session.alarms import Limits, series_alarms, session_alarms
 from eucentric.web.session.following import Following, Run, Told
 from eucentric.web.session.measured import Distilled, tilts_of
@@ -55,6 +56,7 @@ class SessionModel:
         self._free_bytes, self._clock = free_bytes, clock
         self._following = Following(folder)
         self._files = Distilled()
+        self._acquired = Acquired(folder)
         self._plans: dict[Path, tuple[int, Planned | None]] = {}
         self._pending: dict[str, None] = {}  # in the order in which they are to be built
         self._held: tuple[float, bool] = (float("-inf"), False)
@@ -80,11 +82,14 @@ class SessionModel:
             now_s = self._clock()
             held = self._is_held(now_s)
             told = self._following.told
+            changed |= self._acquired.advance(now_s)
+            for name in changed - told.keys():  # a script's series, of which the journal tells nothing
+                told[name] = Told(name)
             self._pending.update(dict.fromkeys(sorted(changed)))
             if held != self._held_before:  # what runs, runs no more, or again
                 self._held_before = held
                 self._pending.update(dict.fromkeys(one for one, series in self.series.items() if _unsettled(series)))
-            if now_s - self._looked_at_s > _AGAIN_S and first in told:
+            if first in told and (now_s - self._looked_at_s > _AGAIN_S or first in self._acquired.unsettled):
                 self._pending[first] = None
             self._build(held, first, now_s)
             return self._as_a_whole(held, now_s, asked)
@@ -113,6 +118,7 @@ class SessionModel:
                 self._files,
                 self._plan_of(self._following.told[name]),
                 self.limits,
+                self._acquired,
                 held=held,
                 acquiring=self._following.acquiring,
             )
@@ -164,6 +170,7 @@ def series_view(
     files: Distilled,
     plan: Planned | None,
     limits: Limits,
+    acquired: Acquired,
     *,
     held: bool,
     acquiring: bool = False,
@@ -182,12 +189,14 @@ def series_view(
         That it was acquired by, if it is known.
     limits
         From where on something is alarming.
+    acquired
+        What acquisition has left in the session.
     held
         Whether a process works in the session: without one, nothing runs.
     acquiring
         Whether an acquisition is under way.
     """
-    tilts, predicted = beside_plan(tilts_of(told, folder, files), plan)
+    tilts, predicted = beside_plan(tilts_of(told, folder, files, acquired), plan)
     outdated = outdated_stages(told, folder)
     state, reason, since = _state(told, held=held, acquiring=acquiring)
     assessed = told.finished["assess"].metrics if "assess" in told.finished else {}
@@ -262,10 +271,9 @@ def _state(told: Told, *, held: bool, acquiring: bool) -> tuple[SeriesState, str
     if told.looks:
         latest = max(told.looks.values(), key=lambda run: run.number)
         return SeriesState.GROWING, "", latest.started_at
-    if told.exposures:
-        at = told.exposures[-1].at
-        return (SeriesState.GROWING if acquiring and held else SeriesState.DONE), "", at
-    return SeriesState.QUEUED, "", ""
+    # An acquisition, whose journal tells of each exposure, or a script's, of which there is the .mdoc alone.
+    at = told.exposures[-1].at if told.exposures else ""
+    return (SeriesState.GROWING if acquiring and held else SeriesState.DONE), "", at
 
 
 def _by_watcher(told: Told) -> tuple[SeriesState, str, str]:
@@ -283,7 +291,8 @@ def _by_watcher(told: Told) -> tuple[SeriesState, str, str]:
 
 def _by_run(last: Run, held: bool, *, watched: bool) -> tuple[SeriesState, str, str]:
     if last.status is RunStatus.RUNNING:
-        return (SeriesState.PROCESSING if held else SeriesState.QUEUED), "", last.started_at
+        at_work = SeriesState.GROWING if last.stage == "simulate" else SeriesState.PROCESSING
+        return (at_work if held else SeriesState.QUEUED), "", last.started_at
     if last.status is RunStatus.FAILED:
         return SeriesState.FAILED, f"{last.stage}: {last.reason}", last.started_at
     if last.status is RunStatus.INTERRUPTED:

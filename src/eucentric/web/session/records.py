@@ -67,6 +67,14 @@ class TiltView(Record):
     exposure_e_A2, counts, motion_A, defocus_A, target_defocus_A, fit_resolution_A, residual_A
         Counts are the mean of a pixel; motion the way that the specimen went within the exposure; the residual that of
         the alignment.
+    received_e_A2
+        What its target had received when it ended, by exposures of every purpose.
+    lens_defocus_A, image_shift_A
+        Of the lens, which makes up for the specimen's height; how far its place lies from the optical axis.
+    miss_A
+        How far its target was from where acquisition had predicted it.
+    shutter_s, since_last_s
+        How long it was exposed, and how long after the tilt before, by the microscope's clock.
     path_A
         Through the specimen along the beam, from the fall of counts.
     expected_counts
@@ -79,6 +87,8 @@ class TiltView(Record):
         Why it is not used; empty where it is.
     movie, picture
         The name of its movie; the address of its picture.
+    by_mdoc
+        Whether it is known from the .mdoc beside a stack in the session alone.
     predicted
         What the plan says of it.
     """
@@ -93,6 +103,12 @@ class TiltView(Record):
     target_defocus_A: float | None = None
     fit_resolution_A: float | None = None
     residual_A: float | None = None
+    received_e_A2: float | None = None
+    lens_defocus_A: float | None = None
+    image_shift_A: float | None = None
+    miss_A: float | None = None
+    shutter_s: float | None = None
+    since_last_s: float | None = None
     path_A: float | None = None
     expected_counts: float | None = None
     counts_are_share: bool = False
@@ -100,6 +116,7 @@ class TiltView(Record):
     left_out: str = ""
     movie: str | None = None
     picture: str | None = None
+    by_mdoc: bool = False
     predicted: Predicted | None = None
 
     @property

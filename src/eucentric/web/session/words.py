@@ -170,10 +170,16 @@ def tilt_facts(tilt: TiltView) -> str:
         ("Acquired as", f"number {tilt.order + 1}", ""),
         ("Movie", tilt.movie or "", ""),
         ("Exposure", _said(tilt.exposure_e_A2, "{:.2f} e/Å²"), _said(plan.exposure_e_A2 if plan else None, "{:.2f}")),
+        ("Received with it", _said(tilt.received_e_A2, "{:.2f} e/Å²"), ""),
         ("Counts", _said(tilt.counts, "{:.3g}"), _said(plan.counts if plan else None, "{:.3g}")),
         ("Counts over expected", _said(tilt.counts_share, "{:.0%}"), ""),
         ("Drift", _said(tilt.motion_A, "{:.1f} Å"), _said(plan.motion_A if plan else None, "{:.1f}")),
         ("Defocus", _said(tilt.defocus_A, "{:.2f} µm", 1e-4), _said(tilt.target_defocus_A, "{:.2f}", 1e-4)),
+        ("Lens's defocus", _said(tilt.lens_defocus_A, "{:.2f} µm", 1e-4), ""),
+        ("Off its predicted place", _said(tilt.miss_A, "{:.0f} nm", 0.1), ""),
+        ("Image shift", _said(tilt.image_shift_A, "{:.2f} µm", 1e-4), ""),
+        ("Shutter open", _said(tilt.shutter_s, "{:.2f} s"), ""),
+        ("After the tilt before", _said(tilt.since_last_s, "{:.0f} s"), ""),
         ("CTF rings to", _said(tilt.fit_resolution_A, "{:.1f} Å"), ""),
         ("Residual", _said(tilt.residual_A, "{:.1f} Å"), _said(plan.alignment_error_A if plan else None, "{:.1f}")),
         ("Path", _said(tilt.path_A, "{:.0f} nm", 0.1), _said(plan.path_A if plan else None, "{:.0f}", 0.1)),
@@ -197,6 +203,7 @@ _COLUMNS: tuple[tuple[str, Callable[[TiltView], str]], ...] = (
     ("Drift, Å", lambda tilt: _said(tilt.motion_A, "{:.1f}")),
     ("Defocus, µm", lambda tilt: _said(tilt.defocus_A, "{:.2f}", 1e-4)),
     ("asked", lambda tilt: _said(tilt.target_defocus_A, "{:.2f}", 1e-4)),
+    ("Off place, nm", lambda tilt: _said(tilt.miss_A, "{:.0f}", 0.1)),
     ("Rings, Å", lambda tilt: _said(tilt.fit_resolution_A, "{:.1f}")),
     ("Residual, Å", lambda tilt: _said(tilt.residual_A, "{:.1f}")),
     ("Path, nm", lambda tilt: _said(tilt.path_A, "{:.0f}", 0.1)),
@@ -204,10 +211,11 @@ _COLUMNS: tuple[tuple[str, Callable[[TiltView], str]], ...] = (
 
 
 def table(view: SeriesView) -> str:
-    """Return all tilts as a table, by tilt."""
-    head = "".join(f"<th scope=col>{escape(name)}</th>" for name, _ in _COLUMNS)
+    """Return all tilts as a table, by tilt; columns of which nothing is known are left out."""
+    columns = [(name, say) for name, say in _COLUMNS if any(map(say, view.tilts))]
+    head = "".join(f"<th scope=col>{escape(name)}</th>" for name, _ in columns)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(say(tilt) or '–')}</td>" for _, say in _COLUMNS) + "</tr>"
+        "<tr>" + "".join(f"<td>{escape(say(tilt) or '–')}</td>" for _, say in columns) + "</tr>"
         for tilt in sorted(view.tilts, key=lambda tilt: tilt.tilt_deg)
     )
     return f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
