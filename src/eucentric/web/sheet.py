@@ -48,7 +48,7 @@ h3 { font-size: 1rem; line-height: 1.3; margin: 1.2rem 0 .3rem; font-weight: 600
   .top .name { flex: none; } .top .of { flex: 1; min-width: 0; text-align: right; white-space: nowrap; overflow: hidden;
   text-overflow: ellipsis; } .top .theme { margin-left: auto; } .top .of + .theme { margin-left: 0; }
   .top nav { order: 1; flex-basis: 100%; gap: .2rem 1.4rem; }
-  .body { padding: 1rem .9rem 2.5rem; } }
+  .body { padding: 1rem .9rem 2.5rem; } .numbers dd { font-size: 1rem; } }
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; }
   *, *::before, *::after { transition-duration: 0s !important; animation-duration: 0s !important; } }
 """

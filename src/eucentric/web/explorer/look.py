@@ -40,6 +40,7 @@ CSS = """
 .explorer .key.pale::before { border-width: 8px; color: var(--pale); width: .8em; }
 .explorer .picture { position: relative; line-height: 0; background: var(--card); border-radius: 6px;
   overflow: hidden; }
+.explorer img:not([src]) { visibility: hidden; }
 .explorer .picture img { width: 100%; height: auto; aspect-ratio: 448 / 320; display: block; }
 .explorer .picture svg { position: absolute; inset: 0; width: 100%; height: 100%; }
 .explorer .map { position: relative; }
