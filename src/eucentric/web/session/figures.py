@@ -71,6 +71,7 @@ def figure(chart: Chart, view: SeriesView, faded: Collection[int], chosen: int |
         "chosen": [tilt for tilt in known if tilt.section == chosen],
     }
     traces = [_line(chart, view.plan)] if chart.planned is not None and view.plan else []
+    low_deg, high_deg = _range(view)
     traces += [_points(chart, name, tilts) for name, tilts in groups.items() if tilts]
     return {
         "data": traces,
@@ -87,8 +88,8 @@ def figure(chart: Chart, view: SeriesView, faded: Collection[int], chosen: int |
             "xaxis": {
                 "title": {"text": "Tilt, °", "standoff": 4},
                 "zeroline": False,
-                "range": _range(view),
-                "dtick": 30,
+                "range": [low_deg, high_deg],
+                "dtick": 30 if high_deg - low_deg > 70 else 10,
             },
             "yaxis": {"zeroline": False, "rangemode": "tozero" if chart.from_zero else "normal", "nticks": 5},
         },
@@ -107,9 +108,9 @@ def says(chart: Chart, view: SeriesView) -> str:
     )
 
 
-def _range(view: SeriesView) -> list[float]:
+def _range(view: SeriesView) -> tuple[float, float]:
     degrees = [tilt.tilt_deg for tilt in view.tilts] + [one.tilt_deg for one in view.plan]
-    return [min(degrees, default=-60) - 4, max(degrees, default=60) + 4]
+    return min(degrees, default=-60) - 4, max(degrees, default=60) + 4
 
 
 def _line(chart: Chart, plan: Sequence[Predicted]) -> dict[str, Any]:
