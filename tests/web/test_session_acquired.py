@@ -164,7 +164,9 @@ def test_an_acquisition_is_shown_with_pictures_and_what_the_engine_noted(session
 
 def test_a_movie_that_is_being_written_has_no_picture_yet(session: Session, get: Get) -> None:
     session.note("acquisition.started", {"steps": 3, "targets": [SERIES]})
+    session.note("acquisition.series", {}, series=SERIES)
     model = SessionModel(session.folder)
+    assert seen(model).state is SeriesState.QUEUED
     movie = expose(session, 0, settled=False)
     assert seen(model).tilts[0].picture is None
     whole = movie.read_bytes()
@@ -200,6 +202,7 @@ def test_a_script_s_series_is_known_by_its_mdoc(session: Session, get: Get) -> N
     grown = seen(model).tilts
     assert [tilt.picture for tilt in grown[:2]] == [first.picture, second.picture]  # sections that are there stay
     assert picture_of(get, grown[2]).shape == SHAPE_YX
+    assert "no picture" in get(f"/session-stacks/{SERIES}/3").text
     session.note("rehearsal.ended", {"ending": "finished", "reason": "", "exposures": 3})
     assert seen(model).state is SeriesState.DONE
     write_movie(session.folder / "frames" / f"{SERIES}_001.tif", frames("bottom"), PIXEL_A)

@@ -198,7 +198,7 @@ def series_view(
     """
     tilts, predicted = beside_plan(tilts_of(told, folder, files, acquired), plan)
     outdated = outdated_stages(told, folder)
-    state, reason, since = _state(told, held=held, acquiring=acquiring)
+    state, reason, since = _state(told, held=held, acquiring=acquiring, acquired=bool(tilts))
     assessed = told.finished["assess"].metrics if "assess" in told.finished else {}
     results = folder / "series" / told.name
     has_tomogram = (results / "tomogram.mrc").is_file() or (results / "tomogram.zarr").is_dir()
@@ -258,7 +258,7 @@ def _spent_e_A2(told: Told, tilts: tuple[TiltView, ...]) -> float | None:
     return sum(known) if known else None
 
 
-def _state(told: Told, *, held: bool, acquiring: bool) -> tuple[SeriesState, str, str]:
+def _state(told: Told, *, held: bool, acquiring: bool, acquired: bool) -> tuple[SeriesState, str, str]:
     """Return how far a series is, why, and since when: the watcher's word, unless stages have run since."""
     runs = sorted(told.runs.values(), key=lambda run: max(run.number, run.ended))
     last = runs[-1] if runs else None
@@ -271,9 +271,10 @@ def _state(told: Told, *, held: bool, acquiring: bool) -> tuple[SeriesState, str
     if told.looks:
         latest = max(told.looks.values(), key=lambda run: run.number)
         return SeriesState.GROWING, "", latest.started_at
-    # An acquisition, whose journal tells of each exposure, or a script's, of which there is the .mdoc alone.
-    at = told.exposures[-1].at if told.exposures else ""
-    return (SeriesState.GROWING if acquiring and held else SeriesState.DONE), "", at
+    if told.exposures or acquired:  # the journal tells of each exposure, or there is a script's .mdoc alone
+        at = told.exposures[-1].at if told.exposures else ""
+        return (SeriesState.GROWING if acquiring and held else SeriesState.DONE), "", at
+    return SeriesState.QUEUED, "", ""
 
 
 def _by_watcher(told: Told) -> tuple[SeriesState, str, str]:

@@ -34,6 +34,7 @@ LARGEST_BYTES = 4 << 30
 
 _PICTURE_PX = 320  # as that of a look
 _BINNED_PX = 2 * _PICTURE_PX  # what is smoothed: finer pixels are averaged before, and the eye sees no difference
+_LARGEST_FRAME = 1 << 27  # pixels: larger than those of any camera
 _MOST_PIXELS = 1 << 29  # of a movie: some seconds of reading; of a longer one, the first frames are shown
 _KEPT_BYTES = 32 << 20
 _AT_ONCE = 2
@@ -43,6 +44,8 @@ _GAIN = "frames/gain.mrc"
 
 def find_movie(session: Path, name: str) -> Path | None:
     """Return the movie of this file name that lies in the session, if there is one."""
+    if "/" in name:
+        return None
     for place in _PLACES:
         try:
             path = under(session, f"{place}/{name}")
@@ -114,16 +117,16 @@ class Pictures:
         Raises
         ------
         NotServedError
-            If there is no such stack, or it has no such section yet.
+            If there is no such stack.
         InputError, FormatError, ChangedError
-            As for `movie`.
+            As for `movie`; and if it has no such section yet.
         """
         path = _stack(self._session, series)
 
         def made() -> bytes:
             volume = self._volumes.open(path)
             if not 0 <= section < volume.shape_zyx[0]:
-                raise NotServedError(f"{path.name} has no section {section}.", "It may come yet.")
+                raise InputError(f"{path.name} has no section {section} yet.", "Ask again.")
             pixel_A = volume.voxel_zyx_A[2] if volume.voxel_zyx_A else None
             return _jpeg(volume.read(0, section, section + 1)[0], pixel_A)
 
@@ -162,10 +165,10 @@ def _stack(session: Path, series: str) -> Path:
 def _summed(movie: MovieFile) -> NDArray[np.float32]:
     """Return the sum of a movie's frames, shape (y, x); of a long one, of the first."""
     pixels = movie.shape[1] * movie.shape[2]
-    if not 0 < pixels <= _MOST_PIXELS:
+    if not 0 < pixels <= _LARGEST_FRAME:
         raise InputError(f"{movie.path.name} is too large for a picture.", "Process it to see it.")
     total = np.zeros(movie.shape[1:], np.float32)
-    for _, frame in zip(range(max(1, _MOST_PIXELS // pixels)), movie.frames(), strict=False):
+    for _, frame in zip(range(_MOST_PIXELS // pixels), movie.frames(), strict=False):
         total += frame
     return total
 
