@@ -65,7 +65,7 @@ def test_a_browser_is_opened_where_there_is_a_screen(
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("webbrowser.open", links.append)
     monkeypatch.setattr("eucentric.web.server.make_server", lambda *_: None)
-    monkeypatch.setattr("eucentric.web.server.run", lambda *_, **__: None)
+    monkeypatch.setattr("eucentric.web.server.run", lambda server, listening, ready, **_: ready())
     assert main(["serve", *options]) == 0
     link = capsys.readouterr().err.split()[0]
     assert links == [link] * opened

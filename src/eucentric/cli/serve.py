@@ -53,12 +53,15 @@ def serve(
         gate = Gate(served.port)
         server = make_server(served, gate)
         link = gate.link()
-        another = "; Enter prints another" if has_terminal() else ""
-        tell(f"{link}\nThe link works once{another}. Ctrl-C ends.")
-        if browser and _has_screen():
-            webbrowser.open(link)
+
+        def ready() -> None:
+            another = "; Enter prints another" if has_terminal() else ""
+            tell(f"{link}\nThe link works once{another}. Ctrl-C ends.")
+            if browser and _has_screen():
+                webbrowser.open(link)
+
         with suppress(KeyboardInterrupt):
-            run(server, listening, on_enter=lambda: tell(gate.link()))
+            run(server, listening, ready, on_enter=lambda: tell(gate.link()))
     tell("No longer served.")
     leave(threads)
     return DONE

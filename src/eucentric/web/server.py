@@ -1,6 +1,7 @@
 """The server: on the loopback interface only, one process, quiet."""
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -76,15 +77,36 @@ def has_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def run(server: uvicorn.Server, listening: socket.socket, on_enter: Callable[[], None] | None = None) -> None:
-    """Serve until interrupted; call `on_enter` whenever Enter is pressed in the terminal, if this has one."""
-    asyncio.run(_run(server, listening, on_enter))
+def run(
+    server: uvicorn.Server,
+    listening: socket.socket,
+    ready: Callable[[], None],
+    on_enter: Callable[[], None] | None = None,
+) -> None:
+    """Serve until interrupted.
+
+    Parameters
+    ----------
+    server, listening
+        Of `make_server` and `listen`.
+    ready
+        Called when Ctrl-C ends the server in good order, just before it answers.
+    on_enter
+        Called whenever Enter is pressed in the terminal, if this has one.
+    """
+    asyncio.run(_run(server, listening, ready, on_enter))
 
 
-async def _run(server: uvicorn.Server, listening: socket.socket, on_enter: Callable[[], None] | None) -> None:
+async def _run(
+    server: uvicorn.Server, listening: socket.socket, ready: Callable[[], None], on_enter: Callable[[], None] | None
+) -> None:
+    ready()
     if on_enter is not None and has_terminal():
         _follow_terminal(sys.stdin.fileno(), on_enter)
-    await server.serve(sockets=[listening])
+    try:
+        await server.serve(sockets=[listening])
+    finally:  # interrupted while it starts, it would tell of all that it then leaves undone
+        logging.getLogger("uvicorn.error").disabled = True
 
 
 def leave(others: Collection[threading.Thread]) -> None:
