@@ -206,7 +206,7 @@ class Arrivals:
         told = len(facts.sections)
         for section in range(told):
             if section < one.stack_sections:
-                one.movies[section], one.stamps[section] = stack.path, stack.stamp_of()
+                one.movies[section], one.stamps[section] = stack.path, stack.section_stamp
             else:
                 one.waiting[section] = f"section {section} of {stack.path.name}"
         if stack.counted != told:

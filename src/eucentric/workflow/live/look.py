@@ -156,9 +156,9 @@ def write_look(run: StageRun, look: Look, image: Tensor) -> None:
     with whole_or_nothing(picture) as partial:
         Image.fromarray(np.ascontiguousarray(shown[::-1])).save(partial, format="JPEG", quality=80)
     small = small_image(run.folder, look.section)
-    binning = math.ceil(max(sums.weighted.shape) / _SMALL_PX)
-    image = bin_images(sums.weighted, binning).cpu().numpy()
-    write_mrc(small, image[None], look.pixel_A * binning, kind="stack", label="One tilt, binned, for previews")
+    binning = math.ceil(max(image.shape) / _SMALL_PX)
+    binned = bin_images(image, binning).cpu().numpy()
+    write_mrc(small, binned[None], look.pixel_A * binning, kind="stack", label="One tilt, binned, for previews")
     for path in (record, picture, small):
         run.output(path)
     run.metric("section", look.section)

@@ -63,6 +63,7 @@ class SeenStack:
         """Return how many sections are whole, from the first on."""
         return sum(now_s - since_s >= settle_s for since_s in self._since_s)
 
-    def stamp_of(self) -> Stamp:
+    @property
+    def section_stamp(self) -> Stamp:
         """Return what stands for the stamp of a section's own file: it stays while the stack only grows."""
         return (self._now.section_bytes if self._now else 0, self._begun_ns)

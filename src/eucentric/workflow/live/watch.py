@@ -194,8 +194,8 @@ class Watch:
     def _digest(self, arrived: Arrived) -> str:
         """Return what tells whether a series is still the one that was processed, without reading it."""
         told = [
-            sorted((section, *stamp) for section, stamp in arrived.stamps.items()),
-            [arrived.mdoc_stamp, arrived.stack_stamp] if arrived.stack else arrived.mdoc_stamp,
+            arrived.stack_stamp if arrived.stack else sorted((at, *stamp) for at, stamp in arrived.stamps.items()),
+            arrived.mdoc_stamp,
             self._settings.process.model_dump(mode="json"),
             [self._pixel_A, self._exposure_e_A2, str(self._gain)],
             VERSIONS,
