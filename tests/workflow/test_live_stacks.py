@@ -14,6 +14,7 @@ from eucentric.report import ReportInput
 from eucentric.session import RunStatus, read_events, read_history
 from eucentric.workflow.live import Look, SeriesState
 from eucentric.workflow.live.arrivals import Arrivals
+from eucentric.workflow.live.records import SeriesRequest, TaskOutcome
 from eucentric.workflow.live.stacks import SeenStack, stack_of
 
 AT_ONCE = SETTINGS.replace(quiet_s=0, late_s=0)
@@ -60,13 +61,26 @@ def test_sections_are_seen_as_they_come_and_the_series_is_done_when_it_has_ended
         lab.save(2.5, told=3, counted=1)  # the .mdoc is ahead of the pixels, the header behind
         after(10)
         assert crew.asked == ["take_look TS_1 0", "take_look TS_1 1"]
+    again = Inline()
+    with lab.watching(again) as after:
+        lab.save(3)
+        after(0)
+        assert again.asked == ["take_look TS_1 2"]  # the others are in the journal, though their file has grown
         lab.save(n)
         after(10)
-        assert crew.asked == [f"take_look TS_1 {section}" for section in range(n)]
+        assert again.asked == [f"take_look TS_1 {section}" for section in range(2, n)]
         assert state(after(29)) is SeriesState.GROWING
         assert state(after(2)) is SeriesState.DONE
         after(500)
-        assert crew.asked[n:] == ["process_one TS_1"]
+        assert again.asked[n - 2 :] == ["process_one TS_1"]
+    third = Inline()
+    with lab.watching(third) as after:
+        after(0)
+        assert state(after(30)) is SeriesState.DONE
+    assert third.asked == []
+    ended = [(run.stage, run.status) for run in read_history(lab.session)]
+    assert len(ended) == len(set(ended))
+    assert {status for _, status in ended} == {RunStatus.FINISHED}
     folder = lab.session / "series" / "TS_1"
     assert (folder / "tomogram.mrc").is_file()
     for section in range(n):
@@ -76,28 +90,6 @@ def test_sections_are_seen_as_they_come_and_the_series_is_done_when_it_has_ended
         assert (folder / "looks" / f"{section:03d}.jpg").read_bytes().startswith(b"\xff\xd8")
     assert {run.metrics["motion_A"] for run in read_history(lab.session) if run.stage.startswith("look")} == {None}
     assert lab.stack.read_bytes() == lab.whole
-
-
-def test_started_again_it_repeats_nothing(lab: StackLab) -> None:
-    lab.save(3)
-    with lab.watching(Inline()) as after:
-        after(0)
-    again = Inline()
-    with lab.watching(again) as after:
-        lab.save(4)
-        after(0)
-        assert again.asked == ["take_look TS_1 3"]  # the others are in the journal, though their file has grown
-        lab.save(len(lab.sections))
-        after(1)
-        after(30)
-    third = Inline()
-    with lab.watching(third) as after:
-        after(0)
-        assert state(after(30)) is SeriesState.DONE
-    assert third.asked == []
-    ended = [(run.stage, run.status) for run in read_history(lab.session)]
-    assert len(ended) == len(set(ended))
-    assert {status for _, status in ended} == {RunStatus.FINISHED}
 
 
 def test_a_stack_that_is_missing_or_cut_off_is_waited_for_and_told_of_and_tried_again(lab: StackLab) -> None:
@@ -123,12 +115,16 @@ def test_a_stack_that_is_missing_or_cut_off_is_waited_for_and_told_of_and_tried_
         assert state(after(1000)) is SeriesState.DONE
 
 
-def test_what_had_ended_before_it_was_seen_is_not_looked_at(lab: StackLab) -> None:
+def test_what_had_ended_before_it_was_seen_is_not_looked_at(lab: StackLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def process(request: SeriesRequest) -> TaskOutcome:
+        return TaskOutcome(reason="" if request.source.stack == lab.stack else "it was to be of the stack")
+
+    monkeypatch.setattr("eucentric.workflow.live.watch.process_one", process)
     crew = Inline()
     lab.save(len(lab.sections))
     with lab.watching(crew, AT_ONCE) as after:
         assert state(after(1)) is SeriesState.DONE
-    assert crew.asked == ["process_one TS_1"]
+    assert crew.asked == ["process TS_1"]
 
 
 def test_movies_are_waited_for_although_the_stack_is_there(lab: StackLab) -> None:

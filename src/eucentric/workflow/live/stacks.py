@@ -12,12 +12,12 @@ Stamp = tuple[int, int]
 _SUFFIXES = (".mrc", ".st")
 
 
-def stack_of(mdoc: Path, present: Container[Path]) -> Path:
-    """Return the stack that lies beside an .mdoc: what is there of all that it may be called, else the likeliest."""
+def stack_of(mdoc: Path, beside: Container[str]) -> Path:
+    """Return the stack of an .mdoc: of all names that it may have, one that is `beside` it, else the likeliest."""
     if mdoc.with_suffix("").suffix in _SUFFIXES:
         return mdoc.with_suffix("")
     names = [mdoc.with_suffix(suffix) for suffix in _SUFFIXES]
-    return next((path for path in names if path in present), names[0])
+    return next((path for path in names if path.name in beside), names[0])
 
 
 class SeenStack:
@@ -61,7 +61,7 @@ class SeenStack:
 
     def whole(self, now_s: float, settle_s: float) -> int:
         """Return how many sections are whole, from the first on."""
-        return sum(now_s - since_s >= settle_s for since_s in self._since_s)
+        return sum(since_s + settle_s <= now_s for since_s in self._since_s)
 
     @property
     def section_stamp(self) -> Stamp:
