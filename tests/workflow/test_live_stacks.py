@@ -81,11 +81,11 @@ def test_sections_are_seen_as_they_come_and_the_series_is_done_when_it_has_ended
         assert again.asked == ["take_look TS_1 2"]  # the others are in the journal, though their file has grown
         lab.save(n)
         after(10)
-        assert again.asked == [f"take_look TS_1 {section}" for section in range(2, n)]
+        assert again.asked == [*(f"take_look TS_1 {section}" for section in range(2, n)), "make_preview TS_1"]
         assert state(after(29)) is SeriesState.GROWING
         assert state(after(2)) is SeriesState.DONE
         after(500)
-        assert again.asked[n - 2 :] == ["process_one TS_1"]
+        assert again.asked[n - 1 :] == ["process_one TS_1"]
     third = Inline()
     with lab.watching(third) as after:
         after(0)
