@@ -8,8 +8,7 @@ import pytest
 from command_line import Run, stages_run
 from command_line import run as run
 
-import eucentric.workflow.movies
-import eucentric.workflow.process
+import eucentric.workflow.loading
 from eucentric.core import InputError
 from eucentric.io import read_mdoc
 from eucentric.session import Session
@@ -32,8 +31,8 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> Begun:
 
         return note
 
-    monkeypatch.setattr(eucentric.workflow.process, "process_series", noting("stack"))
-    monkeypatch.setattr(eucentric.workflow.movies, "process_movies", noting("movies"))
+    monkeypatch.setattr(eucentric.workflow.loading, "process_series", noting("stack"))
+    monkeypatch.setattr(eucentric.workflow.loading, "process_movies", noting("movies"))
     return seen
 
 

@@ -9,7 +9,7 @@ import pytest
 from command_line import Run
 from command_line import run as run
 
-import eucentric.workflow.process as processing
+import eucentric.workflow.loading as loading
 from eucentric.acquisition.series_files import SeriesFiles, SeriesImage
 from eucentric.core import DataWarning, InputError
 from eucentric.io import LoadedSeries, load_series
@@ -79,7 +79,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, str]]:
         seen.append((session.folder, loaded.series.name))
         raise InputError("Not in this test.")
 
-    monkeypatch.setattr(processing, "process_series", note)
+    monkeypatch.setattr(loading, "process_series", note)
     return seen
 
 

@@ -208,7 +208,7 @@ def test_states_follow_what_the_watcher_says(session: Session, raw: Path) -> Non
     states = [seen(session).state]
     session.note("live.queued", {"tilts": 1, "missing": 2}, series=SERIES)
     states.append(seen(session).state)
-    assert "2 of its movies" in seen(session).reason
+    assert "2 of its images" in seen(session).reason
     run_stage(session, "gain")
     states.append(seen(session).state)
     session.note("live.retried", {"reason": "the disk was full.", "tries": 1}, series=SERIES)

@@ -131,6 +131,7 @@ def test_tilts_are_seen_as_they_come_and_the_series_is_done_when_it_has_ended(la
     for section in range(len(lab.sections)):
         look = Look.model_validate_json((folder / "looks" / f"{section:03d}.json").read_text())
         assert look.tilt_deg == sections[section].tilt_deg
+        assert look.track is not None
         assert look.frames == len(look.track.frames) > 1
         assert look.counts > 0
         assert (folder / "looks" / f"{section:03d}.jpg").read_bytes().startswith(b"\xff\xd8")

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 
@@ -21,16 +21,10 @@ from eucentric.cli.app import (
     tell_error,
     told_warnings,
 )
-from eucentric.cli.process_inputs import Loading, Ready, failure, load_all, own_session
+from eucentric.cli.process_inputs import Loading, failure, load_all, own_session
 from eucentric.cli.reconstruct import RECONSTRUCT_OPTIONS
 from eucentric.cli.wording import describe
 from eucentric.core import EucentricError
-
-if TYPE_CHECKING:
-    import torch
-
-    from eucentric.session import Session
-    from eucentric.workflow.records import ProcessOutcome, ProcessSettings
 
 
 def _no_name(_: object, name: str | None) -> None:
@@ -174,6 +168,7 @@ def process(
     from eucentric.processing.motion.records import MotionSettings
     from eucentric.processing.reconstruction import ReconstructSettings
     from eucentric.session import Session
+    from eucentric.workflow.loading import process_loaded
     from eucentric.workflow.records import GainSettings, LensSettings, ProcessSettings
 
     if output is None:
@@ -239,11 +234,18 @@ def process(
     if all_ready:
         with Session.create_or_open(output, reporter=reporter()) as session:
             for ready in all_ready:
-                for note in ready.loaded.notes:
+                for note in ready.loaded.of.notes:
                     tell(note)
                 try:
                     with told_warnings():
-                        outcome = _run(session, ready, settings, where)
+                        outcome = process_loaded(
+                            session,
+                            ready.loaded,
+                            settings,
+                            device=where,
+                            reporter=reporter(),
+                            noticed=ready.noticed,
+                        )
                 except EucentricError as error:
                     tell_error(error)
                     failures.append(failure(ready.path, error))
@@ -254,18 +256,3 @@ def process(
     if json:
         print_json({"series": [outcome.model_dump(mode="json") for outcome in outcomes], "failed": failures})
     return FAILED if failures else DONE
-
-
-def _run(session: "Session", ready: Ready, settings: "ProcessSettings", where: "torch.device") -> "ProcessOutcome":
-    """Process a series from what it was loaded from."""
-    from eucentric.io import LoadedSeries
-
-    loaded, noticed = ready.loaded, ready.noticed
-    if isinstance(loaded, LoadedSeries):
-        from eucentric.workflow.process import process_series
-
-        return process_series(session, loaded, settings, device=where, reporter=reporter(), noticed=noticed)
-    from eucentric.workflow.movies import process_movies
-
-    plan = ready.plan
-    return process_movies(session, loaded, settings, plan=plan, device=where, reporter=reporter(), noticed=noticed)

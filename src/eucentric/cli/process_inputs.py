@@ -9,9 +9,7 @@ from eucentric.cli.app import UsageError, tell_error, told_warnings
 from eucentric.core import EucentricError, InputError
 
 if TYPE_CHECKING:
-    from eucentric.design import Plan
-    from eucentric.io import LoadedSeries
-    from eucentric.io.movie_series import MovieSeries
+    from eucentric.workflow.loading import Loaded
     from eucentric.workflow.session_series import Acquired
 
 
@@ -32,13 +30,12 @@ class Loading:
 
 @dataclass(frozen=True)
 class Ready:
-    """A series that can be processed, the warnings of its loading, and the plan of its session where it has one."""
+    """A series that can be processed, and the warnings of its loading."""
 
     path: Path
-    loaded: "LoadedSeries | MovieSeries"
+    loaded: "Loaded"
     from_movies: bool
     noticed: tuple[str, ...]
-    plan: "Plan | None" = None
 
 
 def own_session(given: Sequence[Path]) -> Path:
@@ -131,40 +128,28 @@ def _find(given: Sequence[Path], loading: Loading) -> tuple[list["Acquired"], li
 
 
 def _loaded(one: "Acquired", loading: Loading) -> Ready:
-    from eucentric.io import load_series, read_plan
-    from eucentric.io.movie_series import load_movie_series
-    from eucentric.workflow.session_series import plan_beside
+    from eucentric.workflow.loading import load_acquired
 
-    loaded: LoadedSeries | MovieSeries
     with told_warnings() as messages:
-        if not one.from_movies:
-            loaded = load_series(
-                one.path,
-                angles=loading.angles,
-                tilts=loading.tilts,
-                mdoc=loading.mdoc,
-                pixel_A=loading.pixel_A,
-                name=loading.name,
-            )
-            return Ready(one.path, loaded, from_movies=False, noticed=messages())
-        loaded = load_movie_series(
-            one.path,
+        loaded = load_acquired(
+            one,
             frames=loading.frames,
             gain=loading.gain,
+            exposure_e_A2=loading.exposure_e_A2,
+            angles=loading.angles,
+            tilts=loading.tilts,
+            mdoc=loading.mdoc,
             pixel_A=loading.pixel_A,
             name=loading.name,
-            exposure_e_A2=loading.exposure_e_A2,
         )
-        plan_path = plan_beside(one.path)
-        plan = read_plan(plan_path) if plan_path else None
-        return Ready(one.path, loaded, from_movies=True, noticed=messages(), plan=plan)
+        return Ready(one.path, loaded, one.from_movies, messages())
 
 
 def _refuse_same_names(all_ready: Sequence[Ready]) -> None:
     """Refuse two series of one name, whose results would go to one folder."""
     by_name: dict[str, Path] = {}
     for ready in all_ready:
-        name = ready.loaded.series.name
+        name = ready.loaded.of.series.name
         if name in by_name:
             raise InputError(
                 f"{by_name[name]} and {ready.path} would both be series {name}; nothing was processed.",

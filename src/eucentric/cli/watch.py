@@ -65,20 +65,21 @@ def watch(
 ) -> int:
     """Process tilt series while they are acquired: each tilt as its movie closes, each series as it ends.
 
-    Example: `eucentric watch /data/today --output my-session` on a folder with .mdocs in it, and movies beside them or
-    in `frames/`; end it with Ctrl-C, and the same command goes on from there. `eucentric watch /data/today --output
-    my-session --scheduler tcp://node1:8786` has the work done by a Dask cluster. `eucentric session events my-session
-    --follow`, and `eucentric serve my-session`, show how it goes.
+    Example: `eucentric watch /data/today --output my-session` on a folder with .mdocs in it, and movies or stacks
+    beside them, or movies in `frames/`; end it with Ctrl-C, and the same command goes on from there. `eucentric watch
+    /data/today --output my-session --scheduler tcp://node1:8786` has the work done by a Dask cluster. `eucentric
+    session events my-session --follow`, and `eucentric serve my-session`, show how it goes.
 
     Of each tilt its movement, defocus and counts are found and a picture is made as soon as its movie has not grown for
-    a while; a movie that comes late holds up no other. When a series has ended, all stages of `eucentric process` are
+    a while; a movie that comes late holds up no other. Where the .mdoc names no movies, the sections of its stack are
+    looked at as they come. When a series has ended, all stages of `eucentric process` are
     run on it, and run again should a late movie come. A series that fails stops no other: the reason is told, and kept
     in the journal. A worker that is lost costs what it was at; it is tried again.
 
     Parameters
     ----------
     folder
-        Where the .mdocs come, in the folder itself or in its `mdoc/`; it is only read.
+        Where the .mdocs come, and stacks beside them, in the folder itself or in its `mdoc/`; it is only read.
     output
         The session folder for the results; made if it is not there.
     frames
@@ -86,7 +87,7 @@ def watch(
     gain
         Gain reference; by default `gain.mrc` or the like beside the movies.
     tilts
-        How many tilts a series has; with it, a series has ended as soon as the last movie is whole.
+        How many tilts a series has; with it, a series has ended as soon as the last movie or section is whole.
     once
         Process what is there, and end.
     workers
@@ -99,13 +100,14 @@ def watch(
         Seconds without anything new after which a series has ended (or three times the longest wait between two of its
         tilts, if that is longer).
     late
-        Seconds, after that, for which missing movies are waited for.
+        Seconds, after that, for which missing movies are waited for, or a stack that its .mdoc does not agree with. If
+        not one movie came, a stack beside the .mdoc is processed.
     settle
-        Seconds for which a movie must not have grown to be taken as whole.
+        Seconds for which a movie must not have grown to be taken as whole, or a section must have been in its stack.
     pixel
         Pixel size in Å, in place of what the files say.
     exposure
-        Of each tilt in e/Å², where the .mdoc does not say.
+        Of each movie in e/Å², where the .mdoc does not say.
     voltage
         Of the microscope in kV, where the .mdoc does not say.
     cs

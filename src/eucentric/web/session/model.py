@@ -284,7 +284,7 @@ def _by_watcher(told: Told) -> tuple[SeriesState, str, str]:
     kind, reason = live.kind.removeprefix("live."), str(live.body.get("reason", ""))
     if kind == "queued":
         missing = int(live.body.get("missing", 0))
-        return SeriesState.QUEUED, f"{missing} of its movies have not come." if missing else "", live.at
+        return SeriesState.QUEUED, f"{missing} of its images have not come." if missing else "", live.at
     if kind == "retried":
         return SeriesState.QUEUED, f"{reason} It is tried again.", live.at
     return (SeriesState.DONE if kind == "done" else SeriesState.FAILED), reason, live.at

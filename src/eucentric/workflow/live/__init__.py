@@ -1,8 +1,9 @@
 """Processing while the microscope works: a folder that fills, watched; its tilts and series, done by workers.
 
-`arrivals` sees what has come and is whole; `look` is what is done with one tilt as soon as its movie closes,
-`preview` what is shown of a series while it grows, `previews` when; `crew` has the workers, here or on a cluster;
-`watch` sends them the work and keeps account.
+`arrivals` sees what has come and is whole, of stacks with `stacks`; `look` is what is done with one tilt as soon as its
+movie closes, `section_look` with a section of a stack, and `asking` says which; `preview` is what is shown of a series
+while it grows, `previews` when; `tasks` has what workers run, `crew` the workers, here or on a cluster; `watch` sends
+them the work and keeps account.
 """
 
 from eucentric.workflow.live.crew import Crew, LocalCrew

@@ -18,7 +18,7 @@ from eucentric.io import write_mrc
 from eucentric.io.mdoc import MdocSeries
 from eucentric.io.mdoc_exposures import exposures_of
 from eucentric.io.movie_series import open_exposed
-from eucentric.optics import CTFFit, Lens
+from eucentric.optics import CTFFit
 from eucentric.processing.ctf.fit import fit_image
 from eucentric.processing.ctf.records import CTFSettings
 from eucentric.processing.dose_weighting import accumulated_e_A2
@@ -27,7 +27,7 @@ from eucentric.processing.operators import bin_images
 from eucentric.report.style import grey, shrunk, smoothed
 from eucentric.session import Session, StagePlan, StageRun
 from eucentric.workflow.lens import lens_of
-from eucentric.workflow.live.records import LOOKS, Look, LookRequest, LookStage, Source
+from eucentric.workflow.live.records import LOOKS, Look, LookRequest, LookStage, SectionStage, Source
 from eucentric.workflow.movie_frames import MovieFrames
 from eucentric.workflow.movie_gain import corrector_of_one
 from eucentric.workflow.records import ProcessSettings
@@ -83,7 +83,7 @@ def run_look(session: Session, request: LookRequest) -> None:
         return
     with session.run(plan) as run:
         look, sums = look_at_movie(request)
-        _write(run, look, sums)
+        write_look(run, look, sums.weighted)
 
 
 def look_at_movie(request: LookRequest) -> tuple[Look, MovieSums]:
@@ -106,7 +106,7 @@ def look_at_movie(request: LookRequest) -> tuple[Look, MovieSums]:
         accumulated_e_A2=_received(stage, track, movie.shape[0]),
         voltage_kV=stage.lens.voltage_kV if stage.lens else _KV,
     )
-    ctf, why = _ctf(sums.unweighted, pixel_A, stage.lens, stage)
+    ctf, why = ctf_of_one(sums.unweighted, pixel_A, stage)
     look = Look(
         section=request.section,
         tilt_deg=stage.tilt_deg,
@@ -131,14 +131,15 @@ def _received(stage: LookStage, track: MotionTrack, frames: int) -> list[float] 
     return [each[frame] for frame in track.frames]
 
 
-def _ctf(image: Tensor, pixel_A: float, lens: Lens | None, stage: LookStage) -> tuple[CTFFit | None, str]:
-    if lens is None:
+def ctf_of_one(image: Tensor, pixel_A: float, stage: LookStage | SectionStage) -> tuple[CTFFit | None, str]:
+    """Return the CTF that is fitted to one image (y, x), or None and why not."""
+    if stage.lens is None:
         return None, "nothing says the voltage of the microscope"
     if 2 * pixel_A > _COARSEST_A:
         return None, f"pixels of {pixel_A:g} Å are too coarse for rings"
     settings = CTFSettings(min_defocus_A=stage.min_defocus_A, max_defocus_A=stage.max_defocus_A)
     try:
-        fit = fit_image(image, pixel_A, lens, settings)
+        fit = fit_image(image, pixel_A, stage.lens, settings)
     except InputError as error:
         return None, error.what
     if fit.fit_resolution_A is None:
@@ -146,22 +147,23 @@ def _ctf(image: Tensor, pixel_A: float, lens: Lens | None, stage: LookStage) -> 
     return fit, ""
 
 
-def _write(run: StageRun, look: Look, sums: MovieSums) -> None:
+def write_look(run: StageRun, look: Look, image: Tensor) -> None:
+    """Write what was seen, and a picture of the image (y, x); note both, and what is asked for most."""
     stem = f"{look.section:03d}"
     record, picture = run.folder / LOOKS / f"{stem}.json", run.folder / LOOKS / f"{stem}.jpg"
     write_text(record, look.model_dump_json(indent=1))
-    shown = shrunk(grey(smoothed(sums.weighted.cpu().numpy(), look.pixel_A)), _PICTURE_PX)
+    shown = shrunk(grey(smoothed(image.cpu().numpy(), look.pixel_A)), _PICTURE_PX)
     with whole_or_nothing(picture) as partial:
         Image.fromarray(np.ascontiguousarray(shown[::-1])).save(partial, format="JPEG", quality=80)
     small = small_image(run.folder, look.section)
-    binning = math.ceil(max(sums.weighted.shape) / _SMALL_PX)
-    image = bin_images(sums.weighted, binning).cpu().numpy()
-    write_mrc(small, image[None], look.pixel_A * binning, kind="stack", label="One tilt, binned, for previews")
+    binning = math.ceil(max(image.shape) / _SMALL_PX)
+    binned = bin_images(image, binning).cpu().numpy()
+    write_mrc(small, binned[None], look.pixel_A * binning, kind="stack", label="One tilt, binned, for previews")
     for path in (record, picture, small):
         run.output(path)
     run.metric("section", look.section)
     run.metric("tilt_deg", look.tilt_deg)
     run.metric("counts", round(look.counts, 3))
-    run.metric("motion_A", round(look.track.total_A, 2))
+    run.metric("motion_A", None if look.track is None else round(look.track.total_A, 2))
     run.metric("defocus_A", None if look.ctf is None else round(look.ctf.mean_A))
     run.metric("fit_resolution_A", None if look.ctf is None else look.ctf.fit_resolution_A)

@@ -17,10 +17,11 @@ LOOKS = "looks"
 
 
 class Source(Record):
-    """Where a series and its movies are, and what stands in place of what files say."""
+    """Where a series and its movies are, and what stands in place of what files say; its `stack`, if it is in that."""
 
     mdoc: Path
     frames: Path
+    stack: Path | None = None
     gain: Path | None = None
     pixel_A: float | None = None
     exposure_e_A2: float | None = None
@@ -36,13 +37,15 @@ class WatchSettings(Record):
     tilts
         How many a series has, where that is known: it has ended when it has them.
     settle_s
-        How long a movie must have stayed as it is to count as whole; a file that grows is left alone.
+        How long a movie must have stayed as it is to count as whole; a file that grows is left alone. Of a stack, how
+        long it must have been long enough for a section.
     quiet_s
         How long nothing must have come of a series for it to have ended, where `tilts` is not given; or three times
         the longest wait between two of its own tilts, if that is longer.
     late_s
         How long after that movies are waited for which its .mdoc names and which have not come. The series is then
-        processed without them, and again when they do come.
+        processed without them, and again when they do come; from its stack, if there are none. A stack is waited for as
+        long that has not the sections of its .mdoc.
     tries
         How often a series is begun that failed for want of a worker, of memory, or of a file that others held.
     """
@@ -70,19 +73,34 @@ class LookStage(Record):
     max_defocus_A: Angstrom
 
 
+class SectionStage(Record):
+    """All that a look at a section of a stack depends on.
+
+    `section_sha256` is of its pixels: the file that they are in grows, and its content says nothing.
+    """
+
+    tilt_deg: Degrees
+    pixel_A: Angstrom | None
+    exposure_e_A2: ElectronsPerA2 | None
+    section_sha256: str
+    lens: Lens | None
+    min_defocus_A: Angstrom
+    max_defocus_A: Angstrom
+
+
 class Look(Record):
-    """What was seen of a tilt as its movie closed, before anything was known of its series.
+    """What was seen of a tilt as its movie closed or its section was whole, before anything was known of its series.
 
     Attributes
     ----------
     section, tilt_deg, exposure_e_A2
         As its .mdoc has them.
     movie, frames
-        The name of its file, and how many of its frames could be read.
+        The name of its file, and how many of its frames could be read; one, of a section of a stack.
     counts
         Mean of a pixel of the sum of frames, in the camera's counts.
     track
-        How the specimen moved.
+        How the specimen moved; absent where a stack does not tell.
     ctf
         Fitted to this image alone; absent where no rings stand out, and `ctf_reason` says why.
     target_defocus_A
@@ -98,7 +116,7 @@ class Look(Record):
     frames: int
     counts: float
     pixel_A: Angstrom
-    track: MotionTrack
+    track: MotionTrack | None = None
     ctf: CTFFit | None = None
     ctf_reason: str = ""
     target_defocus_A: Angstrom | None = None
@@ -114,6 +132,18 @@ class LookRequest(Record):
     movie: Path
     gain: Path | None
     stage: LookStage
+    target_defocus_A: Angstrom | None = None
+    device: str = "cpu"
+
+
+class SectionRequest(Record):
+    """A look at a section of a stack that a worker is to take."""
+
+    journal: JournalAddress
+    series: str
+    section: int
+    stack: Path
+    stage: SectionStage
     target_defocus_A: Angstrom | None = None
     device: str = "cpu"
 

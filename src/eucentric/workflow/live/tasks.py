@@ -5,24 +5,26 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from eucentric.core import EucentricError, EucentricWarning, OutputError
+from eucentric.core import EucentricError, EucentricWarning, InputError, OutputError
 from eucentric.core.devices import resolve_device
-from eucentric.io import read_plan
-from eucentric.io.movie_series import load_movie_series
 from eucentric.session import BusyError, JournalAddress, Session
 from eucentric.workflow.live.look import run_look
 from eucentric.workflow.live.preview import PreviewRequest, run_preview
-from eucentric.workflow.live.records import LookRequest, SeriesRequest, TaskOutcome
-from eucentric.workflow.movies import process_movies
-from eucentric.workflow.session_series import plan_beside
+from eucentric.workflow.live.records import LookRequest, SectionRequest, SeriesRequest, Source, TaskOutcome
+from eucentric.workflow.live.section_look import run_section_look
+from eucentric.workflow.loading import Loaded, load_acquired, process_loaded
+from eucentric.workflow.session_series import Acquired
 
 _BUSY_S = 1.0  # between looks at whether another worker has ended
 
 
-def take_look(request: LookRequest) -> TaskOutcome:
-    """Look at one tilt."""
+def take_look(request: LookRequest | SectionRequest) -> TaskOutcome:
+    """Look at one tilt: at its movie, or at its section of a stack."""
     with _joined(request.journal) as (session, told):
-        told.attempt(lambda: run_look(session, request))
+        if isinstance(request, SectionRequest):
+            told.attempt(lambda: run_section_look(session, request))
+        else:
+            told.attempt(lambda: run_look(session, request))
     return told.outcome
 
 
@@ -34,7 +36,7 @@ def make_preview(request: PreviewRequest) -> TaskOutcome:
 
 
 def process_one(request: SeriesRequest) -> TaskOutcome:
-    """Process a series, from its movies to its tomogram and report; finished stages are not run again."""
+    """Process a series, from its movies or its stack to its tomogram and report; finished stages are not run again."""
     with _joined(request.journal) as (session, told):
         told.attempt(lambda: _process(session, request))
     return told.outcome
@@ -44,24 +46,32 @@ def _process(session: Session, request: SeriesRequest) -> None:
     source = request.source
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", EucentricWarning)
-        movies = load_movie_series(
-            source.mdoc,
+        loaded = _loaded(source, request.series)
+    noticed = [str(one.message) for one in caught if issubclass(one.category, EucentricWarning)]
+    if source.stack and any(tilt.movie for tilt in loaded.of.series.tilts):
+        noticed.append(f"{source.mdoc}: none of the movies that it names was found; the stack was used. [no-movies]")
+    process_loaded(
+        session, loaded, request.settings, device=resolve_device(request.device), noticed=tuple(dict.fromkeys(noticed))
+    )
+
+
+def _loaded(source: Source, name: str) -> Loaded:
+    if source.stack is None:
+        return load_acquired(
+            Acquired(source.mdoc, from_movies=True),
             frames=source.frames,
             gain=source.gain,
             pixel_A=source.pixel_A,
             exposure_e_A2=source.exposure_e_A2,
-            name=request.series,
+            name=name,
         )
-    noticed = tuple(str(one.message) for one in caught if issubclass(one.category, EucentricWarning))
-    plan = plan_beside(source.mdoc)
-    process_movies(
-        session,
-        movies,
-        request.settings,
-        plan=read_plan(plan) if plan else None,
-        device=resolve_device(request.device),
-        noticed=noticed,
-    )
+    if not source.stack.is_file():
+        raise InputError(
+            f"{source.mdoc}: it names no movies, and there is no stack {source.stack.name} beside it.",
+            "Copy the stack there; the series is then tried again.",
+        )
+    stack = Acquired(source.stack, from_movies=False)
+    return load_acquired(stack, mdoc=source.mdoc, pixel_A=source.pixel_A, name=name)
 
 
 class _Attempt:

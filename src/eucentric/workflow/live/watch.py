@@ -6,7 +6,6 @@ All that it knows is in the folder and in the journal: killed at any moment and 
 import hashlib
 import json
 import time
-import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -14,15 +13,14 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event
 
-from eucentric.core import SILENT, EucentricError, EucentricWarning, Reporter
+from eucentric.core import SILENT, EucentricError, Reporter
 from eucentric.io.movie_series import find_gain
 from eucentric.session import JournalAddress, Session
-from eucentric.workflow.live.arrivals import Arrivals, Arrived, Stamp
+from eucentric.workflow.live.arrivals import Arrivals, Arrived
+from eucentric.workflow.live.asking import ask_for_look
 from eucentric.workflow.live.crew import Crew, WorkerLostError
-from eucentric.workflow.live.look import look_plan, look_stage
 from eucentric.workflow.live.previews import Previews
 from eucentric.workflow.live.records import (
-    LookRequest,
     SeriesProgress,
     SeriesRequest,
     SeriesState,
@@ -30,6 +28,7 @@ from eucentric.workflow.live.records import (
     TaskOutcome,
     WatchSettings,
 )
+from eucentric.workflow.live.stacks import Stamp
 from eucentric.workflow.live.tasks import process_one, take_look
 from eucentric.workflow.process import VERSIONS
 
@@ -103,6 +102,8 @@ class Watch:
             session, address, crew, settings.process, device=device, reporter=reporter, when_done=self._when_done
         )
         self._before = {event.series: event.body for event in session.events("live.done") if event.series}
+        # What results were made from: better than what is left once their files were taken away.
+        self._worth = {name: tuple(body.get("worth", (True, 1))) for name, body in self._before.items()}
 
     def run(self, *, once: bool = False, poll_s: float = 0.25, stop: Event | None = None) -> tuple[SeriesProgress, ...]:
         """Watch until told to stop, or with `once` until nothing is left to be done; return how far each series is."""
@@ -164,15 +165,21 @@ class Watch:
         if not ended:
             one.state = SeriesState.GROWING
             return
+        if arrived.worth < self._worth.get(arrived.name, (False, 0)):
+            one.state = SeriesState.DONE
+            return
         digest = self._digest(arrived)
         if digest == one.digest:  # done or failed with just these
+            one.state = SeriesState.FAILED if one.reason else SeriesState.DONE
             return
         one.digest, one.tries = digest, 0
         if self._before.get(arrived.name, {}).get("digest") == digest:
             one.state = SeriesState.DONE
             return
         one.state, one.reason = SeriesState.QUEUED, ""
-        self._note("queued", one, {"tilts": len(arrived.movies), "missing": len(arrived.waiting)})
+        self._note("queued", one, {"tilts": arrived.worth[1], "missing": len(arrived.waiting)})
+        if arrived.stack and arrived.names_movies:
+            self._reporter.say(f"{arrived.name}: none of its movies came; it is processed from {arrived.stack.name}.")
 
     def _ended(self, arrived: Arrived, now_s: float) -> bool:
         """Whether nothing more is to be expected of a series, or has been waited for long enough."""
@@ -187,7 +194,7 @@ class Watch:
     def _digest(self, arrived: Arrived) -> str:
         """Return what tells whether a series is still the one that was processed, without reading it."""
         told = [
-            sorted((section, *stamp) for section, stamp in arrived.stamps.items()),
+            arrived.stack_stamp if arrived.stack else sorted((at, *stamp) for at, stamp in arrived.stamps.items()),
             arrived.mdoc_stamp,
             self._settings.process.model_dump(mode="json"),
             [self._pixel_A, self._exposure_e_A2, str(self._gain)],
@@ -199,6 +206,7 @@ class Watch:
         return Source(
             mdoc=arrived.mdoc,
             frames=arrived.frames,
+            stack=arrived.stack,
             gain=self._gain or find_gain(arrived.frames),
             pixel_A=self._pixel_A,
             exposure_e_A2=self._exposure_e_A2,
@@ -217,25 +225,25 @@ class Watch:
         arrived = one.arrived
         if arrived.facts is None:
             return
-        source = self._source(arrived)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", EucentricWarning)  # told when the series is processed
-            stage = look_stage(source, arrived.facts, section, self._settings.process)
         try:
-            if self._session.state(look_plan(arrived.name, section, stage, movie, source.gain)).done:
+            asked = ask_for_look(
+                self._address,
+                self._source(arrived),
+                arrived.name,
+                arrived.facts,
+                section,
+                movie,
+                self._settings.process,
+                self._device,
+            )
+        except EucentricError:  # a stack that went away meanwhile, perhaps: it is seen in the next step
+            one.looked.pop(section, None)
+            return
+        try:
+            if self._session.state(asked.plan).done:
                 return
         except EucentricError:  # the movie went away meanwhile, perhaps: the worker will say
             pass
-        request = LookRequest(
-            journal=self._address,
-            series=arrived.name,
-            section=section,
-            movie=movie,
-            gain=source.gain,
-            stage=stage,
-            target_defocus_A=arrived.facts.sections[section].target_defocus_A,
-            device=self._device,
-        )
         one.looks_under_way.add(section)
         one.look_tries[section] = one.look_tries.get(section, 0) + 1
 
@@ -245,7 +253,7 @@ class Watch:
                 one.looked.pop(section, None)
             self._tell_look(one, section, outcome)
 
-        self._when_done(self._crew.submit(take_look, request, urgent=True), told)
+        self._when_done(self._crew.submit(take_look, asked.request, urgent=True), told)
 
     def _send_series(self, now_s: float) -> None:
         under_way = sum(one.state is SeriesState.PROCESSING for one in self._series.values())
@@ -257,7 +265,7 @@ class Watch:
             self._send_one(one)
 
     def _send_one(self, one: _Series) -> None:
-        one.state, one.tries = SeriesState.PROCESSING, one.tries + 1
+        one.state, one.tries, worth = SeriesState.PROCESSING, one.tries + 1, one.arrived.worth
         request = SeriesRequest(
             journal=self._address,
             source=self._source(one.arrived),
@@ -270,7 +278,8 @@ class Watch:
             one.reason = outcome.reason
             if outcome.done:
                 one.state = SeriesState.DONE
-                self._note("done", one, {"digest": one.digest})
+                self._worth[one.arrived.name] = worth
+                self._note("done", one, {"digest": one.digest, "worth": worth})
                 self._reporter.say(f"{one.arrived.name}: done.")
             elif outcome.again and one.tries < self._settings.tries:
                 one.state = SeriesState.QUEUED
@@ -321,7 +330,9 @@ class Watch:
         if run is None:
             return
         seen = run.metrics
-        words = [f"{seen['tilt_deg']:+.1f}°", f"{seen['counts']:.3g} counts", f"moved {seen['motion_A']:.1f} Å"]
+        words = [f"{seen['tilt_deg']:+.1f}°", f"{seen['counts']:.3g} counts"]
+        if seen["motion_A"] is not None:
+            words.append(f"moved {seen['motion_A']:.1f} Å")
         if seen["defocus_A"] is not None:
             words.append(f"defocus {seen['defocus_A'] / 1e4:.2f} µm, rings to {seen['fit_resolution_A']:.1f} Å")
         self._reporter.say(f"{name}: {', '.join(words)}.")
