@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from rich.table import Table
 
-from eucentric.cli.app import DONE, Json, app, console, print_json, reporter, tell, told_warnings
+from eucentric.cli.app import DONE, Json, UsageError, app, console, print_json, reporter, tell, told_warnings
 
 session_app = App(
     name="session",
-    help="What a session folder holds: exposures, events, a picture of them, and its stacks sorted by tilt.",
+    help="What a session folder holds: exposures, events, a picture of them, stacks sorted by tilt; tilts left out.",
 )
 app.command(session_app)
 
@@ -137,6 +137,63 @@ def figure(folder: Path, /, *, output: Annotated[Path, Parameter(name=["--output
 
     write_acquisition_figure(folder, output)
     tell(f"Drawn: {output}")
+    return DONE
+
+
+@session_app.command
+def exclude(folder: Path, series: str, /, *sections: int, reason: str = "", json: Json = False) -> int:
+    """Exclude tilts from a series; the next processing aligns it without them, and redoes what follows from that.
+
+    Nothing is lost: `eucentric session include` takes tilts back. A running `eucentric watch` sees it by itself.
+
+    Example: `eucentric session exclude my-session TS_001 0 40 --reason "grid bar"`
+
+    Parameters
+    ----------
+    folder
+        The session; other processes may work in it.
+    series
+        The name of the series.
+    sections
+        Of the tilts, as in its .mdoc (ZValue), counted from 0.
+    reason
+        Why, for the report; in place of the one that they had.
+    """
+    if not sections:
+        raise UsageError("Name the sections of the tilts that are to be excluded.")
+    from eucentric.workflow import excluded
+
+    return _tell_excluded(folder, series, excluded.exclude(folder, series, sections, reason), json)
+
+
+@session_app.command
+def include(folder: Path, series: str, /, *sections: int, json: Json = False) -> int:
+    """Take excluded tilts of a series back, all of them where no sections are named.
+
+    Example: `eucentric session include my-session TS_001 40`
+
+    Parameters
+    ----------
+    folder
+        The session; other processes may work in it.
+    series
+        The name of the series.
+    sections
+        Of the tilts, as in its .mdoc (ZValue), counted from 0.
+    """
+    from eucentric.workflow import excluded
+
+    return _tell_excluded(folder, series, excluded.include(folder, series, sections), json)
+
+
+def _tell_excluded(folder: Path, series: str, reasons: dict[int, str], json: bool) -> int:
+    from eucentric.workflow.excluded import what_follows
+
+    listed = "; ".join(f"{section} ({reason})" for section, reason in sorted(reasons.items()))
+    tell(f"{series}: excluded {'is' if len(reasons) == 1 else 'are'} {listed or 'none'}.")
+    tell(what_follows(folder, series))
+    if json:
+        print_json({"series": series, "excluded": {str(section): reasons[section] for section in sorted(reasons)}})
     return DONE
 
 

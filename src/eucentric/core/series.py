@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from eucentric.core.record import Degrees, ElectronsPerA2, Record
 
+FEWEST_TILTS = 5
+"""Of fewer views no volume can be made."""
+
 
 class Tilt(Record):
     """One image of a series.

@@ -29,8 +29,8 @@ def history_of(journal: Journaling, series: str | None = None, stage: str | None
         raise damaged(journal.path, f"an entry makes no sense: {error.errors()[0]['msg']}") from error
 
 
-def read_history(folder: Path) -> tuple[StageRecord, ...]:
-    """Return all runs of the session at `folder`, oldest first, without changing anything there.
+def read_history(folder: Path, series: str | None = None) -> tuple[StageRecord, ...]:
+    """Return all runs, or those of one series, of the session at `folder`, oldest first; nothing is changed there.
 
     Unlike `Session`, this works beside a process that holds the session, and on a read-only copy. A run whose
     process was killed is given as interrupted, although the journal does not say so until it is next opened.
@@ -45,7 +45,7 @@ def read_history(folder: Path) -> tuple[StageRecord, ...]:
     lock = folder / LOCK
     held_before = is_held(lock)
     with _journal_of(folder) as journal:
-        records = history_of(journal)
+        records = history_of(journal, series)
     if not held_before and not is_held(lock):  # a holder that just left had ended its runs; one that just came is alive
         killed = {"status": RunStatus.INTERRUPTED, "reason": KILLED}
         return tuple(record.replace(**killed) if record.status is RunStatus.RUNNING else record for record in records)

@@ -16,6 +16,7 @@ from eucentric.io.movie_series import load_movie_series, series_name, series_of
 from eucentric.optics import SeriesCTF
 from eucentric.session import RunStatus, StageRecord, read_history
 from eucentric.session.journal import JOURNAL
+from eucentric.workflow.excluded import of_stack, read_excluded
 from eucentric.workflow.records import AlignStage, CTFStage, Sums
 from eucentric.workflow.session_series import find_acquired
 from eucentric.workflow.stages import read_record
@@ -54,6 +55,7 @@ def gather(
     -----
     FormatWarning, DataWarning
         As `read_mdoc` and `load_movie_series` do; `series-left-out`: one cannot be read, the others were.
+        `excluded-since`: other tilts are excluded now than when it was aligned.
     """
     found = {processed.series.name: processed for processed in _all(Path(source), exposure_e_A2)}
     if missing := [name for name in names if name not in found]:
@@ -113,15 +115,18 @@ def _of_session(session: Path, name: str, runs: Sequence[StageRecord]) -> Proces
         return _with_particles(read_processed(folder / IMPORTED), folder)
     aligned = last["align"]
     try:
-        series = AlignStage.model_validate(aligned.settings).series
+        stage = AlignStage.model_validate(aligned.settings)
         asked = CTFStage.model_validate(last["ctf"].settings) if "ctf" in last else None
     except ValidationError as error:
         raise FormatError(
             f"{session / JOURNAL}: series {name} was processed by another version ({error.errors()[0]['msg']}).",
             "Process it again.",
         ) from error
-    n = len(series.tilts)
+    series, n = stage.series, len(stage.series.tilts)
     sums = read_record(folder / "sums.json", Sums) if (folder / "sums.json").is_file() else None
+    if of_stack(read_excluded(folder), sums.sections if sums else range(n)) != stage.excluded:
+        what = f"{name}: tilts were excluded or taken back since it was aligned, and what is written has them as before"
+        warnings.warn(f"{what}. Process it again first. [excluded-since]", DataWarning, stacklevel=2)
     ctf = read_record(folder / "ctf.json", SeriesCTF) if asked else None
     tomogram = folder / "tomogram.mrc" if "reconstruct" in last else None
     volume = None

@@ -18,6 +18,7 @@ from eucentric.workflow.assessing import assess_volumes
 from eucentric.workflow.certifying import certify
 from eucentric.workflow.convention_checks import check_conventions
 from eucentric.workflow.ctf_stage import fit_ctf
+from eucentric.workflow.excluded import of_stack, read_excluded
 from eucentric.workflow.records import (
     AlignStage,
     Assessment,
@@ -117,6 +118,8 @@ class SeriesRun:
         self._movies = movies
         self._folder = stages.folder
         self._ready: PreparedImages | None = None
+        sections = movies.sums.sections if movies else range(len(self._series.tilts))
+        self._excluded = of_stack(read_excluded(self._folder), sections)
 
     def all_stages(self) -> ProcessOutcome:
         """Run what is not done, and return what became of the series."""
@@ -124,7 +127,7 @@ class SeriesRun:
         volumes = [self._folder / f"tomogram{half}.mrc" for half in VOLUMES]
         assessment_path = self._folder / "assessment.json"
 
-        align = AlignStage(series=self._series, align=self._settings.align)
+        align = AlignStage(series=self._series, align=self._settings.align, excluded=self._excluded)
         self._stages.run("align", align, (self._stack,), self._align)
         evidence = read_record(evidence_path, Evidence)
         ctf = CTFFound()
@@ -164,8 +167,11 @@ class SeriesRun:
 
     def _prepared(self) -> PreparedImages:
         if self._ready is None:
+            left_out = {section: f"excluded: {reason}" for section, reason in self._excluded.items()}
             with about_file(self._stack):
-                self._ready = prepare_images(self._loaded.images, self._series.tilts_deg, reporter=self._reporter)
+                self._ready = prepare_images(
+                    self._loaded.images, self._series.tilts_deg, left_out=left_out, reporter=self._reporter
+                )
         return self._ready
 
     def _align(self, run: StageRun) -> None:

@@ -1,9 +1,9 @@
 """What the stages of `process_series` and `process_movies` take, leave for each other, and give."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from eucentric.assessment import FSC, OrderVerdict, Sharpness, ThicknessFit
 from eucentric.core import Angstrom, Record, TiltSeries
@@ -207,10 +207,19 @@ class Sums(Record):
 
 
 class AlignStage(Record):
-    """All that an alignment depends on besides the pixels."""
+    """All that an alignment depends on besides the pixels; `excluded` says why views are not used, by section."""
 
     series: TiltSeries
     align: AlignSettings
+    excluded: dict[int, str] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Say nothing of views where none is excluded: what was aligned before that could be said is not outdated."""
+        written: dict[str, Any] = write(self)
+        if not self.excluded:
+            del written["excluded"]
+        return written
 
 
 class CTFStage(Record):

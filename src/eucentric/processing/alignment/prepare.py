@@ -1,6 +1,6 @@
 """From recorded pixels to images that can be compared: defects mended, unusable views named, contrast normalised."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from eucentric.core import SILENT, InputError, Reporter
+from eucentric.core.series import FEWEST_TILTS
 from eucentric.processing.alignment._median import median_3x3
 
 _NOISE_QUANTILE, _NOISE_QUANTILE_SIGMAS = 0.995, 2.81  # where, and in what units of a Gaussian, noise is read off
@@ -38,7 +39,13 @@ class PreparedImages:
     reasons: dict[int, str]
 
 
-def prepare_images(images: ArrayLike, tilts_deg: Sequence[float], *, reporter: Reporter = SILENT) -> PreparedImages:
+def prepare_images(
+    images: ArrayLike,
+    tilts_deg: Sequence[float],
+    *,
+    left_out: Mapping[int, str] | None = None,
+    reporter: Reporter = SILENT,
+) -> PreparedImages:
     """Mend defects and normalise contrast, view by view.
 
     Parameters
@@ -47,6 +54,8 @@ def prepare_images(images: ArrayLike, tilts_deg: Sequence[float], *, reporter: R
         (n, y, x) counts of any real type; may be memory-mapped, and is never written to.
     tilts_deg
         Tilt of each section: a view is dark only beside its neighbours in angle.
+    left_out
+        Why views are not to be used whatever they show, by section.
     reporter
         Where progress goes.
 
@@ -80,18 +89,19 @@ def prepare_images(images: ArrayLike, tilts_deg: Sequence[float], *, reporter: R
             reasons[section] = "all its pixels are equal"
             continue
         prepared[section] = torch.from_numpy(image)
+    reasons |= left_out or {}
     usable = np.array([section for section in range(n) if section not in reasons], dtype=int)
     light = _light(means, spreads, usable)
     reasons |= _dark_views(light, np.asarray(tilts_deg, dtype=float), usable)
-    if n - len(reasons) < 5:
+    if n - len(reasons) < FEWEST_TILTS:
         by_reason: dict[str, list[int]] = {}
         for section, reason in sorted(reasons.items()):
             by_reason.setdefault(reason, []).append(section)
         listed = "; ".join(f"sections {sections}: {reason}" for reason, sections in by_reason.items())
         raise InputError(
-            f"Only {n - len(reasons)} of {n} views can be used, and no volume can be made of fewer than 5. "
-            f"{listed}".strip(),
-            "Check the stack with a viewer; nothing was computed.",
+            f"Only {n - len(reasons)} of {n} views can be used, and no volume can be made of fewer than "
+            f"{FEWEST_TILTS}. {listed}".strip(),
+            f"{'Take some back, or check' if left_out else 'Check'} the stack with a viewer; nothing was computed.",
         )
     for section in range(n):
         if section in reasons:

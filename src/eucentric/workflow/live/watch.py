@@ -16,6 +16,7 @@ from threading import Event
 from eucentric.core import SILENT, EucentricError, Reporter
 from eucentric.io.movie_series import find_gain
 from eucentric.session import JournalAddress, Session
+from eucentric.workflow.excluded import excluded_stamp
 from eucentric.workflow.live.arrivals import Arrivals, Arrived
 from eucentric.workflow.live.asking import ask_for_look
 from eucentric.workflow.live.crew import Crew, WorkerLostError
@@ -108,6 +109,7 @@ class Watch:
     def run(self, *, once: bool = False, poll_s: float = 0.25, stop: Event | None = None) -> tuple[SeriesProgress, ...]:
         """Watch until told to stop, or with `once` until nothing is left to be done; return how far each series is."""
         stop = stop or Event()
+        self._session.note("watch.started", {})
         while not stop.is_set():
             self.step()
             if once and self._idle():
@@ -173,7 +175,7 @@ class Watch:
             one.state = SeriesState.FAILED if one.reason else SeriesState.DONE
             return
         one.digest, one.tries = digest, 0
-        if self._before.get(arrived.name, {}).get("digest") == digest:
+        if self._before.pop(arrived.name, {}).get("digest") == digest:  # once: what is done now is done otherwise
             one.state = SeriesState.DONE
             return
         one.state, one.reason = SeriesState.QUEUED, ""
@@ -193,13 +195,15 @@ class Watch:
 
     def _digest(self, arrived: Arrived) -> str:
         """Return what tells whether a series is still the one that was processed, without reading it."""
-        told = [
+        told: list[object] = [
             arrived.stack_stamp if arrived.stack else sorted((at, *stamp) for at, stamp in arrived.stamps.items()),
             arrived.mdoc_stamp,
             self._settings.process.model_dump(mode="json"),
             [self._pixel_A, self._exposure_e_A2, str(self._gain)],
             VERSIONS,
         ]
+        if excluded := excluded_stamp(self._session.folder / "series" / arrived.name):
+            told.append(excluded)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def _source(self, arrived: Arrived) -> Source:
