@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from eucentric.assessment import score_alignment
-from eucentric.core import Alignment
+from eucentric.core import Alignment, InputError
 from eucentric.processing.alignment import AlignmentResult, AlignSettings, align_series, prepare_images
 from phantoms import (
     Imaging,
@@ -94,6 +95,19 @@ def test_a_blank_tilt_is_left_out_and_gradients_over_all_images_do_not_move_them
     result = align(images, TILTS_DEG, PIXEL_A)
     assert left_out(result) == {6: "all its pixels are equal"}
     assert score_alignment(result.alignment, good.truth).shift_rms_px < 0.3
+
+
+def test_what_a_view_shows_that_is_not_to_be_used_is_of_no_account(good: PhantomSeries) -> None:
+    images = good.images.astype(float)
+    images[4] = 40 * images[4][::-1]  # so bright that its neighbours would be dark beside it
+    asked = {4: "excluded: drift"}
+    first, second = (prepare_images(one, TILTS_DEG, left_out=asked) for one in (good.images, images))
+    assert first.reasons == second.reasons == asked
+    assert torch.equal(first.images, second.images)
+    assert not first.images[4].any()
+    assert second.mean_counts[4] > 30 * first.mean_counts[4] > 0  # it is still known how bright it was
+    with pytest.raises(InputError, match=r"Only 4 of 21 views.*\[0, 1, .*excluded: drift.*Take some back"):
+        prepare_images(good.images, TILTS_DEG, left_out=dict.fromkeys(range(17), "excluded: drift"))
 
 
 def test_a_tilt_of_another_region_is_left_out(good: PhantomSeries) -> None:

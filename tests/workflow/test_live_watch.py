@@ -15,6 +15,7 @@ from eucentric.io import read_mdoc
 from eucentric.processing.alignment import AlignSettings
 from eucentric.report import ReportInput
 from eucentric.session import RunStatus, Session, read_events, read_history
+from eucentric.workflow.excluded import exclude, include
 from eucentric.workflow.live import Look, SeriesState, Watch, WatchSettings
 from eucentric.workflow.live.arrivals import Arrivals
 from eucentric.workflow.live.crew import WorkerLostError
@@ -189,6 +190,34 @@ def test_what_had_ended_before_it_was_seen_is_not_looked_at(lab: Lab) -> None:
     with lab.watching(crew, SETTINGS.replace(quiet_s=0, late_s=0)) as after:
         assert state(after(1)) is SeriesState.DONE
     assert crew.asked == ["process_one TS_1"]
+
+
+def test_a_tilt_that_is_excluded_or_taken_back_has_a_done_series_done_again(lab: Lab) -> None:
+    again = ["align", "reconstruct", "assess", "check", "report"]
+    settings = SETTINGS.replace(quiet_s=0, late_s=0)
+    lab.expose(len(lab.sections))
+    with lab.watching(Inline(), settings) as after:
+        after(0)
+        assert state(after(1)) is SeriesState.DONE
+        first = len(read_history(lab.session))
+        exclude(lab.session, "TS_1", [2], "drift")
+        after(1)
+        assert [run.stage for run in read_history(lab.session)[first:]] == again
+    with lab.watching(Inline(), settings) as after:  # started anew, it knows what was done last
+        after(0)
+        after(1)
+        assert len(read_history(lab.session)) == first + len(again)
+        include(lab.session, "TS_1", [2])
+        assert state(after(1)) is SeriesState.DONE
+        exclude(lab.session, "TS_1", [2], "drift")  # as it was when the watcher was started
+        assert state(after(1)) is SeriesState.DONE
+        (lab.session / "series" / "TS_1" / "excluded.json").write_text("torn")
+        assert state(after(1)) is SeriesState.FAILED
+        include_all_again = lab.session / "series" / "TS_1" / "excluded.json"
+        include_all_again.unlink()
+        assert state(after(1)) is SeriesState.DONE
+    stages = [run.stage for run in read_history(lab.session)[first:]]
+    assert stages == again * 4
 
 
 def test_a_series_that_cannot_be_processed_stops_no_other(lab: Lab) -> None:

@@ -26,8 +26,8 @@ LONGEST_REASON = 200
 LATER = "The series will be aligned so."
 BY_WATCHER = "The watcher does the alignment and what follows from it again by itself."
 BY_USER = (
-    "Run the command again that processed the series (`eucentric process` or `eucentric watch`, with the options that it "
-    "had): the alignment and what follows from it are done again, and nothing else."
+    "Run the command again that processed the series (`eucentric process` or `eucentric watch`, with the options that "
+    "it had): the alignment and what follows from it are done again, and nothing else."
 )
 
 _LOCK = ".excluded.lock"
@@ -174,12 +174,15 @@ def known_tilts(session: Path, series: str) -> Known:
         return Known(looks)
     sections = range(len(first.settings["series"]["tilts"]))
     left_out = done["sums"].metrics.get("left_out", {}) if "sums" in done else {}
-    in_stack = [section for section in sections if str(section) not in left_out] if "align" in last else []
+    in_stack = (
+        [section for section in sections if str(section) not in left_out] if {"align", "sums"} & done.keys() else []
+    )
     without = done["align"].settings.get("excluded", {}) if "align" in done else None
     return Known(
         sections=looks.union(sections),
         in_stack=frozenset(in_stack),
-        aligned_without=without and {in_stack[int(place)]: reason for place, reason in without.items()},
+        aligned_without=without
+        and {in_stack[int(place)]: reason for place, reason in without.items() if int(place) < len(in_stack)},
     )
 
 

@@ -43,7 +43,7 @@ class Limits(Record):
 
 
 def series_alarms(view: SeriesView, limits: Limits) -> tuple[Alarm, ...]:
-    """Return what is alarming of a series, and of its tilts in the order of acquisition."""
+    """Return what is alarming of a series, and of its tilts in the order of acquisition; not of excluded ones."""
     found = []
     if view.state is SeriesState.FAILED:
         found.append(Alarm(kind=AlarmKind.FAILED, text=view.reason or "It failed.", series=view.name))
@@ -51,6 +51,7 @@ def series_alarms(view: SeriesView, limits: Limits) -> tuple[Alarm, ...]:
         found += [
             Alarm(kind=kind, text=f"{_angle(tilt)}: {text}", series=view.name, section=tilt.section)
             for kind, text in _of_tilt(tilt, limits)
+            if not tilt.excluded
         ]
     return tuple(found)
 

@@ -65,8 +65,9 @@ def figure(chart: Chart, view: SeriesView, faded: Collection[int], chosen: int |
     known = [tilt for tilt in view.tilts if chart.measured(tilt) is not None]
     alarming = {alarm.section for alarm in view.alarms}
     groups = {
-        "seen": [tilt for tilt in known if tilt.section not in faded],
-        "faded": [tilt for tilt in known if tilt.section in faded],
+        "seen": [tilt for tilt in known if tilt.section not in faded and not tilt.excluded],
+        "faded": [tilt for tilt in known if tilt.section in faded and not tilt.excluded],
+        "excluded": [tilt for tilt in known if tilt.excluded],
         "alarm": [tilt for tilt in known if tilt.section in alarming],
         "chosen": [tilt for tilt in known if tilt.section == chosen],
     }
@@ -130,6 +131,7 @@ def _line(chart: Chart, plan: Sequence[Predicted]) -> dict[str, Any]:
 def _points(chart: Chart, name: str, tilts: Sequence[TiltView]) -> dict[str, Any]:
     ring = name in ("alarm", "chosen")
     size = {"alarm": 13, "chosen": 17}.get(name, 7)
+    hollow = "circle-open" if ring or name == "faded" else "circle"
     return {
         "uid": name,
         "type": "scatter",
@@ -140,7 +142,7 @@ def _points(chart: Chart, name: str, tilts: Sequence[TiltView]) -> dict[str, Any
         "customdata": [tilt.section for tilt in tilts],
         "marker": {
             "size": size,
-            "symbol": "circle-open" if ring or name == "faded" else "circle",
+            "symbol": "x-thin" if name == "excluded" else hollow,
             "line": {"width": 2},
         },
         **({"hoverinfo": "skip"} if ring else {"hovertemplate": f"%{{x:.1f}}°: %{{y:{chart.form}}}<extra></extra>"}),

@@ -23,6 +23,9 @@ _ACQUIRING = {
     "rehearsal.begun": True,
     "rehearsal.ended": False,
 }
+NO_STAMP = (0, 0)
+"""Of a file that is not there."""
+
 _FRESH_AFTER = 10  # looks in a row at a journal that seems unchanged, before it is read all the same
 
 
@@ -75,12 +78,16 @@ class Told:
 
 @dataclass
 class Following:
-    """What the journal of the session at `folder` has told so far, up to the event of number `last`."""
+    """What the journal of the session at `folder` has told so far, up to the event of number `last`.
+
+    `acquiring` and `watching` say what the process that holds the session does, as long as one does.
+    """
 
     folder: Path
     last: int = 0
     told: dict[str, Told] = field(default_factory=dict)
     acquiring: bool = False
+    watching: bool = False
     _running: dict[int, Run] = field(default_factory=dict)
     _seen: tuple[tuple[int, int], ...] | None = None
     _unchanged: int = 0
@@ -96,7 +103,7 @@ class Following:
             If its journal is damaged or was written by a newer version.
         """
         # To open a journal is to check all of it: files that were not touched since say at no cost that nothing is new.
-        now = tuple(_stamp(self.folder / f"{JOURNAL}{ending}") for ending in ("", "-wal"))
+        now = tuple(stamp(self.folder / f"{JOURNAL}{ending}") for ending in ("", "-wal"))
         if now == self._seen and self._unchanged < _FRESH_AFTER:
             self._unchanged += 1
             return frozenset()
@@ -116,8 +123,8 @@ class Following:
     def _take(self, event: Event) -> None:
         if event.kind in _ACQUIRING:
             self.acquiring = _ACQUIRING[event.kind]
-        elif event.kind == "session.opened":
-            self.acquiring = False
+        elif event.kind in ("session.opened", "watch.started"):
+            self.acquiring, self.watching = False, event.kind == "watch.started"
         if event.series is None:
             return
         told = self.told.setdefault(event.series, Told(event.series))
@@ -165,9 +172,10 @@ def _files(told: Iterable[dict[str, Any]]) -> tuple[File, ...]:
     return tuple(File(intern(one["path"]), one["size_bytes"], intern(one["sha256"])) for one in told)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp(path: Path) -> tuple[int, int]:
+    """Return what tells whether a file has changed, without reading it."""
     try:
         info = path.stat()
     except OSError:
-        return (0, 0)
+        return NO_STAMP
     return (info.st_size, info.st_mtime_ns)

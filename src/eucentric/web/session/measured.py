@@ -157,15 +157,17 @@ def _series_of(told: Told) -> TiltSeries | None:
 
 def _aligned(
     told: Told, at: Path, files: Distilled, n: int
-) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """Return residual and mean counts of each section of the stack."""
+) -> tuple[tuple[float | None, ...] | None, tuple[float, ...] | None]:
+    """Return residual (of those that are used) and mean counts of each section of the stack."""
     if "align" not in told.finished:
         return None, None
-    found = files.of(
-        at / "evidence.json",
-        Evidence,
-        lambda evidence: (tuple(tilt.residual_A for tilt in evidence.result.tilts), evidence.mean_counts),
-    )
+
+    def distil(evidence: Evidence) -> tuple[tuple[float | None, ...], tuple[float, ...]]:
+        used = {view.section for view in evidence.result.alignment.used}
+        residuals = (tilt.residual_A if tilt.section in used else None for tilt in evidence.result.tilts)
+        return tuple(residuals), evidence.mean_counts
+
+    found = files.of(at / "evidence.json", Evidence, distil)
     if found is None or len(found[0]) != n or len(found[1]) != n:
         return None, None
     return found

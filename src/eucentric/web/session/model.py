@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Lock
 from urllib.parse import quote
@@ -13,12 +13,14 @@ from eucentric.session.exposures import exposures_of
 from eucentric.session.lock import LOCK, is_held
 from eucentric.web.session.acquired import Acquired
 from eucentric.web.session.alarms import Limits, series_alarms, session_alarms
-from eucentric.web.session.following import Following, Run, Told
+from eucentric.web.session.excluding import can_exclude, excluded_now, is_heeded, marked, what_follows
+from eucentric.web.session.following import NO_STAMP, Following, Run, Told, stamp
 from eucentric.web.session.measured import Distilled, tilts_of
 from eucentric.web.session.outdated import outdated_stages, queued_again
 from eucentric.web.session.planned import Planned, beside_plan, find_plan
 from eucentric.web.session.records import PreviewView, SeriesView, SessionView, StageView, TiltView
 from eucentric.web.session.routes import FILES
+from eucentric.workflow.excluded import EXCLUDED
 from eucentric.workflow.live import SeriesState
 from eucentric.workflow.live.preview import PREVIEW
 
@@ -59,6 +61,7 @@ class SessionModel:
         self._acquired = Acquired(folder)
         self._plans: dict[Path, tuple[int, Planned | None]] = {}
         self._pending: dict[str, None] = {}  # in the order in which they are to be built
+        self._exclusions: dict[str, tuple[int, int]] = {}  # by series, what tells whether they have changed
         self._held: tuple[float, bool] = (float("-inf"), False)
         self._held_before: bool | None = None
         self._looked_at_s = float("-inf")
@@ -89,8 +92,10 @@ class SessionModel:
             if held != self._held_before:  # what runs, runs no more, or again
                 self._held_before = held
                 self._pending.update(dict.fromkeys(one for one, series in self.series.items() if _unsettled(series)))
-            if first in told and (now_s - self._looked_at_s > _AGAIN_S or first in self._acquired.unsettled):
+            again = now_s - self._looked_at_s > _AGAIN_S
+            if first in told and (again or first in self._acquired.unsettled):
                 self._pending[first] = None
+            self._look_for_exclusions(told if again else told.keys() & {first})
             self._build(held, first, now_s)
             return self._as_a_whole(held, now_s, asked)
 
@@ -98,6 +103,14 @@ class SessionModel:
     def behind(self) -> int:
         """How many series are yet to be built."""
         return len(self._pending)
+
+    def _look_for_exclusions(self, names: Iterable[str]) -> None:
+        """Have series built anew whose tilts were excluded or taken back, by a page or by anybody else."""
+        for name in names:
+            now = stamp(self.folder / "series" / name / EXCLUDED)
+            if now != self._exclusions.get(name, NO_STAMP):
+                self._exclusions[name] = now
+                self._pending[name] = None
 
     def _is_held(self, now_s: float) -> bool:
         asked_at_s, held = self._held
@@ -121,6 +134,7 @@ class SessionModel:
                 self._acquired,
                 held=held,
                 acquiring=self._following.acquiring,
+                watching=self._following.watching,
             )
             if self.series.get(name) != view:
                 self.series[name] = view
@@ -174,6 +188,7 @@ def series_view(
     *,
     held: bool,
     acquiring: bool = False,
+    watching: bool = False,
 ) -> SeriesView:
     """Return a series as journal and files have it.
 
@@ -195,9 +210,14 @@ def series_view(
         Whether a process works in the session: without one, nothing runs.
     acquiring
         Whether an acquisition is under way.
+    watching
+        Whether a watcher works in the session, if anybody does.
     """
-    tilts, predicted = beside_plan(tilts_of(told, folder, files, acquired), plan)
-    outdated = outdated_stages(told, folder)
+    excluded = excluded_now(told, folder, files)
+    tilts, predicted = beside_plan(marked(tilts_of(told, folder, files, acquired), excluded), plan)
+    aligned = told.finished.get("align")
+    heeded = aligned is None or is_heeded(aligned, told, excluded, folder, files)
+    outdated = outdated_stages(told, folder, "" if heeded else "other tilts are excluded now")
     state, reason, since = _state(told, held=held, acquiring=acquiring, acquired=bool(tilts))
     assessed = told.finished["assess"].metrics if "assess" in told.finished else {}
     results = folder / "series" / told.name
@@ -219,13 +239,15 @@ def series_view(
         has_report=(results / "report.html").is_file(),
         has_tomogram=has_tomogram,
         preview=None if has_tomogram else _preview(told),
+        can_exclude=can_exclude(told),
+        exclusions=what_follows(told, excluded, folder, files, watched=watching and held),
         outdated=queued_again(told),
     )
     return view.replace(alarms=series_alarms(view, limits))
 
 
 def _unsettled(view: SeriesView) -> bool:
-    return view.state not in (SeriesState.DONE, SeriesState.FAILED)
+    return view.state not in (SeriesState.DONE, SeriesState.FAILED) or bool(view.exclusions)
 
 
 def _stage(run: Run, outdated: str, held: bool) -> StageView:

@@ -13,7 +13,7 @@ from eucentric.session import RunStatus
 from eucentric.web.session.following import File, Run, Told
 
 
-def outdated_stages(told: Told, folder: Path) -> dict[str, str]:
+def outdated_stages(told: Told, folder: Path, align: str = "") -> dict[str, str]:
     """Return by stage why it has to run again; stages that need not are left out.
 
     Parameters
@@ -22,13 +22,16 @@ def outdated_stages(told: Told, folder: Path) -> dict[str, str]:
         Of the series.
     folder
         The session, whose journal it is.
+    align
+        Why the alignment has to run again, whatever it was given.
     """
     made = {output.path: run for run in told.finished.values() for output in run.outputs}
     found: dict[str, str] = {}
     for stage, run in sorted(told.finished.items(), key=lambda item: item[1].number):
         if told.runs[stage].status is RunStatus.RUNNING:
             continue
-        why = next(filter(None, (_changed(run, one, made, found, folder) for one in run.inputs)), "")
+        given = align if stage == "align" else ""
+        why = given or next(filter(None, (_changed(run, one, made, found, folder) for one in run.inputs)), "")
         if why:
             found[stage] = why
     return found

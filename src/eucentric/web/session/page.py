@@ -10,11 +10,13 @@ from nicegui import app, run, ui
 from eucentric.web.look import frame
 from eucentric.web.served import Served
 from eucentric.web.session import words
+from eucentric.web.session.excluding import set_excluded
 from eucentric.web.session.model import SessionModel
-from eucentric.web.session.panels import Charts, Filters, Strip, Text, Tilt
+from eucentric.web.session.panels import Charts, Filters, Strip, Tilt
 from eucentric.web.session.records import Alarm, SeriesView, SessionView
 from eucentric.web.session.routes import add_routes
 from eucentric.web.session.style import CSS
+from eucentric.web.session.text import Text
 
 _TITLE = "Session"
 _EVERY_S = 0.5
@@ -41,7 +43,7 @@ def add_pages(served: Served, session: Path) -> None:
     def one(series: str) -> None:
         ui.add_head_html('<link rel="stylesheet" href="/session.css">')
         with frame(_TITLE, served), ui.element("div").classes("session"):
-            page = _One(model, series)
+            page = _One(model, series, served)
         ui.timer(_EVERY_S, page.update)
 
 
@@ -112,8 +114,8 @@ class _Every:
 class _One:
     """The page of one series, for one visitor."""
 
-    def __init__(self, model: SessionModel, name: str) -> None:
-        self._model, self._name = model, name
+    def __init__(self, model: SessionModel, name: str, served: Served) -> None:
+        self._model, self._name, self._served = model, name, served
         self._shown: SeriesView | None = None
         with ui.element("div"):
             self._links = Text("p", "links")
@@ -127,7 +129,7 @@ class _One:
         self._stages = Text("ol", "stages").props('aria-label="Stages"')
         _heading(2, "Tilts in the order of acquisition")
         self._filters = Filters(self._redraw)
-        self._tilt = Tilt()
+        self._tilt = Tilt(allow_edit=served.allow_edit, change=self._exclude)
         self._strip = Strip(self._choose)
         _heading(2, "Over tilt")
         self._charts = Charts(self._choose)
@@ -161,7 +163,7 @@ class _One:
     def _show(self, view: SeriesView) -> None:
         self._links.show(words.links(view))
         self._state.show(words.state(view))
-        self._reason.show(escape(" ".join(filter(None, (view.reason, view.outdated)))))
+        self._reason.show(escape(" ".join(filter(None, (view.reason, view.outdated, view.exclusions)))))
         self._numbers.show(words.series_numbers(view))
         self._preview.show(words.preview(view))
         self._stages.show(words.stages(view))
@@ -180,6 +182,10 @@ class _One:
     def _choose(self, section: int) -> None:
         self._chosen = None if section == self._chosen else section
         self._redraw()
+
+    async def _exclude(self, section: int, reason: str | None) -> None:
+        await run.io_bound(set_excluded, self._served, self._name, section, reason)
+        await self.update()
 
 
 def _heading(level: int, text: str) -> None:

@@ -9,9 +9,11 @@ from nicegui import ui
 from nicegui.elements.plotly import Plotly
 
 from eucentric.web.session import words
+from eucentric.web.session.editing import Change, Editing
 from eucentric.web.session.figures import CHARTS, Chart, figure, says
 from eucentric.web.session.filters import Filter
 from eucentric.web.session.records import SeriesView, TiltView
+from eucentric.web.session.text import Text
 
 _THROTTLE_S = 0.05
 _VALUE = "(event) => emit(event.target.value)"
@@ -19,21 +21,7 @@ _KEYS = (
     '<span>found</span><span class="faded">does not pass</span><span class="ring">alarm</span>'
     '<span class="planned">planned</span>'
 )
-
-
-class Text(ui.html):
-    """HTML that is sent only when it changes; empty, it takes no room."""
-
-    def __init__(self, tag: str, classes: str = "") -> None:
-        super().__init__("", sanitize=False, tag=tag)
-        self.classes(classes)
-        self.set_visibility(False)
-
-    def show(self, content: str) -> None:
-        """Show this."""
-        if content != self.content:
-            self.content = content
-            self.set_visibility(bool(content))
+_EXCLUDED_KEY = '<span class="out">excluded</span>'
 
 
 class _Slider(ui.element):
@@ -124,10 +112,10 @@ class Strip:
             button, inside, now = self._buttons[tilt.section]
             alarm = alarming.get(tilt.section)
             inside.content = _picture(tilt, str(alarm or ""))
-            wanted = [tilt.section == chosen, tilt.section in faded, alarm is not None]
+            wanted = [tilt.section == chosen, tilt.section in faded, alarm is not None, bool(tilt.excluded)]
             if wanted != now:
                 now[:] = wanted
-                names = [name for name, on in (("faded", wanted[1]), ("alarm", wanted[2])) if on]
+                names = [name for name, on in zip(("faded", "alarm", "excluded"), wanted[1:], strict=True) if on]
                 button.classes(replace=" ".join(names))
                 button.props["aria-pressed"] = "true" if wanted[0] else "false"
         for gone in self._buttons.keys() - {tilt.section for tilt in view.tilts}:
@@ -143,26 +131,27 @@ class Strip:
         if at < len(self._items):
             item.move(target_index=at)
         self._items[section] = item
-        self._buttons[section] = (button, inside, [False, False, False])
+        self._buttons[section] = (button, inside, [False, False, False, False])
 
 
 def _picture(tilt: TiltView, alarm: str) -> str:
     angle = f"{tilt.tilt_deg:.0f}°".replace("-", "−")
     image = f'<img src="{escape(tilt.picture)}" alt="" loading="lazy">' if tilt.picture else ""
-    note = alarm or ("left out" if tilt.left_out else "")
+    note = "excluded" if tilt.excluded else alarm or ("left out" if tilt.left_out else "")
     return f'<span class="picture">{image}</span><span class="words">{angle}<i>{escape(note)}</i></span>'
 
 
 class Tilt:
-    """The tilt that is looked at: its picture, large, and all that is known of it."""
+    """The tilt that is looked at: its picture, large, all that is known of it, and what can be done with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_edit: bool, change: Change) -> None:
         self._section = ui.element("section").classes("tilt").props('aria-label="Chosen tilt" aria-live=polite')
         with self._section:
             self._image = Text("div")
             with ui.element("div"):
                 self._title = Text("h3")
                 self._facts = Text("div")
+                self._editing = Editing(allowed=allow_edit, change=change)
         self._section.set_visibility(False)
 
     def show(self, view: SeriesView, chosen: int | None) -> None:
@@ -175,6 +164,7 @@ class Tilt:
             self._image.show(image or '<span class="quiet">No picture of it yet.</span>')
             self._title.show(f"Tilt {angle}")
             self._facts.show(words.tilt_facts(tilt))
+            self._editing.show(view, tilt)
 
 
 class Charts:
@@ -184,7 +174,7 @@ class Charts:
         self._chosen = chosen
         self._drawn: dict[Chart, dict[str, Any]] = {}
         self._plots: dict[Chart, Plotly] = {}
-        Text("p", "keys").show(_KEYS)
+        self._keys = Text("p", "keys")
         with ui.element("div").classes("charts"):
             self._boxes = {chart: ui.element("figure") for chart in CHARTS}
         for box in self._boxes.values():
@@ -192,6 +182,7 @@ class Charts:
 
     def show(self, view: SeriesView, faded: Collection[int], chosen: int | None) -> None:
         """Draw the charts that something has changed in; those of which nothing is known are not shown."""
+        self._keys.show(_KEYS + (_EXCLUDED_KEY if any(tilt.excluded for tilt in view.tilts) else ""))
         for chart, box in self._boxes.items():
             known = any(chart.measured(tilt) is not None for tilt in view.tilts)
             box.set_visibility(known)

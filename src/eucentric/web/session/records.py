@@ -85,6 +85,8 @@ class TiltView(Record):
         Whether the figures are those of the series as a whole; else they are of this image alone.
     left_out
         Why it is not used; empty where it is.
+    excluded
+        Why the user wants it to be left out; empty where nobody does.
     movie, picture
         The name of its movie; the address of its picture.
     by_mdoc
@@ -114,6 +116,7 @@ class TiltView(Record):
     counts_are_share: bool = False
     refined: bool = False
     left_out: str = ""
+    excluded: str = ""
     movie: str | None = None
     picture: str | None = None
     by_mdoc: bool = False
@@ -164,6 +167,10 @@ class SeriesView(Record):
         Whether they are there.
     preview
         The latest, as long as there is no tomogram.
+    can_exclude
+        Whether tilts of it can be excluded: processing would know them by these sections.
+    exclusions
+        What becomes of tilts that were excluded or taken back; empty where it has become so.
     outdated
         Why the whole has to be processed again; empty where it need not.
     alarms
@@ -184,6 +191,8 @@ class SeriesView(Record):
     has_report: bool = False
     has_tomogram: bool = False
     preview: PreviewView | None = None
+    can_exclude: bool = False
+    exclusions: str = ""
     outdated: str = ""
     alarms: tuple[Alarm, ...] = ()
 

@@ -51,6 +51,9 @@ CSS = """
 .session .strip .alarm .picture { border-color: var(--alarm); }
 .session .strip [aria-pressed=true] .picture { border-color: var(--accent); box-shadow: 0 0 0 2px var(--accent); }
 .session .strip .faded :is(img, .words) { opacity: .32; }
+.session .strip .excluded img { opacity: .3; filter: grayscale(1); }
+.session .strip .excluded .picture { background: linear-gradient(to top right, transparent calc(50% - 1px),
+  var(--muted) calc(50% - 1px) calc(50% + 1px), transparent calc(50% + 1px)), var(--card); }
 .session .strip .words { display: flex; justify-content: space-between; gap: .3rem;
   font-variant-numeric: tabular-nums; }
 .session .strip .words i { font-style: normal; color: var(--muted); }
@@ -59,6 +62,20 @@ CSS = """
   background: var(--card); border-radius: 8px; padding: .9rem; align-items: start; }
 .session .tilt img { width: 100%; border-radius: 4px; display: block; }
 .session .tilt h3 { margin: 0 0 .4rem; }
+.session .exclude { margin-top: .9rem; padding-top: .8rem; border-top: 1px solid var(--grid); }
+.session .exclude .form { display: flex; flex-wrap: wrap; gap: .5rem .8rem; align-items: center; }
+.session .exclude label { display: flex; flex-wrap: wrap; gap: .4rem .6rem; align-items: center; font-size: .9rem; }
+.session .exclude label > span { color: var(--muted); }
+.session .exclude :is(select, input, button) { font: inherit; font-size: .9rem; color: var(--ink);
+  background: var(--paper); border: 1px solid var(--grid); border-radius: 6px; padding: .25rem .6rem;
+  min-height: 2.1rem; min-width: 0; }
+.session .exclude input { flex: 1 1 11rem; }
+.session .exclude button { cursor: pointer; font-weight: 550; }
+.session .exclude :is(select, input, button):hover { border-color: var(--accent); }
+.session .exclude .form:has(option:not([value=other]):checked) input { display: none; }
+.session .exclude p { margin: .5rem 0 0; }
+.session .tilt .said { margin: 0 0 .5rem; font-weight: 600; }
+.session tr.excluded td { color: var(--muted); }
 .session table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
 .session :is(th, td) { text-align: right; padding: .15rem .6rem; border-bottom: 1px solid var(--grid); }
 .session .tilt :is(th[scope=row], td:first-child) { text-align: left; padding-left: 0; overflow-wrap: anywhere; }
@@ -75,6 +92,8 @@ CSS = """
   margin-right: .4em; border: 2px solid var(--accent); background: var(--accent); }
 .session .keys .faded::before { border-color: var(--muted); background: none; }
 .session .keys .ring::before { border-color: var(--alarm); background: none; }
+.session .keys .out::before { content: "×"; width: auto; height: auto; border: 0; background: none;
+  font-weight: 700; line-height: 1; }
 .session .keys .planned::before { border: 0; border-top: 2px dashed var(--muted); border-radius: 0; height: 0;
   width: 1.4em;
   background: none; vertical-align: middle; }
@@ -87,6 +106,7 @@ CSS = """
 .plot .traceseen path.point { fill: var(--accent) !important; stroke: var(--accent) !important;
   stroke-width: 0 !important; }
 .plot .tracefaded path.point { stroke: var(--muted) !important; opacity: .6 !important; }
+.plot .traceexcluded path.point { stroke: var(--ink) !important; }
 .plot .tracealarm path.point { stroke: var(--alarm) !important; }
 .plot .tracechosen path.point { stroke: var(--ink) !important; }
 @media (max-width: 560px) { .session .tilt { grid-template-columns: minmax(0, 1fr); }

@@ -48,6 +48,8 @@ def card(view: SeriesView) -> str:
     """Return a series for the list of all."""
     seen, planned = _progress(view)
     facts = [f"{seen} of {planned} tilts" if planned else f"{seen} tilts"]
+    if n_excluded := sum(bool(tilt.excluded) for tilt in view.tilts):
+        facts.append(f"{n_excluded} excluded")
     if view.resolution_A:
         facts.append(f"halves agree to {view.resolution_A:.1f} Å")
     if view.thickness_A:
@@ -105,9 +107,10 @@ def session_numbers(session: SessionView, series: Iterable[SeriesView]) -> str:
 def series_numbers(view: SeriesView) -> str:
     """Return a series in numbers."""
     seen, planned = _progress(view)
+    excluded = sum(bool(tilt.excluded) for tilt in view.tilts)
     residuals = sorted(tilt.residual_A for tilt in view.tilts if tilt.residual_A is not None)
     rows = [
-        ("Tilts", f"{seen} of {planned}" if planned else str(seen)),
+        ("Tilts", (f"{seen} of {planned}" if planned else str(seen)) + (f", {excluded} excluded" if excluded else "")),
         ("Exposure spent", exposure(view)),
         ("Specimen", f"{view.thickness_A / 10:.0f} nm thick" if view.thickness_A else ""),
         ("Median residual", f"{residuals[len(residuals) // 2]:.1f} Å" if residuals else ""),
@@ -190,12 +193,13 @@ def tilt_facts(tilt: TiltView) -> str:
         if value or planned
     )
     left_out = f'<p class="warnings">{escape(tilt.left_out)}</p>' if tilt.left_out else ""
+    left_out += f'<p class="said">Excluded: {escape(tilt.excluded)}</p>' if tilt.excluded else ""
     head = "<thead><tr><td></td><th scope=col>found</th><th scope=col>planned</th></tr></thead>"
     return f"{left_out}<table>{head}<tbody>{cells}</tbody></table>"
 
 
 _COLUMNS: tuple[tuple[str, Callable[[TiltView], str]], ...] = (
-    ("Tilt, °", lambda tilt: f"{tilt.tilt_deg:+.1f}".replace("-", "−")),
+    ("Tilt, °", lambda tilt: ("excluded " if tilt.excluded else "") + f"{tilt.tilt_deg:+.1f}".replace("-", "−")),
     ("Order", lambda tilt: str(tilt.order + 1)),
     ("Exposure, e/Å²", lambda tilt: _said(tilt.exposure_e_A2, "{:.2f}")),
     ("Counts", lambda tilt: _said(tilt.counts, "{:.3g}")),
@@ -215,7 +219,9 @@ def table(view: SeriesView) -> str:
     columns = [(name, say) for name, say in _COLUMNS if any(map(say, view.tilts))]
     head = "".join(f"<th scope=col>{escape(name)}</th>" for name, _ in columns)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(say(tilt) or '–')}</td>" for _, say in columns) + "</tr>"
+        f"<tr{' class=excluded' if tilt.excluded else ''}>"
+        + "".join(f"<td>{escape(say(tilt) or '–')}</td>" for _, say in columns)
+        + "</tr>"
         for tilt in sorted(view.tilts, key=lambda tilt: tilt.tilt_deg)
     )
     return f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
