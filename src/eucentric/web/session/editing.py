@@ -9,6 +9,7 @@ from nicegui import ui
 from eucentric.core import EucentricError
 from eucentric.web.session.records import SeriesView, TiltView
 from eucentric.web.session.text import Text
+from eucentric.workflow.excluded import LONGEST_REASON
 
 _REASONS = ("grid bar", "drift", "blank", "contamination", "other")
 _READ_ONLY = "To exclude tilts here, serve the session with <code>--allow-edit</code>."
@@ -41,11 +42,9 @@ class Editing:
                     with ui.element("select").props("aria-label=Reason"):
                         for reason in _REASONS:
                             ui.html(reason, sanitize=False, tag="option").props(f'value="{reason}"')
-                    ui.element("input").props(
-                        'type=text maxlength=200 aria-label="Reason in words" placeholder="in words"'
-                    )
+                    ui.element("input").props(f'type=text maxlength={LONGEST_REASON} aria-label="In words"')
                 with ui.element("button").classes("plain").props("type=button") as self._button:
-                    self._label = ui.html("", sanitize=False, tag="span")
+                    self._label = Text("span")
                 self._button.on("click", self._pressed, js_handler=_PRESSED)
             self._said = Text("p", "caption").props("role=status")
         self._form.set_visibility(allowed)
@@ -57,8 +56,10 @@ class Editing:
         self._section = tilt.section
         self._box.set_visibility(view.can_exclude)
         self._why.set_visibility(not tilt.excluded)
-        self._button.props["data-asks"] = "include" if tilt.excluded else "exclude"
-        self._label.content = "Take it back" if tilt.excluded else "Exclude this tilt"
+        asks = "include" if tilt.excluded else "exclude"
+        if self._button.props.get("data-asks") != asks:
+            self._button.props["data-asks"] = asks
+        self._label.show("Take it back" if tilt.excluded else "Exclude this tilt")
         self._follows = escape(view.exclusions) if self._allowed else _READ_ONLY
         self._say()
 
@@ -67,13 +68,8 @@ class Editing:
 
     async def _pressed(self, event: Any) -> None:
         section, asked = self._section, event.args
-        if (
-            section is None
-            or not isinstance(asked, list)
-            or len(asked) != 2
-            or not all(isinstance(a, str) for a in asked)
-        ):
-            return
+        if section is None or not isinstance(asked, list) or [type(each) for each in asked] != [str, str]:
+            return  # nothing that the page sends
         asks, reason = asked
         self._refused = ""
         try:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from eucentric.session import RunStatus
 from eucentric.web.served import Served, require_edit, under
 from eucentric.web.session.following import Run, Told
 from eucentric.web.session.measured import Distilled
@@ -87,6 +86,6 @@ def what_follows(told: Told, reasons: Reasons, folder: Path, files: Distilled, *
     last = told.runs.get("align")
     if last is None:
         return LATER if reasons else ""
-    if is_heeded(last, told, reasons, folder, files) and last.status is not RunStatus.INTERRUPTED:
+    if is_heeded(last, told, reasons, folder, files):
         return ""
     return BY_WATCHER if watched and told.live is not None else BY_USER

@@ -218,13 +218,14 @@ def table(view: SeriesView) -> str:
     """Return all tilts as a table, by tilt; columns of which nothing is known are left out."""
     columns = [(name, say) for name, say in _COLUMNS if any(map(say, view.tilts))]
     head = "".join(f"<th scope=col>{escape(name)}</th>" for name, _ in columns)
-    rows = "".join(
-        f"<tr{' class=excluded' if tilt.excluded else ''}>"
-        + "".join(f"<td>{escape(say(tilt) or '–')}</td>" for _, say in columns)
-        + "</tr>"
-        for tilt in sorted(view.tilts, key=lambda tilt: tilt.tilt_deg)
-    )
+    says = [say for _, say in columns]
+    rows = "".join(_row(tilt, says) for tilt in sorted(view.tilts, key=lambda tilt: tilt.tilt_deg))
     return f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+
+
+def _row(tilt: TiltView, says: Iterable[Callable[[TiltView], str]]) -> str:
+    cells = "".join(f"<td>{escape(say(tilt) or '–')}</td>" for say in says)
+    return f'<tr class="excluded">{cells}</tr>' if tilt.excluded else f"<tr>{cells}</tr>"
 
 
 def _said(value: float | None, form: str, factor: float = 1.0) -> str:
