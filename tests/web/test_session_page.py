@@ -7,18 +7,32 @@ from pathlib import Path
 
 import pytest
 
-from eucentric.core import Record
+from eucentric.core import InputError, Record, Tilt, TiltSeries
+from eucentric.processing.alignment import AlignSettings
 from eucentric.session import ExposureBook, Intent, Session, StagePlan
+from eucentric.web import ReadOnlyError, Served
 from eucentric.web.session import words
 from eucentric.web.session.alarms import Limits, series_alarms, session_alarms
+from eucentric.web.session.excluding import set_excluded
 from eucentric.web.session.expected import expected_counts
+from eucentric.web.session.figures import CHARTS, figure
 from eucentric.web.session.filters import Filter
 from eucentric.web.session.following import Following
 from eucentric.web.session.model import SessionModel
 from eucentric.web.session.records import AlarmKind, SeriesView, TiltView
 from eucentric.web.tomogram.series import Version, find_versions
+from eucentric.workflow.excluded import (
+    BY_USER,
+    BY_WATCHER,
+    EXCLUDED,
+    LATER,
+    exclude,
+    include,
+    read_excluded,
+)
 from eucentric.workflow.live import SeriesState
 from eucentric.workflow.live.preview import PreviewStage
+from eucentric.workflow.records import AlignStage
 from phantoms.live_session import SERIES, acquired, counts_at, make_preview, movie_of, plan, take_look
 
 
@@ -238,6 +252,100 @@ def test_a_stage_is_outdated_when_what_it_was_given_has_changed(session: Session
     session.note("live.done", {"digest": ""}, series=SERIES)
     session.note("live.queued", {"tilts": 1, "missing": 0}, series=SERIES)
     assert "waits to be processed again" in seen(session).outdated
+
+
+# Tilts that are excluded
+
+
+def align(session: Session, *, excluded: dict[int, str] | None = None) -> None:
+    """Align the series, as far as the journal can tell."""
+    tilts = tuple(Tilt(section=at, tilt_deg=one.tilt_deg, order=at) for at, one in enumerate(plan()))
+    series = TiltSeries(name=SERIES, pixel_A=5, shape_yx=(64, 64), tilts=tilts)
+    settings = AlignStage(series=series, align=AlignSettings(), excluded=excluded or {})
+    with session.run(StagePlan(series=SERIES, stage="align", version=1, settings=settings)) as run:
+        (run.folder / "alignment.json").write_text(str(excluded))
+        run.output(run.folder / "alignment.json")
+
+
+def test_an_excluded_tilt_is_marked_everywhere_at_once_and_alarms_nobody(session: Session, raw: Path) -> None:
+    for section in range(7):
+        take_look(session, raw, section, way_A=25.0 if section == 3 else 3.0)
+    model = SessionModel(session.folder, free_bytes=lambda _: 10**12)
+    model.advance(SERIES)
+    before = model.series[SERIES]
+    assert before.can_exclude
+    assert [alarm.section for alarm in before.alarms] == [3]
+    exclude(session.folder, SERIES, [3], "<drift>")
+    model.advance(SERIES)  # nothing is new in the journal
+    view = model.series[SERIES]
+    assert [tilt.section for tilt in view.tilts if tilt.excluded] == [3]
+    assert view.alarms == ()
+    assert view.exclusions == LATER
+    assert not view.is_outdated
+    assert "Excluded: &lt;drift&gt;" in words.tilt_facts(view.tilts[3])
+    assert words.table(view).count("excluded ") == 1
+    assert "7 of 7, 1 excluded" in words.series_numbers(view)
+    drift = {trace["uid"]: trace for trace in figure(CHARTS[2], view, {1, 3}, None)["data"]}
+    assert drift["excluded"]["customdata"] == [3]
+    assert drift["excluded"]["marker"]["symbol"] not in {drift[name]["marker"]["symbol"] for name in ("seen", "faded")}
+    assert 3 not in drift["seen"]["customdata"] + drift["faded"]["customdata"]
+    include(session.folder, SERIES, [3])
+    model.advance(SERIES)
+    assert model.series[SERIES] == before
+
+
+def test_a_series_is_outdated_until_it_is_aligned_without_the_excluded_tilt(session: Session, raw: Path) -> None:
+    take_look(session, raw, 0)
+    align(session)
+    run_stage(session, "reconstruct", session.folder / "series" / SERIES / "alignment.json")
+    assert not seen(session).is_outdated
+    exclude(session.folder, SERIES, [5], "blank")
+    view = seen(session)
+    assert view.is_outdated
+    assert {stage.name: stage.outdated for stage in view.stages} == {
+        "align": "other tilts are excluded now",
+        "reconstruct": "align is outdated",
+    }
+    assert view.exclusions == BY_USER
+    assert "outdated" in words.state(view)
+    session.note("watch.started", {})
+    assert seen(session).exclusions == BY_USER  # of another series, perhaps
+    session.note("live.done", {"digest": ""}, series=SERIES)
+    assert seen(session).exclusions == BY_WATCHER
+    align(session, excluded={5: "blank"})
+    view = seen(session)
+    assert view.exclusions == ""
+    assert {stage.name: stage.outdated for stage in view.stages} == {
+        "align": "",
+        "reconstruct": "align has run again since",
+    }
+    include(session.folder, SERIES, [])
+    assert seen(session).exclusions == BY_WATCHER
+
+
+def test_pages_exclude_tilts_only_where_they_may_and_only_in_the_session(session: Session, raw: Path) -> None:
+    take_look(session, raw, 0)
+    path = session.folder / "series" / SERIES / EXCLUDED
+    for served in (Served(session=session.folder, port=1), Served(allow_edit=True, port=1)):
+        for reason in ("drift", None):
+            with pytest.raises(ReadOnlyError, match="nothing was changed"):
+                set_excluded(served, SERIES, 0, reason)
+    assert not path.exists()
+    served = Served(session=session.folder, allow_edit=True, port=1)
+    (raw / SERIES).mkdir()
+    (session.folder / "series" / "away").symlink_to(raw)
+    for series in ("..", f"../series/{SERIES}", "away", str(session.folder / "series" / SERIES), "TS_999", ""):
+        with pytest.raises(InputError):
+            set_excluded(served, series, 0, "drift")
+    with pytest.raises(InputError, match="no section 7"):
+        set_excluded(served, SERIES, 7, "drift")
+    assert not path.exists()
+    set_excluded(served, SERIES, 0, "drift")
+    assert read_excluded(path.parent) == {0: "drift"}
+    set_excluded(served, SERIES, 0, None)
+    assert not path.exists()
+    path.write_text("torn")
+    assert seen(session).tilts[0].excluded == ""
 
 
 def test_what_runs_when_its_process_dies_is_interrupted(tmp_path: Path) -> None:

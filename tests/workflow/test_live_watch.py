@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pytest
 
@@ -15,11 +15,12 @@ from eucentric.io import read_mdoc
 from eucentric.processing.alignment import AlignSettings
 from eucentric.report import ReportInput
 from eucentric.session import RunStatus, Session, read_events, read_history
-from eucentric.workflow.excluded import exclude, include
+from eucentric.workflow.excluded import BY_USER, BY_WATCHER, exclude, include, what_follows
 from eucentric.workflow.live import Look, SeriesState, Watch, WatchSettings
 from eucentric.workflow.live.arrivals import Arrivals
 from eucentric.workflow.live.crew import WorkerLostError
-from eucentric.workflow.records import ProcessSettings
+from eucentric.workflow.live.records import TaskOutcome
+from eucentric.workflow.records import ProcessOutcome, ProcessSettings
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -192,32 +193,55 @@ def test_what_had_ended_before_it_was_seen_is_not_looked_at(lab: Lab) -> None:
     assert crew.asked == ["process_one TS_1"]
 
 
-def test_a_tilt_that_is_excluded_or_taken_back_has_a_done_series_done_again(lab: Lab) -> None:
-    again = ["align", "reconstruct", "assess", "check", "report"]
-    settings = SETTINGS.replace(quiet_s=0, late_s=0)
+def test_a_done_series_is_done_again_without_a_tilt_that_was_excluded(
+    lab: Lab, processed_movies: ProcessOutcome
+) -> None:
+    shutil.copytree(processed_movies.folder.parents[1], lab.session)
     lab.expose(len(lab.sections))
-    with lab.watching(Inline(), settings) as after:
+    with lab.watching(Inline(), SETTINGS.replace(quiet_s=0, late_s=0)) as after:
         after(0)
         assert state(after(1)) is SeriesState.DONE
-        first = len(read_history(lab.session))
+        done = len(read_history(lab.session))
         exclude(lab.session, "TS_1", [2], "drift")
-        after(1)
-        assert [run.stage for run in read_history(lab.session)[first:]] == again
-    with lab.watching(Inline(), settings) as after:  # started anew, it knows what was done last
+        assert state(after(1)) is SeriesState.DONE
+    again = [run.stage for run in read_history(lab.session)[done:]]
+    assert again == ["align", "reconstruct", "assess", "check", "report"]
+
+
+def test_whenever_tilts_are_excluded_or_taken_back_the_series_is_sent_again(
+    lab: Lab, processed_movies: ProcessOutcome
+) -> None:
+    class Idle(Inline):
+        """A crew that does nothing, and says that it is done."""
+
+        def submit(self, task: Callable[[A], R], request: A, *, urgent: bool = False) -> "Future[R]":
+            return super().submit(cast("Callable[[A], R]", lambda _: TaskOutcome()), request, urgent=urgent)
+
+    def sent(change: Callable[[], object]) -> bool:
+        before = len(crew.asked)
+        change()
+        assert state(after(1)) is SeriesState.DONE
+        return len(crew.asked) > before
+
+    shutil.copytree(processed_movies.folder.parents[1], lab.session)
+    lab.expose(len(lab.sections))
+    settings, crew = SETTINGS.replace(quiet_s=0, late_s=0), Idle()
+    with lab.watching(crew, settings) as after:
         after(0)
-        after(1)
-        assert len(read_history(lab.session)) == first + len(again)
-        include(lab.session, "TS_1", [2])
-        assert state(after(1)) is SeriesState.DONE
-        exclude(lab.session, "TS_1", [2], "drift")  # as it was when the watcher was started
-        assert state(after(1)) is SeriesState.DONE
-        (lab.session / "series" / "TS_1" / "excluded.json").write_text("torn")
-        assert state(after(1)) is SeriesState.FAILED
-        include_all_again = lab.session / "series" / "TS_1" / "excluded.json"
-        include_all_again.unlink()
-        assert state(after(1)) is SeriesState.DONE
-    stages = [run.stage for run in read_history(lab.session)[first:]]
-    assert stages == again * 4
+        assert sent(lambda: None)
+        assert not sent(lambda: None)
+        assert sent(lambda: exclude(lab.session, "TS_1", [2], "drift"))
+    crew = Idle()
+    with lab.watching(crew, settings) as after:  # started again, it knows what was done last
+        after(0)
+        assert not sent(lambda: None)
+        assert sent(lambda: include(lab.session, "TS_1", [2]))
+        assert what_follows(lab.session, "TS_1").startswith("The alignment has it so")
+        assert sent(lambda: exclude(lab.session, "TS_1", [2], "drift"))  # as it was when the watcher was started
+        assert what_follows(lab.session, "TS_1") == BY_USER  # nobody has said that he watches
+        after(0).run(once=True, poll_s=0)
+        assert what_follows(lab.session, "TS_1") == BY_WATCHER
+    assert what_follows(lab.session, "TS_1") == BY_USER
 
 
 def test_a_series_that_cannot_be_processed_stops_no_other(lab: Lab) -> None:

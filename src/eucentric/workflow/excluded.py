@@ -24,10 +24,10 @@ NO_REASON = "no reason given"
 LONGEST_REASON = 200
 
 LATER = "The series will be aligned so."
-BY_WATCHER = "The watcher does the alignment and what follows from it again by itself."
+BY_WATCHER = "Other tilts are excluded now: the watcher does the alignment and what follows from it again by itself."
 BY_USER = (
-    "Run the command again that processed the series (`eucentric process` or `eucentric watch`, with the options that "
-    "it had): the alignment and what follows from it are done again, and nothing else."
+    "Other tilts are excluded now. To do the alignment and what follows from it again, run the command that processed "
+    "the series (`eucentric process` or `eucentric watch`) with the options that it had."
 )
 
 _LOCK = ".excluded.lock"

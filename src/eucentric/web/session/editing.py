@@ -1,18 +1,18 @@
 """The part of a tilt's panel that changes something: to exclude the tilt, or to take it back."""
 
 from collections.abc import Awaitable, Callable
-from html import escape
 from typing import Any
 
 from nicegui import ui
 
 from eucentric.core import EucentricError
+from eucentric.web.session import words
 from eucentric.web.session.records import SeriesView, TiltView
 from eucentric.web.session.text import Text
 from eucentric.workflow.excluded import LONGEST_REASON
 
 _REASONS = ("grid bar", "drift", "blank", "contamination", "other")
-_READ_ONLY = "To exclude tilts here, serve the session with <code>--allow-edit</code>."
+_READ_ONLY = "To exclude tilts here, serve the session with `--allow-edit`."
 
 # What is asked for is said by the button as it was when it was pressed: another visitor may have pressed it meanwhile.
 _PRESSED = """(event) => {
@@ -60,11 +60,11 @@ class Editing:
         if self._button.props.get("data-asks") != asks:
             self._button.props["data-asks"] = asks
         self._label.show("Take it back" if tilt.excluded else "Exclude this tilt")
-        self._follows = escape(view.exclusions) if self._allowed else _READ_ONLY
+        self._follows = view.exclusions if self._allowed else _READ_ONLY
         self._say()
 
     def _say(self) -> None:
-        self._said.show(escape(self._refused) or self._follows)
+        self._said.show(words.with_commands(self._refused or self._follows))
 
     async def _pressed(self, event: Any) -> None:
         section, asked = self._section, event.args

@@ -121,7 +121,7 @@ class _One:
             self._links = Text("p", "links")
             with ui.element("div").classes("title"):
                 _heading(1, name)
-                self._state = Text("span")
+                self._state = Text("span", "marks")
         self._reason = Text("p", "quiet")
         self._alarms = _Alarms(named=False)
         self._numbers = Text("dl", "numbers")
@@ -163,7 +163,7 @@ class _One:
     def _show(self, view: SeriesView) -> None:
         self._links.show(words.links(view))
         self._state.show(words.state(view))
-        self._reason.show(escape(" ".join(filter(None, (view.reason, view.outdated, view.exclusions)))))
+        self._reason.show(words.with_commands(" ".join(filter(None, (view.reason, view.outdated, view.exclusions)))))
         self._numbers.show(words.series_numbers(view))
         self._preview.show(words.preview(view))
         self._stages.show(words.stages(view))

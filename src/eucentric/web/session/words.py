@@ -1,5 +1,6 @@
 """The session in words: pieces of HTML, each of one thing that changes by itself."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from urllib.parse import quote
@@ -15,6 +16,8 @@ _STAGE_WORDS = {
     RunStatus.FAILED: "failed",
     RunStatus.INTERRUPTED: "interrupted",
 }
+
+_COMMAND = re.compile(r"`([^`]+)`")
 
 
 def address(series: str) -> str:
@@ -44,6 +47,11 @@ def thresholds(limits: Limits) -> str:
     )
 
 
+def with_commands(text: str) -> str:
+    """Return a sentence, in which commands stand between backticks, as HTML."""
+    return _COMMAND.sub(r"<code>\1</code>", escape(text))
+
+
 def card(view: SeriesView) -> str:
     """Return a series for the list of all."""
     seen, planned = _progress(view)
@@ -61,8 +69,6 @@ def card(view: SeriesView) -> str:
     if running:
         facts.append(f"{running} is running")
     marks = state(view)
-    if view.is_outdated:
-        marks += '<span class="mark outdated">outdated</span>'
     if view.alarms:
         marks += f'<span class="mark alarm">{len(view.alarms)} {"alarm" if len(view.alarms) == 1 else "alarms"}</span>'
     look = f" · {_to_preview(view)}" if view.preview else ""
@@ -74,8 +80,9 @@ def card(view: SeriesView) -> str:
 
 
 def state(view: SeriesView) -> str:
-    """Return how far a series is, as a mark."""
-    return f'<span class="mark {view.state}">{escape(view.state)}</span>'
+    """Return how far a series is, and whether something of it is outdated, as marks."""
+    outdated = '<span class="mark outdated">outdated</span>' if view.is_outdated else ""
+    return f'<span class="mark {view.state}">{escape(view.state)}</span>{outdated}'
 
 
 def _progress(view: SeriesView) -> tuple[int, int]:
