@@ -1,6 +1,7 @@
 """The session page in a browser: what comes appears by itself, filters by the keyboard, pictures and reports."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ from served_pages import ServedPages, Visit
 from eucentric.report.figures.movie import SCRIPT
 from eucentric.session import Session
 from eucentric.web.session.routes import with_its_script
+from eucentric.workflow.excluded import EXCLUDED, read_excluded
 from phantoms.live_session import SERIES, acquired, make_preview, plan, take_look
 
 Visiting = Callable[..., Visit]
@@ -69,6 +71,42 @@ def test_filters_and_tilts_are_reached_by_the_keyboard_on_a_phone(session: Sessi
     assert f"{plan()[1].defocus_A / 1e4:.2f} µm" in chosen.inner_text()
     assert page.locator(".strip button").nth(1).get_attribute("aria-pressed") == "true"
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_a_tilt_is_excluded_by_the_keyboard_and_taken_back_where_edits_are_allowed(
+    session: Session, visit: Visiting
+) -> None:
+    reasons = partial(read_excluded, session.folder / "series" / SERIES)
+    page = visit(session.folder, "--allow-edit").go(f"/session/{SERIES}")
+    tilt = page.locator(".strip button").nth(1)
+    tilt.press("Enter")
+    chosen = page.get_by_role("region", name="Chosen tilt")
+    chosen.get_by_label("Reason").select_option("other")
+    chosen.get_by_label("In words").fill("ice & <b>more</b>")
+    chosen.get_by_role("button", name="Exclude this tilt").press("Enter")
+    chosen.get_by_text("Excluded: ice & <b>more</b>").wait_for()
+    assert reasons() == {1: "ice & <b>more</b>"}
+    assert tilt.get_attribute("class") == "excluded"
+    assert "excluded" in tilt.inner_text()
+    chosen.get_by_text("will be aligned so").wait_for()
+    chosen.get_by_role("button", name="Take it back").press("Enter")  # the focus is where it was
+    chosen.get_by_role("button", name="Exclude this tilt").wait_for()
+    assert reasons() == {}
+    page.locator(".strip button:not(.excluded)").nth(1).wait_for()
+
+
+def test_without_allow_edit_nothing_can_be_excluded_and_the_hidden_button_is_refused(
+    session: Session, visit: Visiting
+) -> None:
+    page = visit(session.folder).go(f"/session/{SERIES}")
+    page.locator(".strip button").nth(1).press("Enter")
+    chosen = page.get_by_role("region", name="Chosen tilt")
+    chosen.get_by_text("--allow-edit").wait_for()
+    assert chosen.get_by_role("button").count() == 0
+    # What a page sends that was tampered with: the server knows the button, and hides it.
+    chosen.locator("button").dispatch_event("click")
+    chosen.get_by_text("read-only; nothing was changed").wait_for()
+    assert not (session.folder / "series" / SERIES / EXCLUDED).exists()
 
 
 def test_a_series_that_is_not_there_is_said_to_be_none(session: Session, visit: Visiting) -> None:
