@@ -74,6 +74,7 @@ CSS = """
 .session .exclude :is(select, input, button):hover { border-color: var(--accent); }
 .session .exclude .form:has(option:not([value=other]):checked) input { display: none; }
 .session .exclude p { margin: .5rem 0 0; }
+.session .exclude code { white-space: nowrap; }
 .session .tilt .said { margin: 0 0 .5rem; font-weight: 600; }
 .session tr.excluded td { color: var(--muted); }
 .session table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
