@@ -15,6 +15,7 @@ from eucentric.io.mdoc import MdocSection, MdocSeries
 from eucentric.processing.alignment import prepare_images
 from eucentric.processing.reconstruction import ReconstructSettings, reconstruct
 from eucentric.session import JournalAddress, RunStatus, Session, read_history
+from eucentric.workflow.excluded import EXCLUDED, Excluded
 from eucentric.workflow.live.look import small_image
 from eucentric.workflow.live.preview import PREVIEW, Preview, PreviewRequest, PreviewStage, run_preview
 from eucentric.workflow.live.previews import Previews
@@ -136,6 +137,18 @@ def test_tilts_whose_look_failed_do_not_count(start: Start) -> None:
     assert not series.looked_at(11, without=(3, 4, 5))
     assert series.looked_at(12, without=(3, 4, 5))
     assert series.crew.asked[0].stage.sections == (0, 1, 2, 6, 7, 8, 9, 10, 11)
+
+
+def test_tilts_that_are_excluded_do_not_count(start: Start) -> None:
+    series = start()
+    excluded = series.session.series_folder(NAME) / EXCLUDED
+    excluded.write_text(Excluded(reasons={3: "drift", 4: "drift", 5: "blank"}).model_dump_json())
+    assert not series.looked_at(11)
+    assert series.looked_at(12)
+    assert series.crew.asked[0].stage.sections == (0, 1, 2, 6, 7, 8, 9, 10, 11)
+    series.crew.ends()
+    excluded.write_text("torn")
+    assert series.looked_at(13)
 
 
 def test_one_that_is_lost_is_told_in_a_line_and_not_tried_again(start: Start) -> None:

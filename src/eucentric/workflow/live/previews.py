@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 
-from eucentric.core import Reporter
+from eucentric.core import FormatError, Reporter
 from eucentric.io.mdoc import MdocSeries
 from eucentric.session import JournalAddress, Session
+from eucentric.workflow.excluded import read_excluded
 from eucentric.workflow.live.crew import Crew
 from eucentric.workflow.live.look import small_image
 from eucentric.workflow.live.preview import PREVIEW, PREVIEW_VERSION, PreviewRequest, PreviewStage
@@ -77,7 +78,11 @@ class Previews:
             return ()
         if name not in self._made_of:
             self._made_of[name] = self._made_before(name)
-        sections = tuple(section for section in sorted(looked_at) if small_image(folder, section).is_file())
+        try:
+            wanted = sorted(set(looked_at) - read_excluded(folder).keys())
+        except FormatError:  # it is told when the series is processed
+            wanted = sorted(looked_at)
+        sections = tuple(section for section in wanted if small_image(folder, section).is_file())
         enough = len(sections) >= max(FEWEST_TILTS, _GROWTH * self._made_of[name])
         return sections if enough and self._span_is_enough(facts, sections) else ()
 
