@@ -285,7 +285,8 @@ def test_an_excluded_tilt_is_marked_everywhere_at_once_and_alarms_nobody(session
     assert "Excluded: &lt;drift&gt;" in words.tilt_facts(view.tilts[3])
     assert words.table(view).count("excluded ") == 1
     assert "7 of 7, 1 excluded" in words.series_numbers(view)
-    drift = {trace["uid"]: trace for trace in figure(CHARTS[2], view, {1, 3}, None)["data"]}
+    chart = next(chart for chart in CHARTS if chart.title.startswith("Drift"))
+    drift = {trace["uid"]: trace for trace in figure(chart, view, {1, 3}, None)["data"]}
     assert drift["excluded"]["customdata"] == [3]
     assert drift["excluded"]["marker"]["symbol"] not in {drift[name]["marker"]["symbol"] for name in ("seen", "faded")}
     assert 3 not in drift["seen"]["customdata"] + drift["faded"]["customdata"]
