@@ -52,6 +52,7 @@ class _Series:
     reason: str = ""
     tries: int = 0
     not_before_s: float = 0.0
+    made_from: tuple[object, ...] = ()
     digest: str = ""
 
 
@@ -170,11 +171,12 @@ class Watch:
         if arrived.worth < self._worth.get(arrived.name, (False, 0)):
             one.state = SeriesState.DONE
             return
-        digest = self._digest(arrived)
-        if digest == one.digest:  # done or failed with just these
+        made_from = self._made_from(arrived)
+        if made_from == one.made_from:  # done or failed with just these
             one.state = SeriesState.FAILED if one.reason else SeriesState.DONE
             return
-        one.digest, one.tries = digest, 0
+        one.made_from, one.tries = made_from, 0
+        one.digest = digest = self._digest(made_from)
         if self._before.pop(arrived.name, {}).get("digest") == digest:  # once: what is done now is done otherwise
             one.state = SeriesState.DONE
             return
@@ -193,16 +195,23 @@ class Watch:
         lacks = bool(arrived.waiting) or (settings.tilts is not None and tilts < settings.tilts)
         return now_s - arrived.changed_at >= quiet_s + (settings.late_s if lacks else 0)
 
-    def _digest(self, arrived: Arrived) -> str:
-        """Return what tells whether a series is still the one that was processed, without reading it."""
+    def _made_from(self, arrived: Arrived) -> tuple[object, ...]:
+        """Return what of its own tells whether a series is still the one that was processed, without reading it."""
+        stamps = [(section, *stamp) for section, stamp in arrived.stamps.items()]
+        excluded = excluded_stamp(self._session.folder / "series" / arrived.name)
+        return (arrived.stack_stamp if arrived.stack else sorted(stamps), arrived.mdoc_stamp, excluded)
+
+    def _digest(self, made_from: tuple[object, ...]) -> str:
+        """Return what tells the same to a watcher that is started anew, with the settings that all series share."""
+        images, mdoc, excluded = made_from
         told: list[object] = [
-            arrived.stack_stamp if arrived.stack else sorted((at, *stamp) for at, stamp in arrived.stamps.items()),
-            arrived.mdoc_stamp,
+            images,
+            mdoc,
             self._settings.process.model_dump(mode="json"),
             [self._pixel_A, self._exposure_e_A2, str(self._gain)],
             VERSIONS,
         ]
-        if excluded := excluded_stamp(self._session.folder / "series" / arrived.name):
+        if excluded:
             told.append(excluded)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
