@@ -2,7 +2,7 @@
 
     python benchmarks/live_cluster.py --series 1000
 
-Each series has seven tilts of two frames, of 48 x 48 pixels; one in a hundred has movies that are none. A worker is
+Each series has five tilts of two frames, of 48 x 48 pixels; one in a hundred has movies that are none. A worker is
 killed (SIGKILL) every so often, and its nanny starts another. Printed are how many were done and why the others were
 not, whether anything was finished twice, and what a task costs beyond its own work: empty tasks through the same crew.
 """
@@ -27,7 +27,7 @@ from eucentric.workflow.live import DaskCrew, Watch, WatchSettings
 from eucentric.workflow.live.arrivals import Arrivals
 from eucentric.workflow.records import ProcessSettings
 
-TILTS_DEG = (0, 20, -20, 40, -40, 60, -60)
+TILTS_DEG = (0, 25, -25, 50, -50)
 SIZE, FRAMES = 48, 2
 
 
