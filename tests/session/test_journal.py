@@ -198,3 +198,16 @@ def test_the_opener_of_a_damaged_journal_lets_go_of_the_lock(folder: Path) -> No
     (folder / "session.db").write_bytes(whole)
     with Session.create_or_open(folder) as session:
         assert [record.status for record in session.history()] == [RunStatus.FINISHED]
+
+
+@pytest.mark.parametrize("of", [{}, {"series": "ts1"}, {"series": "ts1", "stage": "align"}])
+def test_runs_are_looked_up_and_not_looked_for(folder: Path, of: dict[str, str]) -> None:
+    asked: list[str] = []
+    with closing(Journal.create_or_open(folder / "session.db")) as here:
+        here._connection.set_trace_callback(asked.append)
+        here.runs(**of)
+        here._connection.set_trace_callback(None)
+        (query,) = asked
+        steps = [row[3] for row in here._connection.execute("EXPLAIN QUERY PLAN " + query)]
+    assert not any("AUTOMATIC" in step for step in steps)  # an index made for this one question
+    assert sum(step.startswith("SCAN") for step in steps) == (not of)
