@@ -34,7 +34,7 @@ from eucentric.workflow.live.tasks import process_one, take_look
 from eucentric.workflow.process import VERSIONS
 
 _WAITS = 3.0  # longest waits of its own that a series is quiet for before it counts as ended
-_SHARE = 5.0  # of the time that a look at the folder takes, from one to the next at least
+_SHARE = 20.0  # times what a look at the folder takes, from one to the next at least
 _BACK_OFF_S = 2.0  # before the second try; twice that before the third
 
 Told = Callable[[TaskOutcome], None]
