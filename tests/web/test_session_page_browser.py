@@ -88,7 +88,7 @@ def test_a_tilt_is_excluded_by_the_keyboard_and_taken_back_where_edits_are_allow
     assert reasons() == {1: "ice & <b>more</b>"}
     assert tilt.get_attribute("class") == "excluded"
     assert "excluded" in tilt.inner_text()
-    chosen.get_by_text("will be aligned so").wait_for()
+    chosen.get_by_text("will be aligned without").wait_for()
     chosen.get_by_role("button", name="Take it back").press("Enter")  # the focus is where it was
     chosen.get_by_role("button", name="Exclude this tilt").wait_for()
     assert reasons() == {}

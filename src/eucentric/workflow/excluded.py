@@ -23,7 +23,7 @@ EXCLUDED = "excluded.json"
 NO_REASON = "no reason given"
 LONGEST_REASON = 200
 
-LATER = "The series will be aligned so."
+LATER = "The series will be aligned without the tilts that are excluded."
 BY_WATCHER = "Other tilts are excluded now: the watcher does the alignment and what follows from it again by itself."
 BY_USER = (
     "Other tilts are excluded now. To do the alignment and what follows from it again, run the command that processed "
