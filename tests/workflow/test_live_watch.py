@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -296,3 +296,30 @@ def test_lost_workers_are_replaced_so_often_and_no_more(lab: Lab) -> None:
             watch = after(20)
         assert state(watch) is SeriesState.FAILED
         assert "lost" in {one.series: one for one in watch.progress()}["TS_1"].reason
+
+
+@pytest.mark.parametrize(
+    ("outcome", "then", "noted"),
+    [
+        (TaskOutcome(), SeriesState.DONE, ["live.queued", "live.done"]),
+        (TaskOutcome(reason="Its disk is full.", again=True), SeriesState.QUEUED, ["live.queued"]),
+    ],
+)
+def test_what_workers_still_do_while_the_watcher_ends_is_noted(
+    lab: Lab, outcome: TaskOutcome, then: SeriesState, noted: list[str]
+) -> None:
+    class Busy(Inline):
+        def submit(self, task: Callable[[A], R], request: A, *, urgent: bool = False) -> "Future[R]":
+            future: Future[Any] = Future()
+            self.under_way = future
+            return future
+
+    lab.expose(len(lab.sections))
+    crew = Busy()
+    with lab.watching(crew, SETTINGS.replace(quiet_s=0, late_s=0)) as after:
+        watch = after(0)
+        assert state(watch) is SeriesState.PROCESSING
+        crew.under_way.set_result(outcome)
+        assert state(watch) is SeriesState.PROCESSING  # it is heard by this thread, when it listens
+        assert {one.series: one.state for one in watch.finish()} == {"TS_1": then}
+    assert [event.kind for event in read_events(lab.session, "live.")] == noted

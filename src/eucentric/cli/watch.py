@@ -173,9 +173,10 @@ def watch(
         )
         tell(f"Watching {folder}; results go to {output}. " + ("" if once else "Ctrl-C ends it."))
         try:
-            progress = watching.run(once=once, stop=stop)
+            watching.run(once=once, stop=stop)
         finally:
             crew.close()  # here, where what workers are at can still be journalled
+        progress = watching.finish()
     return _told(progress, json=json)
 
 

@@ -99,6 +99,7 @@ class Watch:
         self._gain, self._pixel_A, self._exposure_e_A2 = gain, pixel_A, exposure_e_A2
         self._series: dict[str, _Series] = {}
         self._look_at = 0.0
+        self._finishing = False
         self._heard: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._previews = Previews(
             session, address, crew, settings.process, device=device, reporter=reporter, when_done=self._when_done
@@ -116,6 +117,13 @@ class Watch:
             if once and self._idle():
                 break
             self._hear(poll_s)
+        return self.progress()
+
+    def finish(self) -> tuple[SeriesProgress, ...]:
+        """Take note of what workers still did once this was stopped, and have ended; return how far each series is."""
+        self._finishing = True
+        while self._hear(0):
+            pass
         return self.progress()
 
     def step(self) -> None:
@@ -294,6 +302,8 @@ class Watch:
                 self._worth[one.arrived.name] = worth
                 self._note("done", one, {"digest": one.digest, "worth": worth})
                 self._reporter.say(f"{one.arrived.name}: done.")
+            elif outcome.again and self._finishing:  # the next watcher takes it up
+                one.state = SeriesState.QUEUED
             elif outcome.again and one.tries < self._settings.tries:
                 one.state = SeriesState.QUEUED
                 one.not_before_s = self._clock() + _BACK_OFF_S * 2 ** (one.tries - 1)
