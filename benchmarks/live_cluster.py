@@ -98,7 +98,8 @@ def main() -> int:
                     killed.append(time.time())
 
         threading.Thread(target=kill, daemon=True).start()
-        process = ProcessSettings(align=AlignSettings(axis_deg=84.7, rounds=1))
+        align = AlignSettings(axis_deg=84.7, rounds=1, specimen_depth_A=150, beads="never", local_motion=False)
+        process = ProcessSettings(align=align)
         settings = WatchSettings(process=process, quiet_s=0, late_s=0, tries=5)
         begun = time.perf_counter()
         with Session.create_or_open(output) as session, session.served(crew.host) as server:

@@ -323,3 +323,20 @@ def test_what_workers_still_do_while_the_watcher_ends_is_noted(
         assert state(watch) is SeriesState.PROCESSING  # it is heard by this thread, when it listens
         assert {one.series: one.state for one in watch.finish()} == {"TS_1": then}
     assert [event.kind for event in read_events(lab.session, "live.")] == noted
+
+
+def test_a_series_has_not_ended_because_nobody_looked(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = Arrivals.look
+
+    def look_for_long(arrivals: Arrivals, now_s: float) -> None:  # as at a thousand series for the first time
+        look(arrivals, now_s)
+        lab.now_s += 60.0
+
+    monkeypatch.setattr(Arrivals, "look", look_for_long)
+    monkeypatch.setattr("eucentric.workflow.live.watch.process_one", lambda _: TaskOutcome())
+    lab.expose(len(lab.sections))
+    with lab.watching(Inline(), SETTINGS.replace(settle_s=1.0, quiet_s=0, late_s=0)) as after:
+        assert state(after(0)) is SeriesState.GROWING  # its movies are seen to stay as they are by the second look
+        assert state(after(0)) is SeriesState.DONE
+    (queued,) = read_events(lab.session, "live.queued")
+    assert queued.body == {"tilts": len(lab.sections), "missing": 0}

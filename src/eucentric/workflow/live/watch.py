@@ -34,7 +34,8 @@ from eucentric.workflow.live.tasks import process_one, take_look
 from eucentric.workflow.process import VERSIONS
 
 _WAITS = 3.0  # longest waits of its own that a series is quiet for before it counts as ended
-_SHARE = 20.0  # times what a look at the folder takes, from one to the next at least
+_SHARE = 20.0  # times what a look at the folder takes, from one to the next
+_LOOK_S = 2.0  # from one to the next at most
 _BACK_OFF_S = 2.0  # before the second try; twice that before the third
 
 Told = Callable[[TaskOutcome], None]
@@ -98,7 +99,7 @@ class Watch:
         self._settings, self._device, self._reporter, self._clock = settings, device, reporter, clock
         self._gain, self._pixel_A, self._exposure_e_A2 = gain, pixel_A, exposure_e_A2
         self._series: dict[str, _Series] = {}
-        self._look_at = 0.0
+        self._looked_s = self._look_at = 0.0
         self._finishing = False
         self._heard: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._previews = Previews(
@@ -131,14 +132,15 @@ class Watch:
         now_s = self._clock()
         if now_s >= self._look_at:
             self._arrivals.look(now_s)
+            self._looked_s = now_s
             # Where a look takes long, as on a slow disk with many series, most of the time is left to the workers.
-            self._look_at = now_s + _SHARE * (self._clock() - now_s)
+            self._look_at = now_s + min(_LOOK_S, _SHARE * (self._clock() - now_s))
         while self._hear(0):
             pass
         for name, arrived in self._arrivals.series.items():
             if name not in self._series:
                 self._series[name] = _Series(arrived)
-            self._consider(self._series[name], now_s)
+            self._consider(self._series[name])
         self._send_series(now_s)
         self._send_preview()
 
@@ -163,14 +165,14 @@ class Watch:
                 return False
         return True
 
-    def _consider(self, one: _Series, now_s: float) -> None:
+    def _consider(self, one: _Series) -> None:
         arrived = one.arrived
         if arrived.facts is None:
             one.reason = arrived.reason
             return
         if one.state in (SeriesState.QUEUED, SeriesState.PROCESSING):
             return
-        ended = self._ended(arrived, now_s)
+        ended = self._ended(arrived)
         if one.looked or not ended:  # of one that had ended before it was first seen, looks come too late
             self._send_looks(one)
         if not ended:
@@ -193,7 +195,7 @@ class Watch:
         if arrived.stack and arrived.names_movies:
             self._reporter.say(f"{arrived.name}: none of its movies came; it is processed from {arrived.stack.name}.")
 
-    def _ended(self, arrived: Arrived, now_s: float) -> bool:
+    def _ended(self, arrived: Arrived) -> bool:
         """Whether nothing more is to be expected of a series, or has been waited for long enough."""
         settings, tilts = self._settings, len(arrived.facts.sections) if arrived.facts else 0
         if settings.tilts is not None and tilts >= settings.tilts and not arrived.waiting:
@@ -201,7 +203,7 @@ class Watch:
         # What is there must have had the time to be seen to be whole.
         quiet_s = max(settings.quiet_s, 2 * settings.settle_s, _WAITS * arrived.longest_wait_s)
         lacks = bool(arrived.waiting) or (settings.tilts is not None and tilts < settings.tilts)
-        return now_s - arrived.changed_at >= quiet_s + (settings.late_s if lacks else 0)
+        return self._looked_s - arrived.changed_at >= quiet_s + (settings.late_s if lacks else 0)
 
     def _made_from(self, arrived: Arrived) -> tuple[object, ...]:
         """Return what of its own tells whether a series is still the one that was processed, without reading it."""
