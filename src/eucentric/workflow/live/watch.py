@@ -100,7 +100,7 @@ class Watch:
         self._gain, self._pixel_A, self._exposure_e_A2 = gain, pixel_A, exposure_e_A2
         self._series: dict[str, _Series] = {}
         self._looked_s = self._look_at = 0.0
-        self._finishing = False
+        self._once = self._finishing = False
         self._heard: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._previews = Previews(
             session, address, crew, settings.process, device=device, reporter=reporter, when_done=self._when_done
@@ -111,7 +111,7 @@ class Watch:
 
     def run(self, *, once: bool = False, poll_s: float = 0.25, stop: Event | None = None) -> tuple[SeriesProgress, ...]:
         """Watch until told to stop, or with `once` until nothing is left to be done; return how far each series is."""
-        stop = stop or Event()
+        stop, self._once = stop or Event(), once
         self._session.note("watch.started", {})
         while not stop.is_set():
             self.step()
@@ -173,7 +173,8 @@ class Watch:
         if one.state in (SeriesState.QUEUED, SeriesState.PROCESSING):
             return
         ended = self._ended(arrived)
-        if one.looked or not ended:  # of one that had ended before it was first seen, looks come too late
+        # Of one that had ended before it was first seen, and where nobody waits for more, looks come too late.
+        if (one.looked or not ended) and not self._once:
             self._send_looks(one)
         if not ended:
             one.state = SeriesState.GROWING
