@@ -89,7 +89,7 @@ def watch(
     tilts
         How many tilts a series has; with it, a series has ended as soon as the last movie or section is whole.
     once
-        Process what is there, and end.
+        Process what is there, without looks at single tilts, and end.
     workers
         Processes that share the work, by default two, or one for each core if there are fewer. With `--scheduler`, how
         many workers a cluster that adapts to its work may have; by default it is given what those that it has can do.
