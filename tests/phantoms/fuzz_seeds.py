@@ -18,6 +18,7 @@ from eucentric.io.exchange.record_file import read_processed, write_processed
 from eucentric.io.exchange.relion_labels import EULER, MATRIX
 from eucentric.io.exchange.star import read_star, write_star
 from eucentric.io.gain import read_gain
+from eucentric.io.growing_stack import look_at_stack, read_section
 from eucentric.io.mdoc import examine_mdoc
 from eucentric.io.movie_series import load_movie_series
 from eucentric.io.movies import open_movie
@@ -66,6 +67,7 @@ def all_fed(data: Path | None) -> Iterator[Fed]:
         yield Fed("movie series", load_movie_series, "ts.mdoc", (movies, *({"ts.mdoc": one} for one in mdocs)))
         yield Fed("series", io.load_series, "ts.mrc", ({n: ours(n) for n in ("ts.mrc", "ts.mrc.mdoc", "ts.rawtlt")},))
         yield fed("mrc", _pixels, "ts.mrc", ours("ts.mrc"), ours("v.mrc"))
+        yield fed("growing stack", _sections, "ts.mrc", ours("ts.mrc"), ours("serialem.mrc"))
         yield fed("gain", read_gain, "gain.mrc", ours("gain.mrc"))
         yield fed("movie mrc", _frames, "m.mrc", ours("ts.mrc"))
         yield fed("tracks", io.read_tracks, "t.csv", b"bead,view,x_px,y_px\n0,0,1.5,2\n0,1,2,2\n1,0,7,8\n")
@@ -117,6 +119,10 @@ def _otherwise(program: Program, folder: Path, exported: Files) -> Iterator[File
 
 def _pixels(path: Path) -> object:
     return float(np.asarray(io.open_mrc(path).data[:1], dtype=float).sum())
+
+
+def _sections(path: Path) -> object:
+    return [read_section(path, section)[0].shape for section in range(min(2, look_at_stack(path).counted))]
 
 
 def _frames(path: Path) -> object:

@@ -76,7 +76,8 @@ def read_section(path: Path, section: int) -> tuple[NDArray[Any], GrowingStack]:
         with path.open("rb") as file:
             stack = _look(path, file)
             file.seek(stack.offset_bytes + section * stack.section_bytes)
-            raw = file.read(stack.section_bytes)
+            # Of one that is not there, a broken header may make any number of bytes.
+            raw = file.read(stack.section_bytes) if section < stack.whole else b""
     except OSError as error:
         raise _unreadable(path, error) from error
     if len(raw) < stack.section_bytes:
