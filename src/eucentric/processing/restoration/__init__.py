@@ -1,0 +1,28 @@
+"""Restoration: the specimen as it is inferred from two noisy halves of a tomogram and what its tilts could see.
+
+`train` learns a model from one pair of half tomograms or many, `restore` applies it to one, `examine` tells what that did
+and what of it is measured. A tomogram is ``y = T x + noise``, with the transfer T of `transfer`.
+"""
+
+from eucentric.processing.restoration.records import (
+    Examination,
+    HalfTomograms,
+    Look,
+    Method,
+    Restored,
+    RestoreSettings,
+    Trained,
+)
+from eucentric.processing.restoration.transfer import Gain, transfer
+
+__all__ = [
+    "Examination",
+    "Gain",
+    "HalfTomograms",
+    "Look",
+    "Method",
+    "RestoreSettings",
+    "Restored",
+    "Trained",
+    "transfer",
+]
