@@ -1,9 +1,10 @@
 """Restoration: the specimen as it is inferred from two noisy halves of a tomogram and what its tilts could see.
 
-`train` learns a model from one pair of half tomograms or many, `restore` applies it to one, `examine` tells what that did
-and what of it is measured. A tomogram is ``y = T x + noise``, with the transfer T of `transfer`.
+`train` learns a model from one pair of half tomograms or many, `restore` applies it to one, `examine` tells what that
+did and what of it is measured. A tomogram is ``y = T x + noise``, with the transfer T of `transfer`.
 """
 
+from eucentric.processing.restoration.checking import check_halves
 from eucentric.processing.restoration.records import (
     Examination,
     HalfTomograms,
@@ -13,6 +14,8 @@ from eucentric.processing.restoration.records import (
     RestoreSettings,
     Trained,
 )
+from eucentric.processing.restoration.restoring import restore
+from eucentric.processing.restoration.training import train
 from eucentric.processing.restoration.transfer import Gain, transfer
 
 __all__ = [
@@ -24,5 +27,8 @@ __all__ = [
     "RestoreSettings",
     "Restored",
     "Trained",
+    "check_halves",
+    "restore",
+    "train",
     "transfer",
 ]

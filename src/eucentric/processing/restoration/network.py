@@ -5,7 +5,6 @@ voxels one by one cost most of a plain U-Net (Çiçek et al. 2016, 10.1007/978-3
 those over blocks do not.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 

@@ -12,6 +12,7 @@ from eucentric.core import Record
 from eucentric.processing.restoration.transfer import Gain
 
 Method = Literal["noise2noise", "wedge", "cryogen"]
+Form = Literal["map", "transport"]
 
 
 class RestoreSettings(Record):
@@ -21,7 +22,8 @@ class RestoreSettings(Record):
     fill what tilts did not see too (``wedge``), or from a critic that cannot tell its projections from measured ones
     (``cryogen``). The network has `channels` at its finest level and sees cubes of `cube_px` voxels a side. Training
     ends after `most_steps`, after `minutes`, or once the held-out `held_out` of each tomogram has not been predicted
-    better for `patience` looks at it, one every `look_steps`.
+    better for `patience` looks at it, one every `look_steps`. The critic's energy, in the given `form`, weighs `prior`
+    beside the misfit of the data.
     """
 
     method: Method = "wedge"
@@ -33,6 +35,8 @@ class RestoreSettings(Record):
     patience: Annotated[int, Field(ge=1)] = 5
     held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.125
     rate: Annotated[float, Field(gt=0, le=0.1)] = 4e-4
+    form: Form = "transport"
+    prior: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     seed: Annotated[int, Field(ge=0)] = 0
 
 
@@ -69,8 +73,11 @@ class HalfTomograms:
 
 
 class Look(Record):
-    """How training stood: after `step` steps and `seconds`, the mean `loss` since the look before, and that of the
-    held-out part, over what noise alone would give."""
+    """How training stood after `step` steps and `seconds`.
+
+    `loss` is the mean since the look before, `held_out` that of the part which was held out, both over what noise
+    alone would give.
+    """
 
     step: Annotated[int, Field(ge=0)]
     seconds: Annotated[float, Field(ge=0)]

@@ -1,0 +1,230 @@
+"""Cubic blocks of tomograms, with all that is known of how they were seen.
+
+A small tomogram is one block, which is larger where the tomogram is thin; of a large one, several are cut.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eucentric.processing.restoration.network import MULTIPLE
+from eucentric.processing.restoration.records import HalfTomograms
+from eucentric.processing.restoration.spectra import Spectra, measure
+from eucentric.processing.restoration.transfer import transfer
+
+LARGEST = 160
+"""Voxels along the side of a block: what a cube of 64 sees, and streaks that run further."""
+
+MARGIN = 16
+"""Voxels at a border between blocks where one gives way to the other."""
+
+_TAPER = 8
+_SPREAD_PX = 9  # over which the power of what stands out is spread
+_STRONG = 10.0  # times the specimen's mean power, beyond which a place counts for less
+
+
+@dataclass(frozen=True)
+class Seeing:
+    """How a tomogram sees its specimen: transfers of blocks and cubes, and the spectra of specimen and noise.
+
+    Attributes
+    ----------
+    side
+        Of the blocks, voxels.
+    transfer, coverage
+        Of a block, on the frequencies of its `torch.fft.rfftn`; coverage is without what tilts let through.
+    spectra
+        In units of the halves over `scale`.
+    mean, scale
+        Taken off the halves, and divided by: what makes a half's noise of variance one.
+    strength
+        Standard deviation of the best linear estimate, where nothing stands out.
+    """
+
+    pair: HalfTomograms
+    side: int
+    transfer: Tensor
+    coverage: Tensor
+    spectra: Spectra
+    mean: float
+    scale: float
+    strength: float
+
+    def of_cube(self, side: int) -> tuple[Tensor, Tensor]:
+        """Return transfer and coverage of a smaller cube."""
+        device = self.transfer.device
+        tilts, voxel_A = self.pair.tilts_deg, self.pair.voxel_A
+        through = transfer((side,) * 3, voxel_A, tilts, self.pair.gain, device=device)
+        return through, transfer((side,) * 3, voxel_A, tilts, device=device).clamp(max=1)
+
+    @cached_property
+    def wiener(self) -> Tensor:
+        """Filter from a half's spectrum to the best linear estimate of the specimen."""
+        return self.spectra.wiener(self.transfer)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a tomogram.
+
+    Attributes
+    ----------
+    seeing
+        Of its tomogram.
+    corner
+        Its first voxel in the tomogram, which may lie outside.
+    even, odd
+        (side, side, side), of mean 0 and noise of variance 1; outside of the tomogram 0.
+    inside
+        1 within the tomogram.
+    """
+
+    seeing: Seeing
+    corner: tuple[int, int, int]
+    even: Tensor
+    odd: Tensor
+    inside: Tensor
+
+    @cached_property
+    def evenness(self) -> Tensor:
+        """How much a voxel's residual counts: less where gold or dirt would drown what is around it."""
+        seeing = self.seeing
+        both = torch.fft.rfftn((self.even + self.odd) / 2)
+        estimate = inverse(seeing.spectra.wiener(seeing.transfer, 2) * both) / seeing.strength
+        power = torch.nn.functional.avg_pool3d(estimate.square()[None, None], _SPREAD_PX, 1, _SPREAD_PX // 2)[0, 0]
+        return 1 / (1 + power / _STRONG)
+
+
+def inverse(half: Tensor) -> Tensor:
+    """Return the cube of a half spectrum."""
+    cube: Tensor = torch.fft.irfftn(half, (half.shape[0],) * 3)
+    return cube
+
+
+def block_side(pair: HalfTomograms) -> int:
+    """Return the side of a tomogram's blocks."""
+    return min(LARGEST, MULTIPLE * math.ceil(max(pair.shape) / MULTIPLE))
+
+
+def look_at(pair: HalfTomograms, device: torch.device, most: int = 8) -> Seeing:
+    """Measure how a tomogram sees its specimen, from at most so many blocks."""
+    side = block_side(pair)
+    through = transfer((side,) * 3, pair.voxel_A, pair.tilts_deg, pair.gain, device=device)
+    coverage = transfer((side,) * 3, pair.voxel_A, pair.tilts_deg, device=device).clamp(max=1)
+    corners = spaced(corners_of(pair.shape, side), most)
+    window = _window(side, device)
+    sums = torch.zeros(4, dtype=torch.float64)  # of values, of squares of the difference, and how many of each
+    halves = []
+    for corner in corners:
+        even, odd, inside = _cut(pair, corner, side, 0.0, 1.0, device)
+        held = inside > 0
+        sums += torch.tensor(
+            [
+                float((even + odd)[held].double().sum()) / 2,
+                float((even - odd)[held].double().square().sum()) / 2,
+                float(held.sum()),
+                0.0,
+            ]
+        )
+        halves.append((even, odd, inside))
+    mean, scale = float(sums[0] / sums[2]), max(math.sqrt(float(sums[1] / sums[2])), 1e-30)
+    spectra_of = []
+    for even, odd, inside in halves:
+        soft = window * inside
+        share = torch.sqrt(soft.square().mean())
+        spectra_of.append(tuple(torch.fft.rfftn((half - mean * inside) * soft / scale / share) for half in (even, odd)))
+    spectra = measure([(a, b) for a, b in spectra_of], through, coverage)
+    strength = 0.0
+    for a, b in spectra_of:
+        estimate = inverse(spectra.wiener(through, 2) * (a + b) / 2)
+        usual = 1.4826 * float(estimate[window > 0.5].abs().median())
+        strength += float(estimate.clamp(-5 * usual, 5 * usual).std()) / len(spectra_of)
+    return Seeing(pair, side, through, coverage, spectra, mean, scale, max(strength, 1e-12))
+
+
+def cut(seeing: Seeing, corner: tuple[int, int, int]) -> Block:
+    """Cut a block from a tomogram."""
+    device = seeing.transfer.device
+    even, odd, inside = _cut(seeing.pair, corner, seeing.side, seeing.mean, seeing.scale, device)
+    return Block(seeing, corner, even, odd, inside)
+
+
+def corners_of(shape: tuple[int, ...], side: int) -> list[tuple[int, int, int]]:
+    """Return corners of blocks that cover a volume, overlapping by twice `MARGIN` where there are several."""
+    firsts = []
+    for n in shape:
+        if n <= side:
+            firsts.append([-((side - n) // 2)])
+        else:
+            count = math.ceil((n - 2 * MARGIN) / (side - 2 * MARGIN))
+            firsts.append([round(i * (n - side) / (count - 1)) for i in range(count)])
+    return [(z, y, x) for z, y, x in product(*firsts)]
+
+
+def spaced(corners: list[tuple[int, int, int]], most: int) -> list[tuple[int, int, int]]:
+    """Return at most so many of them, spread evenly."""
+    if len(corners) <= most:
+        return corners
+    return [corners[round(i * (len(corners) - 1) / (most - 1))] for i in range(most)] if most > 1 else corners[:1]
+
+
+def parts(shape: tuple[int, ...], corner: tuple[int, ...], side: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return where a block lies in its volume, and that part within the block."""
+    ends = [(max(c, 0), min(c + side, n)) for c, n in zip(corner, shape, strict=True)]
+    return tuple(slice(*end) for end in ends), tuple(
+        slice(a - c, b - c) for (a, b), c in zip(ends, corner, strict=True)
+    )
+
+
+def _cut(
+    pair: HalfTomograms, corner: tuple[int, int, int], side: int, mean: float, scale: float, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    there, here = parts(pair.shape, corner, side)
+    found = []
+    for half in (pair.even, pair.odd):
+        block = np.zeros((side,) * 3, np.float32)
+        block[here] = (np.asarray(half[there], dtype=np.float32) - np.float32(mean)) / np.float32(scale)
+        found.append(torch.from_numpy(block).to(device))
+    inside = torch.zeros((side,) * 3, device=device)
+    inside[here] = 1
+    return found[0], found[1], inside
+
+
+def _window(side: int, device: torch.device) -> Tensor:
+    """Return a soft edge of an eighth of the side."""
+    return soft_edge(side, side // 8, device)
+
+
+def soft_edge(side: int, depth: int, device: torch.device) -> Tensor:
+    """Return a cube of ones that falls to nothing over `depth` voxels at each face."""
+    line = torch.ones(side, device=device)
+    if depth:
+        rise = torch.sin((torch.arange(depth, device=device) + 0.5) / depth * (torch.pi / 2)) ** 2
+        line[:depth], line[side - depth :] = rise, rise.flip(0)
+    return line[:, None, None] * line[:, None] * line
+
+
+def blended(shape: tuple[int, ...], corner: tuple[int, ...], side: int, device: torch.device) -> Tensor:
+    """Return the weights of a block where it overlaps others; those of all blocks of `corners_of` add up, unscaled."""
+    lines = []
+    for c, n in zip(corner, shape, strict=True):
+        line = torch.ones(side, device=device)
+        rise = (torch.arange(2 * MARGIN, device=device) + 0.5) / (2 * MARGIN)
+        if c > 0:
+            line[: 2 * MARGIN] = rise
+        if c + side < n:
+            line[side - 2 * MARGIN :] = rise.flip(0)
+        lines.append(line)
+    return lines[0][:, None, None] * lines[1][:, None] * lines[2]
+
+
+def each_block(seeing: Seeing) -> Iterator[Block]:
+    """Cut the blocks that cover a tomogram, one after the other."""
+    for corner in corners_of(seeing.pair.shape, seeing.side):
+        yield cut(seeing, corner)

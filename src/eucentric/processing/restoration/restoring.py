@@ -1,0 +1,184 @@
+"""`restore`: a tomogram by a trained model, held to what was measured, with how sure it is."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eucentric.core import SILENT, InputError, Reporter
+from eucentric.processing.restoration.blocks import Block, Seeing, blended, corners_of, cut, inverse, look_at, parts
+from eucentric.processing.restoration.checking import check_halves
+from eucentric.processing.restoration.model import answers, network
+from eucentric.processing.restoration.records import HalfTomograms, Restored, Trained
+from eucentric.processing.restoration.spectra import TICKS, radius
+from eucentric.processing.restoration.training import unseen_part
+
+_SEEN = 0.5
+_ACTIVITY_PX = 9  # over which error is tied to how much structure there is
+_VOXELS_ALIKE = 1.05
+
+
+def restore(
+    pair: HalfTomograms,
+    trained: Trained,
+    *,
+    device: torch.device | None = None,
+    reporter: Reporter = SILENT,
+) -> Restored:
+    """Restore a tomogram, which need not be one that the model learned from.
+
+    Parameters
+    ----------
+    pair
+        Its halves, and how they were seen.
+    trained
+        The model.
+    device
+        Where to compute; the CPU if absent.
+    reporter
+        Where progress goes.
+
+    Raises
+    ------
+    InputError
+        If the halves cannot be restored (see `check_halves`), or their voxels are not those that the model knows.
+    """
+    check_halves(pair)
+    ratio = pair.voxel_A / trained.voxel_A
+    if not 1 / _VOXELS_ALIKE < ratio < _VOXELS_ALIKE:
+        raise InputError(
+            f"{pair.name}: its voxels of {pair.voxel_A:.2f} Å are not those of {trained.voxel_A:.2f} Å that the model "
+            "was trained on.",
+            "Use another binning, or train a model on this tomogram.",
+        )
+    device = device or torch.device("cpu")
+    unet = network(trained.settings.channels, device, trained.weights).eval()
+    seeing = look_at(pair, device)
+    names = ("full", "even", "odd", "sigma")
+    sums = {name: np.zeros(pair.shape, np.float32) for name in names}
+    total = np.zeros(pair.shape, np.float32)
+    corners = corners_of(pair.shape, seeing.side)
+    for corner in reporter.each(corners, "Restoring"):
+        block = cut(seeing, corner)
+        found = _restore_block(block, *answers(unet, block))
+        there, here = parts(pair.shape, corner, seeing.side)
+        weight = blended(pair.shape, corner, seeing.side, device)
+        total[there] += weight[here].cpu().numpy()
+        for name, values in zip(names, found, strict=True):
+            sums[name][there] += (values * weight)[here].cpu().numpy()
+    for name, volume in sums.items():
+        volume /= total
+        volume *= seeing.scale
+        if name != "sigma":
+            volume += seeing.mean
+    return Restored(**sums, voxel_A=pair.voxel_A, unseen=unseen_part(pair.shape, trained.settings.held_out))
+
+
+def _restore_block(block: Block, even: Tensor, odd: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the block held to the data, both answers, and the standard deviation of the first one's error."""
+    errors = Errors.of(block, even, odd)
+    full = held_to_data(block, (even + odd) / 2, errors)
+    return full, even, odd, sigma(block, full, (even, odd), errors)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Power of the error of an answer in measured coefficients of the specimen, on the block's half spectrum."""
+
+    power: Tensor
+
+    @classmethod
+    def of(cls, block: Block, even: Tensor, odd: Tensor) -> "Errors":
+        """Measure it: what either answer leaves of the other half is noise of a known power, and the answer's error."""
+        seeing = block.seeing
+        side, transfer = seeing.side, seeing.transfer
+        shell = torch.clamp((radius(side, transfer.device) * (2 * (TICKS - 1))).round().long(), max=TICKS - 1)
+        seen = (seeing.coverage > _SEEN).float()
+        left = torch.zeros_like(transfer)
+        for answer, target in ((even, block.odd), (odd, block.even)):
+            residual = transfer * torch.fft.rfftn(answer) - torch.fft.rfftn(target)
+            left += residual.abs() ** 2 / 2
+        noise = torch.fft.rfftn((block.even - block.odd) / math.sqrt(2)).abs() ** 2
+        excess, passed = (
+            torch.zeros(TICKS, device=transfer.device).index_add_(0, shell.flatten(), (seen * values).flatten())
+            for values in (left - noise, transfer**2)
+        )
+        specimen, _ = seeing.spectra.on(side)
+        curve = (excess / passed.clamp(min=1e-9)).clamp(min=0) / side**3
+        return cls(torch.minimum(curve[shell], specimen))
+
+
+def held_to_data(block: Block, answer: Tensor, errors: Errors) -> Tensor:
+    """Return an answer with each measured coefficient moved towards the data, as far as these are the surer."""
+    seeing = block.seeing
+    _, noise = seeing.spectra.on(seeing.side)
+    gain = seeing.transfer * errors.power / (seeing.transfer**2 * errors.power + noise / 2)
+    spectrum = torch.fft.rfftn(answer)
+    left = torch.fft.rfftn((block.even + block.odd) / 2) - seeing.transfer * spectrum
+    return inverse(spectrum + gain * left)
+
+
+def sigma(block: Block, full: Tensor, halves: tuple[Tensor, Tensor], errors: Errors) -> Tensor:
+    """Return the standard deviation of each voxel's error.
+
+    How much error there is in all follows from spectra: of measured coefficients, what was found against the other
+    half and is left after data are heeded; of those that no tilt saw, what an estimate lacks of the specimen's power
+    (the law of total variance, for the mean of what could be there). Where it lies follows from what either answer
+    leaves of the other half, which grows with the structure around a voxel.
+    """
+    seeing = block.seeing
+    specimen, noise = seeing.spectra.on(seeing.side)
+    passed = seeing.transfer**2 * errors.power
+    measured = errors.power * (noise / 2) / (passed + noise / 2)
+    lacking = (specimen - torch.fft.rfftn(full).abs() ** 2 / full.numel()).clamp(min=0)
+    share = seeing.coverage.clamp(max=1)
+    power = share * measured + (1 - share) * _by_shell(lacking, seeing, seeing.coverage < 0.01)
+    variance = float(_whole(power).mean())
+    return torch.sqrt(variance * _where(block, halves))
+
+
+def _by_shell(power: Tensor, seeing: Seeing, of: Tensor) -> Tensor:
+    """Return the mean over each shell, of the cells that are meant."""
+    shell = torch.clamp((radius(seeing.side, power.device) * (2 * (TICKS - 1))).round().long(), max=TICKS - 1)
+    sums, cells = (
+        torch.zeros(TICKS, device=power.device).index_add_(0, shell.flatten(), values.flatten())
+        for values in (power * of, of.float())
+    )
+    return (sums / cells.clamp(min=1))[shell]
+
+
+def _whole(half: Tensor) -> Tensor:
+    """Return half-spectrum values such that their mean is that over the whole spectrum."""
+    n = half.shape[0]
+    twice = torch.full((n // 2 + 1,), 2.0, device=half.device)
+    twice[0] = twice[-1] = 1
+    return half * twice * ((n // 2 + 1) / n)
+
+
+def _where(block: Block, halves: tuple[Tensor, Tensor]) -> Tensor:
+    """Return the share of the error's variance at each voxel, of mean one inside the tomogram."""
+    seeing = block.seeing
+    left = torch.zeros_like(block.even)
+    for answer, target in zip(halves, (block.odd, block.even), strict=True):
+        left += (inverse(seeing.transfer * torch.fft.rfftn(answer)) - target).square() / 2
+    left -= (block.even - block.odd).square() / 2  # noise
+    mean = (halves[0] + halves[1]) / 2
+    activity = _around((mean - mean.mean()).square())
+    inside = block.inside > 0
+    x, y = activity[inside].double(), left[inside].double()
+    # Weighted by what is expected of a squared residual's scatter, or a few grains of gold would set the line.
+    weight = 1 / (1 + x / x.median().clamp(min=1e-12)) ** 2
+    xx, x1, w1 = (weight * x * x).sum(), (weight * x).sum(), weight.sum()
+    xy, y1 = (weight * x * y).sum(), (weight * y).sum()
+    fixed = xx * w1 - x1**2
+    slope = float(((w1 * xy - x1 * y1) / fixed).clamp(min=0)) if float(fixed) > 0 else 0.0
+    base = max(float((y1 - slope * x1) / w1), 0.05 * float((y1 / w1).abs()), 1e-12)
+    shares = base + slope * activity
+    return shares / shares[inside].mean()
+
+
+def _around(values: Tensor) -> Tensor:
+    pooled: Tensor = torch.nn.functional.avg_pool3d(values[None, None], _ACTIVITY_PX, 1, _ACTIVITY_PX // 2)[0, 0]
+    return pooled

@@ -1,0 +1,83 @@
+"""Power spectra of specimen and noise, from the halves themselves, and the filters that follow from them.
+
+Halves share the specimen and not the noise: where tilts measured, the cross-spectrum of two halves is ``T² S`` and
+their own power ``T² S + N``, with the transfer T, the specimen's power S and that of a half's noise N (as a mean over a
+shell of spatial frequency). What an estimate needs, and what is known of a frequency, are written with these three.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+TICKS = 65
+"""Curves are given at so many frequencies, evenly from 0 to Nyquist; corners of the cube have the last one's."""
+
+_SEEN = 0.5  # of the coverage that a frequency must have to count as measured
+_FLOOR = 1e-6  # of the strongest power: what a spectrum is taken to be at least
+_LEAST_TRANSFER = 1e-2
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Mean power of the specimen and of a half's noise in a coefficient, over the voxels of the block; (`TICKS`,)."""
+
+    specimen: Tensor
+    noise: Tensor
+
+    def on(self, side: int) -> tuple[Tensor, Tensor]:
+        """Return both on the frequencies of a cube's `torch.fft.rfftn`."""
+        place = radius(side, self.specimen.device) * (2 * (TICKS - 1))
+        below = torch.clamp(place.long(), max=TICKS - 2)
+        share = torch.clamp(place - below, max=1)
+        specimen, noise = (torch.lerp(c[below], c[below + 1], share) for c in (self.specimen, self.noise))
+        return specimen, noise
+
+    def wiener(self, transfer: Tensor, halves: int = 1) -> Tensor:
+        """Return the filter that makes the best linear estimate of the specimen from one half, or the mean of two."""
+        specimen, noise = self.on(transfer.shape[0])
+        return transfer * specimen / (transfer**2 * specimen + noise / halves)
+
+
+def radius(side: int, device: torch.device | None = None) -> Tensor:
+    """Return the spatial frequency of each cell of a cube's half spectrum, in cycles per voxel."""
+    k, half = torch.fft.fftfreq(side, device=device), torch.fft.rfftfreq(side, device=device)
+    return torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + half**2)
+
+
+def measure(halves: Sequence[tuple[Tensor, Tensor]], transfer: Tensor, coverage: Tensor) -> Spectra:
+    """Measure the spectra of blocks.
+
+    Parameters
+    ----------
+    halves
+        Spectra (`torch.fft.rfftn`) of even and odd halves of blocks of one size.
+    transfer, coverage
+        Of these blocks: with what each tilt let through, and without.
+    """
+    side = transfer.shape[0]
+    shell = torch.clamp((radius(side, transfer.device) * (2 * (TICKS - 1))).round().long(), max=TICKS - 1).flatten()
+    seen = (coverage > _SEEN).float().flatten()
+    cells = _sums(shell, seen)
+    passed = _sums(shell, seen * transfer.flatten() ** 2) / cells.clamp(min=1)
+    cross, own = torch.zeros_like(cells), torch.zeros_like(cells)
+    for even, odd in halves:
+        cross += _sums(shell, seen * (even * odd.conj()).real.flatten())
+        own += _sums(shell, seen * (even.abs() ** 2 + odd.abs() ** 2).flatten() / 2)
+    count = (cells * len(halves)).clamp(min=1) * side**3
+    specimen = cross / count / passed.clamp(min=_LEAST_TRANSFER**2)
+    noise = (own - cross) / count
+    specimen[0], noise[0] = specimen[1], noise[1]  # means were taken off
+    return Spectra(_smooth(specimen), _smooth(noise))
+
+
+def _sums(shell: Tensor, values: Tensor) -> Tensor:
+    return torch.zeros(TICKS, device=values.device).index_add_(0, shell, values)
+
+
+def _smooth(curve: Tensor) -> Tensor:
+    """Return the running geometric mean over five shells, of which none is nothing."""
+    curve = curve.clamp(min=_FLOOR * float(curve.max()))
+    padded = torch.nn.functional.pad(curve.log()[None, None], (2, 2), mode="replicate")
+    return torch.nn.functional.avg_pool1d(padded, 5, 1)[0, 0].exp()

@@ -1,0 +1,308 @@
+"""`train`: a model from half tomograms, that can stop at any look and go on from there."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eucentric.core import SILENT, InputError, Reporter
+from eucentric.core.random import stream
+from eucentric.processing.restoration.blocks import Block, Seeing, corners_of, cut, look_at, parts, soft_edge, spaced
+from eucentric.processing.restoration.checking import check_halves
+from eucentric.processing.restoration.critic import Game
+from eucentric.processing.restoration.model import answers, network, seeded
+from eucentric.processing.restoration.records import HalfTomograms, Look, RestoreSettings, Trained
+from eucentric.processing.restoration.turns import all_turns
+from eucentric.processing.restoration.views import View, Viewing, misfit
+
+_CUBES_PER_VIEW = 8
+_MOST_BLOCKS = 8  # of one tomogram: some 16 million voxels, more than training can see often
+_WARM_UP = 50  # steps
+_MEMORY = 0.995  # share of the mean weights that a step leaves
+_EDGE_PX = 8
+_SLOWER, _SLOWEST = 4.0, 2  # the rate is divided by so much where looks show no progress; so often, then it ends
+_PROGRESS = 1e-4  # share by which a look must be better than the best before
+_CLIP = 1.0
+
+
+@dataclass
+class Learned:
+    """A block that is learned from, where residuals may count, and what the network made of its halves last."""
+
+    block: Block
+    viewing: Viewing
+    held_in: Tensor
+    held_out: Tensor
+    answers: tuple[Tensor, Tensor] | None = None
+
+
+def train(
+    pairs: Sequence[HalfTomograms],
+    settings: RestoreSettings,
+    *,
+    resume: Trained | None = None,
+    keep: Callable[[Trained], None] | None = None,
+    device: torch.device | None = None,
+    reporter: Reporter = SILENT,
+) -> Trained:
+    """Learn to restore tomograms from their halves.
+
+    Parameters
+    ----------
+    pairs
+        Half tomograms of specimens that look alike, of one voxel size.
+    settings
+        See `RestoreSettings`.
+    resume
+        An earlier training of these pairs with these settings, to go on from.
+    keep
+        Called at each look with the training as it stands, to be kept by who wants to go on from there.
+    device
+        Where to compute; the CPU if absent.
+    reporter
+        Where progress goes.
+
+    Returns
+    -------
+    Trained
+        The model, and why training ended.
+
+    Raises
+    ------
+    InputError
+        If a pair cannot be learned from (see `check_halves`), voxels differ, or `resume` is of other settings.
+    """
+    for pair in pairs:
+        check_halves(pair)
+    if not pairs:
+        raise InputError("No half tomograms were given.")
+    sizes = [pair.voxel_A for pair in pairs]
+    if max(sizes) > 1.01 * min(sizes):
+        raise InputError(
+            f"Voxels of {min(sizes):.2f} and {max(sizes):.2f} Å cannot be learned from together.", "Train them apart."
+        )
+    if resume is not None and resume.settings.replace(minutes=None, most_steps=1) != settings.replace(
+        minutes=None, most_steps=1
+    ):
+        raise InputError("The training to go on from had other settings.", "Use the same ones, or start anew.")
+    return _Training(pairs, settings, device or torch.device("cpu"), reporter).run(resume, keep)
+
+
+class _Training:
+    def __init__(
+        self, pairs: Sequence[HalfTomograms], settings: RestoreSettings, device: torch.device, reporter: Reporter
+    ) -> None:
+        self._settings, self._device, self._reporter = settings, device, reporter
+        self._voxel_A = pairs[0].voxel_A
+        self._learned = [
+            one for pair in pairs for one in learned_from(pair, look_at(pair, device), settings, _MOST_BLOCKS)
+        ]
+        self._turns = all_turns()
+        self._edge = soft_edge(settings.cube_px, _EDGE_PX, device)
+        with seeded(settings.seed):
+            self._network = network(settings.channels, device)
+            self._game = Game(settings, device) if settings.method == "cryogen" else None
+        self._mean = copy.deepcopy(self._network)
+        self._optimiser = torch.optim.Adam(self._network.parameters(), settings.rate, betas=(0.9, 0.99))
+        self._step, self._slowed, self._spent_s = 0, 0, 0.0
+        self._looks: list[Look] = []
+        self._losses: list[float] = []
+
+    def run(self, resume: Trained | None, keep: Callable[[Trained], None] | None) -> Trained:
+        if resume is not None:
+            self._load(resume)
+        begun = time.monotonic() - self._spent_s
+        ended = resume.ended if resume is not None else ""
+        ended = self._over(time.monotonic() - begun) if not self._looks or not ended else ended
+        total = self._settings.most_steps
+        with self._reporter.task(f"Training {self._settings.method}", total) as step:
+            for _ in range(self._step):
+                step()
+            while not ended:
+                seconds = time.monotonic() - begun
+                self._round(seconds, step)
+                seconds = time.monotonic() - begun
+                due = self._step // self._settings.look_steps > (len(self._looks))
+                ended = self._over(seconds)
+                if due or ended:
+                    self._look(seconds)
+                    ended = ended or self._judge()
+                    self._spent_s = time.monotonic() - begun
+                    if keep is not None:
+                        keep(self._trained(ended))
+        return self._trained(ended)
+
+    def _round(self, seconds: float, step: Callable[[], None]) -> None:
+        """Take some steps on cubes of one view, which the place in training alone chooses."""
+        random = stream(self._settings.seed, "restoration", self._step)
+        learned = self._learned[int(random.integers(len(self._learned)))]
+        view = self._view(learned, random)
+        for _ in range(min(_CUBES_PER_VIEW, self._settings.most_steps - self._step)):
+            for group in self._optimiser.param_groups:
+                group["lr"] = self._rate(seconds)
+            place = self._place(view, random)
+            shown = view.shown[place][None, None]
+            answer = self._network(shown)[0, 0]
+            loss = misfit(answer, view, place, self._edge) / learned.viewing.noise_loss
+            self._losses.append(loss.item())
+            if self._game is not None:
+                loss = loss + self._game.energy(answer, learned.block, learned.viewing, random)
+            self._optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self._network.parameters(), _CLIP)
+            self._optimiser.step()
+            self._step += 1
+            self._remember()
+            step()
+
+    def _view(self, learned: Learned, random: np.random.Generator) -> View:
+        swap = bool(random.random() < 0.5)
+        if self._settings.method != "wedge":
+            return learned.viewing.as_it_is(learned.block, learned.held_in, swap=swap)
+        turn = self._turns[int(random.integers(len(self._turns)))]
+        filled = learned.answers[1 if swap else 0] if learned.answers is not None else None
+        return learned.viewing.turned(learned.block, learned.held_in, turn, random, swap=swap, filled=filled)
+
+    def _place(self, view: View, random: np.random.Generator) -> tuple[slice, ...]:
+        """Choose a cube of which at least a quarter may count."""
+        side, cube = view.shown.shape[0], self._settings.cube_px
+        for _ in range(20):
+            firsts = random.integers(0, side - cube + 1, 3)
+            place = tuple(slice(int(first), int(first) + cube) for first in firsts)
+            if float((view.weight[place] > 0).float().mean()) > 0.25:
+                break
+        return place
+
+    def _rate(self, seconds: float) -> float:
+        settings = self._settings
+        done = self._step / settings.most_steps
+        if settings.minutes is not None:
+            done = max(done, seconds / (60 * settings.minutes))
+        falling = 0.5 * (1 + math.cos(math.pi * min(1.0, done))) + 0.02
+        return settings.rate * min(1.0, (self._step + 1) / _WARM_UP) * falling / _SLOWER**self._slowed
+
+    def _remember(self) -> None:
+        """Move the mean weights towards those of the step."""
+        share = 1 - min(_MEMORY, (self._step + 1) / (self._step + 10))
+        with torch.no_grad():
+            for mean, now in zip(self._mean.parameters(), self._network.parameters(), strict=True):
+                mean.lerp_(now, share)
+
+    def _look(self, seconds: float) -> None:
+        """See how the mean network does where it did not learn; its answers fill what turned tilts do not see."""
+        found = []
+        for learned in self._learned:
+            learned.answers = answers(self._mean, learned.block)
+            found.append(held_out_loss(learned))
+        loss = float(np.mean(self._losses)) if self._losses else math.nan
+        self._losses.clear()
+        self._looks.append(Look(step=self._step, seconds=seconds, loss=loss, held_out=float(np.mean(found))))
+
+    def _judge(self) -> str:
+        """Slow down where held-out data are not explained better any more, and say so where that did not help."""
+        patience = self._settings.patience
+        since = self._looks[-patience:]
+        before = [look.held_out for look in self._looks[:-patience]]
+        if len(before) < 1 or min(look.held_out for look in since) < (1 - _PROGRESS) * min(before):
+            return ""
+        if self._looks[-1].step - self._slowed_at < patience * self._settings.look_steps:
+            return ""
+        self._slowed, self._slowed_at = self._slowed + 1, self._looks[-1].step
+        return "held-out data were not explained better any more" if self._slowed > _SLOWEST else ""
+
+    _slowed_at = 0
+
+    def _over(self, seconds: float) -> str:
+        if self._step >= self._settings.most_steps:
+            return f"{self._step} steps were done"
+        if self._settings.minutes is not None and seconds > 60 * self._settings.minutes:
+            return f"{self._settings.minutes:g} minutes were over"
+        return ""
+
+    def _trained(self, ended: str) -> Trained:
+        state: dict[str, Any] = {
+            "network": _on_cpu(self._network.state_dict()),
+            "optimiser": copy.deepcopy(self._optimiser.state_dict()),
+            "step": self._step,
+            "slowed": self._slowed,
+            "slowed_at": self._slowed_at,
+            "seconds": self._spent_s,
+        }
+        if self._game is not None:
+            state["game"] = self._game.state()
+        return Trained(
+            settings=self._settings,
+            voxel_A=self._voxel_A,
+            weights=_on_cpu(self._mean.state_dict()),
+            state=state,
+            looks=tuple(self._looks),
+            ended=ended,
+        )
+
+    def _load(self, trained: Trained) -> None:
+        state = trained.state
+        self._network.load_state_dict(state["network"])
+        self._mean.load_state_dict(dict(trained.weights))
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._step, self._slowed, self._spent_s = state["step"], state["slowed"], state["seconds"]
+        self._slowed_at = state["slowed_at"]
+        self._looks = list(trained.looks)
+        if self._game is not None:
+            self._game.load(state["game"])
+        if self._looks:
+            for learned in self._learned:
+                learned.answers = answers(self._mean, learned.block)
+
+
+def learned_from(pair: HalfTomograms, seeing: Seeing, settings: RestoreSettings, most: int) -> list[Learned]:
+    """Return the blocks of a tomogram that are learned from."""
+    viewing = Viewing(seeing, settings.cube_px)
+    unseen = unseen_part(pair.shape, settings.held_out)
+    found = []
+    for corner in spaced(corners_of(pair.shape, seeing.side), most):
+        block = cut(seeing, corner)
+        there, here = parts(pair.shape, corner, seeing.side)
+        held_out = torch.zeros_like(block.inside)
+        row = slice(max(unseen[1].start - corner[1], 0), here[1].stop)
+        if there[1].stop > unseen[1].start:
+            held_out[:, row] = block.inside[:, row]
+        found.append(Learned(block, viewing, block.inside * (1 - held_out), held_out))
+    return found
+
+
+def unseen_part(shape: tuple[int, int, int], held_out: float) -> tuple[slice, slice, slice]:
+    """Return the part of a tomogram that is not learned from: its end along the tilt axis."""
+    first = shape[1] - max(MARGIN_ROWS, round(held_out * shape[1]))
+    return slice(0, shape[0]), slice(first, shape[1]), slice(0, shape[2])
+
+
+MARGIN_ROWS = 8
+"""Fewest rows that are held out."""
+
+
+def held_out_loss(learned: Learned) -> float:
+    """Return the loss over the part that was not learned from, over what noise alone would give."""
+    if learned.answers is None or not bool(learned.held_out.any()):
+        return math.nan
+    block, seeing = learned.block, learned.block.seeing
+    specimen, noise = seeing.spectra.on(seeing.side)
+    power = seeing.transfer**2 * specimen + noise
+    filter_ = torch.sqrt(specimen / power) * (seeing.transfer > 1e-3)
+    weight = learned.held_out * block.evenness.sqrt()
+    total, floor = 0.0, 0.0
+    for answer, target in zip(learned.answers, (block.odd, block.even), strict=True):
+        residual = torch.fft.irfftn(seeing.transfer * torch.fft.rfftn(answer), answer.shape) - target
+        total += float((torch.fft.rfftn(residual * weight) * filter_).abs().square().mean())
+        apart = (block.even - block.odd) / math.sqrt(2)
+        floor += float((torch.fft.rfftn(apart * weight) * filter_).abs().square().mean())
+    return total / floor
+
+
+def _on_cpu(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().to("cpu", copy=True) for name, value in weights.items()}

@@ -1,0 +1,149 @@
+"""What a network is shown of a block, and what its answer is compared with.
+
+All methods learn from the halves alone: the network sees one, and what it makes of it is passed through the transfer
+and compared with the other, whose noise nothing can foretell (Lehtinen et al. 2018, arXiv 1803.04189; for tomograms
+cryoCARE, Buchholz et al. 2019, 10.1109/ISBI.2019.8759519). For the missing wedge the block is turned first, so that
+what tilts saw of it lies where they see nothing of the specimen, and hidden as the tilts would hide it; the answer is
+compared with what was there (IsoNet, Liu et al. 2022, 10.1038/s41467-022-33957-8; DeepDeWedge, Wiedemann & Heckel 2024,
+10.1038/s41467-024-51438-y). What turned tilts did not see is filled with the network's own answer of before, and noise.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eucentric.processing.restoration.blocks import Block, Seeing, inverse
+from eucentric.processing.restoration.turns import Turn
+
+_NOT_SEEN = 1e-3  # transfer below which a coefficient says nothing
+_FILLING = 2.0  # how much more what was hidden counts than what was only noisy
+
+
+@dataclass(frozen=True)
+class View:
+    """A block as it is shown: cubes are cut from it at random.
+
+    Attributes
+    ----------
+    shown
+        (side, side, side): best linear estimate of the specimen, over its strength.
+    target
+        The other half; over `weight`, residuals count.
+    transfer, filter
+        On the half spectrum of a cube: from the specimen to the target, and what residuals are multiplied by.
+    strength
+        Of the specimen.
+    """
+
+    shown: Tensor
+    target: Tensor
+    weight: Tensor
+    transfer: Tensor
+    filter: Tensor
+    strength: float
+
+
+class Viewing:
+    """Makes views of the blocks of one tomogram, whose cubes have `cube_px` voxels a side."""
+
+    def __init__(self, seeing: Seeing, cube_px: int) -> None:
+        self.seeing, self.cube_px = seeing, cube_px
+        self.transfer, self.coverage = seeing.of_cube(cube_px)
+        self.specimen, self.noise = seeing.spectra.on(cube_px)
+        self.noise_loss = self._noise_loss(self._filter(self.transfer))
+
+    def as_it_is(self, block: Block, held_in: Tensor, *, swap: bool) -> View:
+        """Return a view of one half beside the other, not turned; `held_in` is 1 where residuals may count."""
+        shown, target = (block.odd, block.even) if swap else (block.even, block.odd)
+        return View(
+            shown=inverse(self.seeing.wiener * torch.fft.rfftn(shown)) / self.seeing.strength,
+            target=target,
+            weight=held_in * block.inside * block.evenness.sqrt(),
+            transfer=self.transfer,
+            filter=self._filter(self.transfer),
+            strength=self.seeing.strength,
+        )
+
+    def turned(
+        self,
+        block: Block,
+        held_in: Tensor,
+        turn: Turn,
+        random: np.random.Generator,
+        *,
+        swap: bool,
+        filled: Tensor | None = None,
+    ) -> View:
+        """Return a view of one half, turned and hidden as tilts hide, beside the other, turned.
+
+        Parameters
+        ----------
+        block, held_in, swap
+            As for `as_it_is`.
+        turn
+            How it is turned.
+        random
+            From where noise is taken.
+        filled
+            What the network made of the half before, if it did.
+        """
+        seeing = self.seeing
+        shown, target = (block.odd, block.even) if swap else (block.even, block.odd)
+        not_seen = 1 - turn.of_spectrum(seeing.coverage)
+        spectrum = torch.fft.rfftn(turn.of(shown)) + not_seen * torch.fft.rfftn(noise_of(block, random))
+        if filled is not None:
+            spectrum += not_seen * seeing.transfer * torch.fft.rfftn(turn.of(filled))
+        transfer = turn.of_spectrum(self.transfer)
+        hidden = (1 - self.coverage) * turn.of_spectrum(self.coverage)
+        return View(
+            shown=inverse(seeing.wiener * seeing.coverage * spectrum) / seeing.strength,
+            target=turn.of(target),
+            weight=turn.of(held_in * block.inside * block.evenness.sqrt()),
+            transfer=transfer,
+            filter=self._filter(transfer) * (1 + (math.sqrt(_FILLING) - 1) * hidden),
+            strength=seeing.strength,
+        )
+
+    def _filter(self, transfer: Tensor) -> Tensor:
+        """Weigh residuals by the error they mean in the specimen, where they are not noise alone."""
+        power = transfer**2 * self.specimen + self.noise
+        return torch.where(transfer > _NOT_SEEN, torch.sqrt(self.specimen / power), torch.zeros_like(power))
+
+    def _noise_loss(self, filter_: Tensor) -> float:
+        """Return the loss of an answer without error, by noise in the target alone."""
+        return float(whole_mean(filter_**2 * self.noise * self.coverage))
+
+
+def noise_of(block: Block, random: np.random.Generator) -> Tensor:
+    """Return noise of one half, from another place: what the halves differ by, moved about the block."""
+    move = [int(n) for n in random.integers(0, block.even.shape[0], 3)]
+    return ((block.even - block.odd) / math.sqrt(2)).roll(move, (0, 1, 2))
+
+
+def whole_mean(half: Tensor) -> Tensor:
+    """Return the mean over a cube's whole spectrum of what is the same at k and -k."""
+    n = half.shape[0]
+    twice = torch.full((n // 2 + 1,), 2.0, device=half.device)
+    twice[0] = twice[-1] = 1
+    return (half * twice).sum() / n**3
+
+
+def misfit(answer: Tensor, view: View, place: tuple[slice, ...], edge: Tensor) -> Tensor:
+    """Return how badly answers for a cube explain the target there: the mean square of filtered residuals.
+
+    Parameters
+    ----------
+    answer
+        (n, n, n) of the network.
+    view, place
+        What it was asked for.
+    edge
+        Soft edge of the cube: what lies beyond it is in the data near the border, and not in the answer.
+    """
+    expected = torch.fft.irfftn(view.transfer * torch.fft.rfftn(answer * view.strength), answer.shape)
+    residual = (expected - view.target[place]) * (edge * view.weight[place])
+    filtered = torch.fft.rfftn(residual) * view.filter
+    return whole_mean(filtered.abs() ** 2) / answer.numel()
