@@ -79,7 +79,9 @@ def restore(
 def _restore_block(block: Block, even: Tensor, odd: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the block held to the data, both answers, and the standard deviation of the first one's error."""
     errors = Errors.of(block, even, odd)
-    full = held_to_data(block, (even + odd) / 2, errors)
+    full = (
+        held_to_data(block.seeing, even, block.odd, errors) + held_to_data(block.seeing, odd, block.even, errors)
+    ) / 2
     return full, even, odd, sigma(block, full, (even, odd), errors)
 
 
@@ -110,14 +112,16 @@ class Errors:
         return cls(torch.minimum(curve[shell], specimen))
 
 
-def held_to_data(block: Block, answer: Tensor, errors: Errors) -> Tensor:
-    """Return an answer with each measured coefficient moved towards the data, as far as these are the surer."""
-    seeing = block.seeing
+def held_to_data(seeing: Seeing, answer: Tensor, other: Tensor, errors: Errors) -> Tensor:
+    """Return an answer with each measured coefficient moved towards the half that it was not made from.
+
+    The error of the answer and the noise of that half know nothing of each other, so that the best of both is their
+    mean by what is known of their powers.
+    """
     _, noise = seeing.spectra.on(seeing.side)
-    gain = seeing.transfer * errors.power / (seeing.transfer**2 * errors.power + noise / 2)
+    gain = seeing.transfer * errors.power / (seeing.transfer**2 * errors.power + noise)
     spectrum = torch.fft.rfftn(answer)
-    left = torch.fft.rfftn((block.even + block.odd) / 2) - seeing.transfer * spectrum
-    return inverse(spectrum + gain * left)
+    return inverse(spectrum + gain * (torch.fft.rfftn(other) - seeing.transfer * spectrum))
 
 
 def sigma(block: Block, full: Tensor, halves: tuple[Tensor, Tensor], errors: Errors) -> Tensor:
@@ -131,7 +135,7 @@ def sigma(block: Block, full: Tensor, halves: tuple[Tensor, Tensor], errors: Err
     seeing = block.seeing
     specimen, noise = seeing.spectra.on(seeing.side)
     passed = seeing.transfer**2 * errors.power
-    measured = errors.power * (noise / 2) / (passed + noise / 2)
+    measured = errors.power * noise / (passed + noise)
     lacking = (specimen - torch.fft.rfftn(full).abs() ** 2 / full.numel()).clamp(min=0)
     share = seeing.coverage.clamp(max=1)
     power = share * measured + (1 - share) * _by_shell(lacking, seeing, seeing.coverage < 0.01)

@@ -5,6 +5,7 @@ their own power ``T² S + N``, with the transfer T, the specimen's power S and t
 shell of spatial frequency). What an estimate needs, and what is known of a frequency, are written with these three.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,25 +60,30 @@ def measure(halves: Sequence[tuple[Tensor, Tensor]], transfer: Tensor, coverage:
     side = transfer.shape[0]
     shell = torch.clamp((radius(side, transfer.device) * (2 * (TICKS - 1))).round().long(), max=TICKS - 1).flatten()
     seen = (coverage > _SEEN).float().flatten()
-    cells = _sums(shell, seen)
-    passed = _sums(shell, seen * transfer.flatten() ** 2) / cells.clamp(min=1)
+    passed, cells = _sums(shell, seen * transfer.flatten() ** 2), _sums(shell, seen)
     cross, own = torch.zeros_like(cells), torch.zeros_like(cells)
     for even, odd in halves:
         cross += _sums(shell, seen * (even * odd.conj()).real.flatten())
         own += _sums(shell, seen * (even.abs() ** 2 + odd.abs() ** 2).flatten() / 2)
-    count = (cells * len(halves)).clamp(min=1) * side**3
-    specimen = cross / count / passed.clamp(min=_LEAST_TRANSFER**2)
-    noise = (own - cross) / count
-    specimen[0], noise[0] = specimen[1], noise[1]  # means were taken off
-    return Spectra(_smooth(specimen), _smooth(noise))
+    cross, own = cross / (len(halves) * side**3), own / (len(halves) * side**3)
+    cross[0] = own[0] = passed[0] = cells[0] = 0  # means were taken off
+    cross, own, passed, cells = (_blurred(sums, side) for sums in (cross, own, passed, cells))
+    specimen = cross / passed.clamp(min=_LEAST_TRANSFER**2 * float(cells.max()))
+    noise = (own - cross) / cells.clamp(min=1e-3)
+    return Spectra(_positive(specimen), _positive(noise))
 
 
 def _sums(shell: Tensor, values: Tensor) -> Tensor:
     return torch.zeros(TICKS, device=values.device).index_add_(0, shell, values)
 
 
-def _smooth(curve: Tensor) -> Tensor:
-    """Return the running geometric mean over five shells, of which none is nothing."""
-    curve = curve.clamp(min=_FLOOR * float(curve.max()))
-    padded = torch.nn.functional.pad(curve.log()[None, None], (2, 2), mode="replicate")
-    return torch.nn.functional.avg_pool1d(padded, 5, 1)[0, 0].exp()
+def _blurred(sums: Tensor, side: int) -> Tensor:
+    """Return sums over shells with those of their neighbours, as far as one cell of the block's spectrum reaches."""
+    reach = math.ceil(2 * (TICKS - 1) / side)
+    weights = 1 - torch.arange(-reach, reach + 1, device=sums.device).abs() / (reach + 1)
+    blurred: Tensor = torch.nn.functional.conv1d(sums[None, None], weights[None, None], padding=reach)[0, 0]
+    return blurred
+
+
+def _positive(curve: Tensor) -> Tensor:
+    return curve.clamp(min=_FLOOR * float(curve.max()))

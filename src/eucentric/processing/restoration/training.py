@@ -13,7 +13,7 @@ from torch import Tensor
 
 from eucentric.core import SILENT, InputError, Reporter
 from eucentric.core.random import stream
-from eucentric.processing.restoration.blocks import Block, Seeing, corners_of, cut, look_at, parts, soft_edge, spaced
+from eucentric.processing.restoration.blocks import Block, Seeing, corners_of, cut, look_at, soft_edge, spaced
 from eucentric.processing.restoration.checking import check_halves
 from eucentric.processing.restoration.critic import Game
 from eucentric.processing.restoration.model import answers, network, seeded
@@ -29,6 +29,7 @@ _EDGE_PX = 8
 _SLOWER, _SLOWEST = 4.0, 2  # the rate is divided by so much where looks show no progress; so often, then it ends
 _PROGRESS = 1e-4  # share by which a look must be better than the best before
 _CLIP = 1.0
+_FEWEST_ROWS = 8  # that are held out
 
 
 @dataclass
@@ -105,6 +106,7 @@ class _Training:
         ]
         self._turns = all_turns()
         self._edge = soft_edge(settings.cube_px, _EDGE_PX, device)
+        self._inner = float(self._edge.square().mean())
         with seeded(settings.seed):
             self._network = network(settings.channels, device)
             self._game = Game(settings, device) if settings.method == "cryogen" else None
@@ -149,7 +151,7 @@ class _Training:
             place = self._place(view, random)
             shown = view.shown[place][None, None]
             answer = self._network(shown)[0, 0]
-            loss = misfit(answer, view, place, self._edge) / learned.viewing.noise_loss
+            loss = misfit(answer, view, place, self._edge) / (learned.viewing.noise_loss * self._inner)
             self._losses.append(loss.item())
             if self._game is not None:
                 loss = loss + self._game.energy(answer, learned.block, learned.viewing, random)
@@ -267,23 +269,18 @@ def learned_from(pair: HalfTomograms, seeing: Seeing, settings: RestoreSettings,
     found = []
     for corner in spaced(corners_of(pair.shape, seeing.side), most):
         block = cut(seeing, corner)
-        there, here = parts(pair.shape, corner, seeing.side)
         held_out = torch.zeros_like(block.inside)
-        row = slice(max(unseen[1].start - corner[1], 0), here[1].stop)
-        if there[1].stop > unseen[1].start:
-            held_out[:, row] = block.inside[:, row]
+        rows = slice(max(unseen[1].start - corner[1], 0), max(unseen[1].stop - corner[1], 0))
+        held_out[:, rows] = block.inside[:, rows]
         found.append(Learned(block, viewing, block.inside * (1 - held_out), held_out))
     return found
 
 
 def unseen_part(shape: tuple[int, int, int], held_out: float) -> tuple[slice, slice, slice]:
-    """Return the part of a tomogram that is not learned from: its end along the tilt axis."""
-    first = shape[1] - max(MARGIN_ROWS, round(held_out * shape[1]))
-    return slice(0, shape[0]), slice(first, shape[1]), slice(0, shape[2])
-
-
-MARGIN_ROWS = 8
-"""Fewest rows that are held out."""
+    """Return the part of a tomogram that is not learned from: a slab across the tilt axis, off the middle."""
+    rows = max(_FEWEST_ROWS, round(held_out * shape[1]))
+    first = (5 * shape[1]) // 8
+    return slice(0, shape[0]), slice(first, min(first + rows, shape[1])), slice(0, shape[2])
 
 
 def held_out_loss(learned: Learned) -> float:

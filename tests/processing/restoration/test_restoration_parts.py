@@ -1,0 +1,87 @@
+"""Turns, spectra, blocks and the network, each against what must hold of it."""
+
+import numpy as np
+import pytest
+import torch
+
+from eucentric.processing.restoration import transfer
+from eucentric.processing.restoration.blocks import MARGIN, blended, corners_of, parts, spaced
+from eucentric.processing.restoration.network import UNet, fold, unfold
+from eucentric.processing.restoration.spectra import TICKS, measure, radius
+from eucentric.processing.restoration.turns import all_turns
+from phantoms.halves import TILTS_DEG
+
+
+def test_there_are_24_turns_and_the_first_does_nothing() -> None:
+    turns = all_turns()
+    cube = torch.randn(8, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert len({turn.of(cube).numpy().tobytes() for turn in turns}) == 24
+    torch.testing.assert_close(turns[0].of(cube), cube)
+
+
+def test_turns_keep_the_middle_and_the_hand() -> None:
+    cube = torch.zeros(8, 8, 8)
+    cube[4, 4, 4] = 1
+    chiral = torch.zeros(8, 8, 8)
+    chiral[4, 4, 5:7] = chiral[4, 5, 4] = chiral[5, 4, 4] = torch.tensor(1.0)
+    chiral[4, 6, 4] = 2
+    chiral[6, 4, 4] = 3
+    mirrored = chiral.flip(0).roll(1, 0)
+    for turn in all_turns():
+        assert float(turn.of(cube)[4, 4, 4]) == 1
+        assert not torch.equal(turn.of(chiral), mirrored)
+
+
+@pytest.mark.parametrize("turn", all_turns(), ids=str)
+def test_a_spectrum_turns_as_its_volume_does(turn) -> None:  # type: ignore[no-untyped-def]
+    even = transfer((12,) * 3, 10.0, TILTS_DEG)
+    volume = torch.fft.irfftn(even, (12,) * 3).roll((6, 6, 6), (0, 1, 2))
+    turned = torch.fft.rfftn(turn.of(volume).roll((-6, -6, -6), (0, 1, 2))).real
+    torch.testing.assert_close(turn.of_spectrum(even), turned, atol=1e-4, rtol=1e-4)
+
+
+def test_spectra_are_those_that_were_put_in() -> None:
+    side, random = 48, np.random.default_rng(1)
+    through = transfer((side,) * 3, 10.0, TILTS_DEG).clamp(max=1)
+    shape = torch.exp(-((radius(side) / 0.2) ** 2))
+    specimen = torch.fft.rfftn(torch.from_numpy(random.normal(0, 12, (side,) * 3)).float()) * shape
+    halves = [
+        specimen * through + torch.fft.rfftn(torch.from_numpy(random.normal(0, 3, (side,) * 3)).float()) * (through > 0)
+        for _ in range(2)
+    ]
+    found = measure([(halves[0], halves[1])], through, through)
+    ticks = torch.linspace(0, 0.5, TICKS)
+    middle = (ticks > 0.1) & (ticks < 0.25)
+    assert float((found.noise / 9)[middle].mean()) == pytest.approx(1, abs=0.03)
+    assert float((found.specimen / (144 * torch.exp(-2 * (ticks / 0.2) ** 2)))[middle].mean()) == pytest.approx(
+        1, abs=0.1
+    )
+
+
+@pytest.mark.parametrize("shape", [(40, 200, 333), (160, 160, 160), (300, 64, 170)])
+def test_blocks_cover_a_volume(shape: tuple[int, int, int]) -> None:
+    total, side = np.zeros(shape, np.float32), 160
+    for corner in corners_of(shape, side):
+        there, here = parts(shape, corner, side)
+        total[there] += blended(shape, corner, side, torch.device("cpu"))[here].numpy()
+    assert total.min() > 0.4 / MARGIN
+
+
+def test_spaced_corners_are_ends_and_between() -> None:
+    corners = [(0, 0, i) for i in range(20)]
+    assert spaced(corners, 3) == [corners[0], corners[10], corners[19]]
+    assert spaced(corners, 1) == corners[:1]
+    assert spaced(corners[:2], 3) == corners[:2]
+
+
+def test_folding_loses_nothing() -> None:
+    volume = torch.randn(2, 1, 8, 16, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(unfold(fold(volume)), volume)
+
+
+def test_a_new_network_changes_nothing_and_can_learn() -> None:
+    torch.manual_seed(0)
+    unet, volume = UNet(4), torch.randn(1, 1, 16, 16, 24)
+    torch.testing.assert_close(unet(volume), volume)
+    unet(volume).square().sum().backward()
+    assert float(unet.leave.weight.grad.abs().max()) > 0  # type: ignore[union-attr]

@@ -1,0 +1,165 @@
+"""Training and restoring, on round things whose truth is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from eucentric.core import InputError
+from eucentric.processing.restoration import HalfTomograms, RestoreSettings, Trained, restore, train, transfer
+from eucentric.processing.restoration.blocks import inverse, look_at
+from phantoms.halves import TILTS_DEG, Halves, correlation, round_things, seen_halves
+
+SIDE = 48
+QUICK = RestoreSettings(channels=8, cube_px=32, most_steps=96, look_steps=32, rate=2e-3)
+
+
+@pytest.fixture(scope="module")
+def halves() -> Halves:
+    return seen_halves(round_things(SIDE, 1), 2.0, 2)
+
+
+@pytest.fixture(scope="module")
+def measured() -> np.ndarray:
+    return (transfer((SIDE,) * 3, 10.0, TILTS_DEG) > 0.5).numpy()
+
+
+@pytest.fixture(scope="module")
+def hidden() -> np.ndarray:
+    kz, kx = torch.fft.fftfreq(SIDE)[:, None], torch.fft.rfftfreq(SIDE)
+    steep = (torch.atan2(kz.abs(), kx) > np.deg2rad(66)) & (kz.abs() > 3 / SIDE)
+    return steep[:, None].expand(SIDE, SIDE, SIDE // 2 + 1).numpy()
+
+
+def linear(halves: Halves) -> np.ndarray:
+    seeing = look_at(halves.pair, torch.device("cpu"))
+    mean = torch.from_numpy(halves.pair.even + halves.pair.odd) / 2
+    return inverse(seeing.spectra.wiener(seeing.transfer, 2) * torch.fft.rfftn(mean)).numpy()
+
+
+@pytest.fixture(scope="module")
+def wedge(halves: Halves) -> Trained:
+    return train([halves.pair], QUICK.replace(method="wedge", most_steps=320, look_steps=80))
+
+
+def test_noise_is_taken_away_better_than_any_linear_filter_does(halves: Halves, measured: np.ndarray) -> None:
+    trained = train([halves.pair], QUICK.replace(method="noise2noise", most_steps=160, look_steps=80))
+    restored = restore(halves.pair, trained)
+    best = correlation(linear(halves), halves.truth, measured)
+    assert correlation(restored.full, halves.truth, measured) > best + 0.02
+    assert trained.looks[-1].held_out < trained.looks[0].held_out
+
+
+def test_the_missing_wedge_is_filled_with_what_is_there(halves: Halves, wedge: Trained, hidden: np.ndarray) -> None:
+    restored = restore(halves.pair, wedge)
+    assert abs(correlation(linear(halves), halves.truth, hidden)) < 0.05
+    assert correlation(restored.full, halves.truth, hidden) > 0.3
+
+
+def test_what_was_measured_is_kept_within_its_noise(halves: Halves, wedge: Trained, measured: np.ndarray) -> None:
+    restored = restore(halves.pair, wedge)
+    through = transfer((SIDE,) * 3, 10.0, TILTS_DEG).clamp(max=1).numpy()
+    left = through * np.fft.rfftn(restored.full) - np.fft.rfftn((halves.pair.even + halves.pair.odd) / 2)
+    noise = np.fft.rfftn((halves.pair.even - halves.pair.odd) / 2)
+    assert np.sum(np.abs(left[measured]) ** 2) < 1.15 * np.sum(np.abs(noise[measured]) ** 2)
+
+
+def test_stated_intervals_hold_the_truth(halves: Halves, wedge: Trained) -> None:
+    restored = restore(halves.pair, wedge)
+    error = (restored.full - restored.full.mean() - halves.truth) / restored.sigma
+    assert 0.85 < float(np.mean(np.abs(error) < 1.645)) < 0.95
+
+
+def test_a_model_restores_what_it_never_saw(wedge: Trained, hidden: np.ndarray) -> None:
+    other = seen_halves(round_things(SIDE, 11), 2.0, 12)
+    assert correlation(restore(other.pair, wedge).full, other.truth, hidden) > 0.25
+
+
+def test_in_noise_alone_nothing_is_found() -> None:
+    nothing = seen_halves(np.zeros((SIDE,) * 3, np.float32), 2.0, 5)
+    trained = train([nothing.pair], QUICK.replace(method="wedge"))
+    restored = restore(nothing.pair, trained)
+    assert restored.full.std() < 0.05 * nothing.pair.even.std()
+    assert abs(np.corrcoef(restored.even.ravel(), restored.odd.ravel())[0, 1]) < 0.2
+
+
+def test_what_was_taken_out_does_not_grow_back(wedge: Trained) -> None:
+    truth = round_things(SIDE, 21)
+    hole = truth.copy()
+    hole[16:32, 16:32, 16:32] = np.median(truth)
+    restored = restore(seen_halves(hole, 2.0, 22).pair, wedge).full
+    inner = (slice(20, 28),) * 3
+    kept = restore(seen_halves(truth, 2.0, 22).pair, wedge).full
+    assert np.var(truth[inner]) > 0.2  # there was something
+    assert np.var(restored[inner]) < 0.2 * np.var(kept[inner])
+
+
+@pytest.mark.parametrize("method", ["wedge", "cryogen"])
+def test_training_that_was_interrupted_comes_to_the_same(halves: Halves, method: str) -> None:
+    settings = QUICK.replace(method=method, most_steps=24, look_steps=8)
+    kept: list[Trained] = []
+    through = train([halves.pair], settings, keep=kept.append)
+    assert [one.state["step"] for one in kept] == [8, 16, 24]
+    again = train([halves.pair], settings, resume=kept[1])
+    assert again.ended == through.ended == "24 steps were done"
+    for name, weights in through.weights.items():
+        torch.testing.assert_close(again.weights[name], weights, rtol=0, atol=0, msg=name)
+
+
+def test_the_critic_changes_what_is_learned_and_both_forms_run(halves: Halves, hidden: np.ndarray) -> None:
+    settings = QUICK.replace(method="cryogen", most_steps=16, look_steps=8)
+    weights = [
+        train([halves.pair], settings.replace(form=form)).state["game"]["critic"] for form in ("map", "transport")
+    ]
+    assert not torch.equal(weights[0]["layers.0.weight"], weights[1]["layers.0.weight"])
+
+
+def test_training_stops_where_held_out_data_gain_nothing(halves: Halves) -> None:
+    still = QUICK.replace(method="noise2noise", rate=1e-12, most_steps=10_000, look_steps=8, patience=1)
+    trained = train([halves.pair], still)
+    assert "held-out" in trained.ended
+    assert trained.state["step"] < 100
+
+
+def test_other_settings_do_not_go_on(halves: Halves) -> None:
+    begun = train([halves.pair], QUICK.replace(most_steps=8))
+    with pytest.raises(InputError, match="other settings"):
+        train([halves.pair], QUICK.replace(channels=4), resume=begun)
+
+
+def test_a_model_of_other_voxels_is_refused(halves: Halves, wedge: Trained) -> None:
+    with pytest.raises(InputError, match="voxels of 20.00 Å"):
+        restore(replace(halves.pair, voxel_A=20.0), wedge)
+
+
+def spoilt(pair: HalfTomograms, what: str) -> HalfTomograms:
+    even = pair.even.copy()
+    if what == "nan":
+        even[3, 4, 5] = np.nan
+    return {
+        "same": replace(pair, odd=pair.even),
+        "size": replace(pair, odd=pair.odd[:-2]),
+        "small": replace(pair, even=pair.even[:20], odd=pair.odd[:20]),
+        "nan": replace(pair, even=even),
+        "constant": replace(pair, odd=np.ones_like(pair.odd)),
+        "tilts": replace(pair, tilts_deg=()),
+        "voxel": replace(pair, voxel_A=0.0),
+    }[what]
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("same", "the same volume"),
+        ("size", "48 x 48 x 48 and 46 x 48 x 48"),
+        ("small", "too few"),
+        ("nan", "no numbers"),
+        ("constant", "is 1 everywhere"),
+        ("tilts", "0 tilt angles"),
+        ("voxel", "a voxel of 0.0 Å"),
+    ],
+)
+def test_halves_that_teach_nothing_are_refused(halves: Halves, what: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        train([spoilt(halves.pair, what)], QUICK)
