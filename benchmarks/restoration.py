@@ -1,0 +1,275 @@
+"""Restoration against the twin's truth: WBP, the best linear filter, and the methods of `eucentric restore`.
+
+Run: python benchmarks/restoration.py make FOLDER [--specimen cell] [--seed 1]
+     python benchmarks/restoration.py score FOLDER... [--method noise2noise wedge cryogen] [--minutes 10] [--threads 2]
+
+`make` simulates a series (41 tilts of 3 e/Å², ±60°, 384² pixels of 3.6 Å, 4 frames; cell or lamella 1100 Å thick, which
+does not dome, so that there is one truth), processes its movies, and reconstructs the halves of the frames by the true
+alignment, at 10.8 Å, 128³ voxels. `score` trains each method on one tomogram alone, and compares with the truth:
+
+- correlation over Fourier cells that tilts measured, and over those deep in the missing wedge (three cells off the last
+  tilt's plane and more), of all and with beads of gold masked out, which else hold most of the power;
+- the same in bands (by direction: measured within 30° of the plane of the specimen, measured above, missing);
+- elongation of beads: full width at half maximum along z over that along x, median;
+- share of voxels whose stated 90 % interval holds the truth.
+
+The linear filter has the true spectra: the ratio of cross- to power spectrum with the truth, by shell and by 10° of
+direction, which no one could know.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eucentric.io import open_mrc, read_alignment, write_mrc
+from eucentric.optics import SeriesCTF
+from eucentric.processing.reconstruction import ReconstructSettings
+from eucentric.processing.restoration import HalfTomograms, RestoreSettings, restore, train
+from eucentric.session import Session
+from eucentric.workflow.records import ReconstructStage
+from eucentric.workflow.restoring_gain import gain_of_series
+from eucentric.workflow.volumes import reconstruct_sums
+
+Floats = NDArray[np.float32]
+SIDE, BINNING, PIXEL_A = 128, 3, 3.6
+PRE_TILT_DEG = {"cell": 0.0, "lamella": 8.0}
+AXIS_DEG = 84.4  # of the twin
+BEAD_CLEAR_PX, BEAD_EDGE_PX = 9, 4  # from the middle of a bead, what is masked out, and how softly
+BANDS_A = ((1e9, 150), (150, 75), (75, 45), (45, 30))
+
+
+def main() -> None:
+    """Run as the module says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    make = verbs.add_parser("make")
+    make.add_argument("folder", type=Path)
+    make.add_argument("--specimen", choices=tuple(PRE_TILT_DEG), default="cell")
+    make.add_argument("--seed", type=int, default=1)
+    scored = verbs.add_parser("score")
+    scored.add_argument("folders", type=Path, nargs="+")
+    scored.add_argument("--method", nargs="*", default=["noise2noise", "wedge", "cryogen"])
+    scored.add_argument("--minutes", type=float, nargs="*", default=[10.0], help="of each method, or one for all")
+    scored.add_argument("--threads", type=int, default=2)
+    scored.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if options.verb == "make":
+        make_set(options.folder, options.specimen, options.seed)
+        return
+    torch.set_num_threads(options.threads)
+    minutes = options.minutes * len(options.method) if len(options.minutes) == 1 else options.minutes
+    for folder in options.folders:
+        score_set(folder, dict(zip(options.method, minutes, strict=True)), options.seed)
+
+
+def make_set(folder: Path, specimen: str, seed: int) -> None:
+    """Simulate, process and reconstruct one set, and put its truth on the same grid."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plan, thickness_A = folder / "planned.yaml", SIDE * BINNING * PIXEL_A
+    tilt = f"--pre-tilt {PRE_TILT_DEG[specimen]} --range 60" if PRE_TILT_DEG[specimen] else "--range 60"
+    _run(f"design --thickness 1100 --pixel {PIXEL_A} --exposure 123 --frames 4 --defocus 40000 {tilt} --output {plan}")
+    _run(
+        f"simulate {plan} --specimen {specimen} --size {SIDE * BINNING} --seed {seed} "
+        f"--effects no-doming,no-local-motion --output {folder}"
+    )
+    _run(f"process {folder} --bin {BINNING} --thickness {thickness_A:.0f} --axis {AXIS_DEG} --halves frames")
+    series, truth = folder / "series" / "TS_001", folder / "truth" / "TS_001"
+    ctf = SeriesCTF.model_validate_json((series / "ctf.json").read_text())
+    settings = ReconstructStage(
+        reconstruct=ReconstructSettings(binning=BINNING, thickness_A=thickness_A - 1, size_yx=(SIDE, SIDE)),
+        ctf_correction="phase-flip",
+        halves="frames",
+    )
+    stacks = [series / f"TS_001_{half}.mrc" for half in ("even", "odd")]
+    halves = reconstruct_sums(
+        stacks, read_alignment(truth / "alignment.json"), ctf, settings, device=torch.device("cpu")
+    )
+    whole = open_mrc(truth / "volume.mrc")
+    for name, volume in (
+        ("half1", halves.even.numpy()),
+        ("half2", halves.odd.numpy()),
+        ("truth", _on_grid(np.asarray(whole.data, np.float32), float(whole.pixel_A or 0), halves.voxel_A)),
+    ):
+        write_mrc(folder / f"{name}.mrc", volume, halves.voxel_A, kind="volume", label=name)
+
+
+def _run(arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "eucentric", *arguments.split()], check=True)
+
+
+def _on_grid(truth: Floats, pixel_A: float, voxel_A: float) -> Floats:
+    """Return the middle of a volume with coarser voxels, by its spectrum."""
+    padded = round(SIDE * voxel_A / pixel_A)
+    box = np.zeros((padded,) * 3, np.float32)
+    there, here = [], []
+    for n in truth.shape:
+        m = min(n, padded)
+        there.append(slice(n // 2 - m // 2, n // 2 - m // 2 + m))
+        here.append(slice(padded // 2 - m // 2, padded // 2 - m // 2 + m))
+    box[tuple(here)] = truth[tuple(there)]
+    spectrum = np.fft.fftshift(np.fft.fftn(np.fft.ifftshift(box)))
+    low = slice(padded // 2 - SIDE // 2, padded // 2 - SIDE // 2 + SIDE)
+    found = np.fft.fftshift(np.fft.ifftn(np.fft.ifftshift(spectrum[low, low, low]))).real
+    return (found * (SIDE / padded) ** 3).astype(np.float32)
+
+
+@dataclass
+class Scoring:
+    """The truth of a set, and which Fourier cells are measured."""
+
+    truth: Floats
+    beads: list[tuple[int, int, int]]
+    voxel_A: float
+    tilts_deg: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Lay out frequencies, the soft edge, and the mask of the beads."""
+        n = SIDE
+        kz, ky, kx = np.fft.fftfreq(n)[:, None, None], np.fft.fftfreq(n)[:, None], np.fft.rfftfreq(n)
+        self.k = np.sqrt(kz**2 + ky**2 + kx**2)
+        angle = (np.rad2deg(np.arctan2(kz, kx)) + 90) % 180 - 90 + 0 * ky
+        low, high = min(self.tilts_deg), max(self.tilts_deg)
+        off = np.min([np.abs(kz * np.cos(np.deg2rad(a)) - kx * np.sin(np.deg2rad(a))) for a in (low, high)], axis=0)
+        seen = (angle >= low) & (angle <= high)
+        inside = self.k < 0.5
+        self.measured = inside & (seen | (off * n < 0.5))
+        self.missing = inside & ~seen & (off * n > 3) & (ky > -1)
+        self.direction = np.abs(angle)
+        line = np.ones(n)
+        line[:16] = np.hanning(32)[:16]
+        line[-16:] = line[:16][::-1]
+        self.edge = line[:, None, None] * line[:, None] * line
+        grid = np.arange(n)
+        self.clear = np.ones((n,) * 3)
+        for bead in self.beads:
+            z, y, x = (np.square(grid - c) for c in bead)
+            away = np.sqrt(z[:, None, None] + y[:, None] + x)
+            self.clear *= np.clip((away - BEAD_CLEAR_PX) / BEAD_EDGE_PX, 0, 1)
+
+    def spectrum(self, volume: Floats, *, beads: bool = True) -> NDArray[np.complex128]:
+        """Return the spectrum of a volume with soft edges, with its beads or without."""
+        kept = volume - volume.mean()
+        return np.asarray(np.fft.rfftn((kept if beads else kept * self.clear) * self.edge))
+
+    def correlation(self, volume: Floats, cells: NDArray[np.bool_], *, beads: bool = True) -> float:
+        """Return the correlation with the truth over some cells."""
+        one, two = (self.spectrum(v, beads=beads)[cells] for v in (volume, self.truth))
+        return float((one * two.conj()).real.sum() / np.sqrt((np.abs(one) ** 2).sum() * (np.abs(two) ** 2).sum()))
+
+    def linear(self, volume: Floats) -> Floats:
+        """Return the best linear estimate by shell and direction, from the true spectra."""
+        one, two = (self.spectrum(v) for v in (volume, self.truth))
+        shell = np.minimum((self.k * SIDE).astype(int), SIDE // 2)
+        bins = (shell * 9 + np.minimum(self.direction // 10, 8).astype(int)).ravel()
+        cross = np.bincount(bins, (two * one.conj()).real.ravel())
+        power = np.bincount(bins, (np.abs(one) ** 2).ravel())
+        gain = (cross / np.maximum(power, 1e-30))[bins].reshape(one.shape)
+        return np.fft.irfftn(np.fft.rfftn(volume) * gain, volume.shape).astype(np.float32)
+
+    def elongation(self, volume: Floats) -> float:
+        """Return how much longer than wide beads are, where they lie well inside."""
+        ratios = []
+        for z, y, x in self.beads:
+            if min(z, y, x) >= 14 and max(z, y, x) < SIDE - 14:
+                along, across = volume[z - 12 : z + 13, y, x], volume[z, y, x - 12 : x + 13]
+                ratios.append(_width(along) / _width(across))
+        return float(np.median(ratios)) if ratios else float("nan")
+
+    def report(
+        self, label: str, volume: Floats, seconds: float = 0.0, sigma: Floats | None = None
+    ) -> dict[str, object]:
+        """Print one line of the table, and return it."""
+        found: dict[str, object] = {
+            "what": label,
+            "measured": self.correlation(volume, self.measured),
+            "missing": self.correlation(volume, self.missing),
+            "measured_no_beads": self.correlation(volume, self.measured, beads=False),
+            "missing_no_beads": self.correlation(volume, self.missing, beads=False),
+            "elongation": self.elongation(volume),
+            "seconds": seconds,
+        }
+        for name, cells in (
+            ("flat", self.measured & (self.direction < 30)),
+            ("steep", self.measured & (self.direction >= 30)),
+            ("missing", self.missing),
+        ):
+            bands = [
+                self.correlation(
+                    volume, cells & (self.k > self.voxel_A / a) & (self.k <= self.voxel_A / b), beads=False
+                )
+                for a, b in BANDS_A
+            ]
+            found[f"bands_{name}"] = [round(value, 3) for value in bands]
+        if sigma is not None:
+            found["inside_90"] = self.calibration(volume, sigma)
+        print(json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in found.items()}), flush=True)
+        return found
+
+    def calibration(self, volume: Floats, sigma: Floats) -> float:
+        """Return the share of voxels whose 90 % interval holds the truth, by the scale that fits best."""
+        inner = (slice(16, -16),) * 3
+        estimate, truth = (v[inner] - v[inner].mean() for v in (volume, self.truth))
+        scale = float((estimate * truth).sum() / (estimate**2).sum())
+        return float(np.mean(np.abs(truth / scale - estimate) < 1.645 * sigma[inner]))
+
+
+def _width(line: Floats) -> float:
+    """Return the full width at half maximum of a profile whose peak is near its middle."""
+    middle = len(line) // 2
+    line = line - np.median(np.concatenate([line[:4], line[-4:]]))
+    peak = middle - 2 + int(np.argmax(np.abs(line[middle - 2 : middle + 3])))
+    line = line / line[peak]
+    ends = []
+    for step in (-1, 1):
+        i = peak
+        while 0 < i < len(line) - 1 and line[i + step] > 0.5:
+            i += step
+        below = line[min(max(i + step, 0), len(line) - 1)]
+        ends.append(abs(i - peak) + (line[i] - 0.5) / max(line[i] - below, 1e-6))
+    return float(sum(ends))
+
+
+def score_set(folder: Path, methods: dict[str, float], seed: int) -> None:
+    """Restore one set by each method, and print what is right."""
+    half1, half2, truth = (open_mrc(folder / f"{name}.mrc") for name in ("half1", "half2", "truth"))
+    voxel_A = float(half1.pixel_A or 0)
+    alignment = read_alignment(folder / "truth" / "TS_001" / "alignment.json")
+    tilts = tuple(view.tilt_deg for view in alignment.used)
+    beads = []
+    with (folder / "truth" / "TS_001" / "particles.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["label"] == "gold":
+                z, y, x = (round(float(row[f"{axis}_A"]) / voxel_A) + SIDE // 2 for axis in "zyx")
+                beads.append((z, y, x))
+    scoring = Scoring(np.asarray(truth.data), beads, voxel_A, tilts)
+    even, odd = -np.asarray(half1.data), -np.asarray(half2.data)  # dense matter is dark in them
+    print(json.dumps({"set": folder.name, "beads": len(beads)}), flush=True)
+    scoring.report("wbp", (even + odd) / 2)
+    scoring.report("linear, true spectra", scoring.linear((even + odd) / 2))
+    with Session.create_or_open(folder) as session:
+        gain = gain_of_series(session, "TS_001", alignment, SIDE * voxel_A)
+    pair = HalfTomograms(folder.name, even, odd, voxel_A, tilts, gain)
+    for method, minutes in methods.items():
+        begun = time.perf_counter()
+        settings = RestoreSettings.model_validate(
+            {"method": method, "minutes": minutes, "most_steps": 100_000, "seed": seed}
+        )
+        trained = train([pair], settings)
+        restored = restore(pair, trained)
+        seconds = time.perf_counter() - begun
+        scoring.report(f"{method} ({trained.looks[-1].step} steps)", restored.full, seconds, restored.sigma)
+        for name, volume in (("full", restored.full), ("sigma", restored.sigma)):
+            write_mrc(folder / f"{method}_{name}.mrc", volume, voxel_A, kind="volume", label=f"{method} {name}")
+
+
+if __name__ == "__main__":
+    main()
