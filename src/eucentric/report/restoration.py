@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 
 from eucentric.core import SILENT, Reporter, write_text
-from eucentric.report.figures.restoration import agreement, misfit, power, slices, training
+from eucentric.report.figures.restoration import agreement, filled, misfit, power, slices, training
 from eucentric.report.look import CSS
 from eucentric.report.parts import MARK, SAFE, figures_in, numbers_list, package_version, section, table, warnings_list
 from eucentric.report.restoration_input import RestorationShown
@@ -16,11 +16,11 @@ from eucentric.report.words import seconds
 _PACKAGES = ("eucentric", "numpy", "torch", "matplotlib")
 
 _SUBJECTS = (
-    ("slices", "Before and after", slices),
-    ("data", "Kept to the data", misfit),
-    ("agreement", "Agreement of the halves", agreement),
-    ("wedge", "Inside and outside the wedge", power),
-    ("training", "Training", training),
+    ("slices", "Before and after", (slices,)),
+    ("data", "Kept to the data", (misfit,)),
+    ("agreement", "Agreement of the halves", (agreement,)),
+    ("wedge", "Inside and outside the wedge", (power, filled)),
+    ("training", "Training", (training,)),
 )
 
 
@@ -43,8 +43,8 @@ def write_restoration_report(path: Path, data: RestorationShown, reporter: Repor
     """
     sections = [section("supported", "What the data support", _list(statement(data)))]
     with styled():
-        for key, title, draw in reporter.each(_SUBJECTS, "Drawing the report"):
-            plots = draw(data)
+        for key, title, figures in reporter.each(_SUBJECTS, "Drawing the report"):
+            plots = [plot for figure in figures for plot in figure(data)]
             sections.append(section(key, title, _foreword(key, data) + (figures_in(plots) if plots else "")))
     sections.append(section("settings", "Settings and provenance", _provenance(data)))
     named = [("supported", "What the data support"), *((key, title) for key, title, _ in _SUBJECTS)]

@@ -22,6 +22,8 @@ FEW = 0.01
 
 _FURTHER = 0.8  # of the detail to which the halves agree: restored halves that agree further do so by the model
 
+_LOOKS_BACK, _BETTER = 3, 0.98  # looks before the last one, and what the last is of them where training should go on
+
 METHODS: dict[Method, str] = {
     "noise2noise": "Noise2Noise: a network that learned to predict one half from the other. It takes noise away and "
     "leaves the missing wedge as it is.",
@@ -57,8 +59,8 @@ def warnings(data: RestorationShown) -> tuple[str, ...]:
         "noise would leave. Structure was lost or made up there; look at the tomogram before restoration."
         for band in departures(data.examination)
     ]
-    looks = data.trained.looks
-    if data.trained.ended and len(looks) > 2 and looks[-1].held_out == min(look.held_out for look in looks):
+    held_out = [look.held_out for look in data.trained.looks]
+    if data.trained.ended and len(held_out) > _LOOKS_BACK and held_out[-1] < _BETTER * min(held_out[:-_LOOKS_BACK]):
         found.append("Held-out data were still predicted better and better when training ended: train it for longer.")
     return tuple(found)
 
@@ -100,10 +102,15 @@ def how_it_ended(trained: Trained) -> str:
 
 
 def departures(found: Examination) -> tuple[Departure, ...]:
-    """Return the bands in which the restored tomogram does not keep to the data."""
-    misfit = _over_three(found)
-    bands = np.flatnonzero(np.diff(misfit > MOST_MISFIT, prepend=False, append=False)).reshape(-1, 2)
-    detail = 1 / np.array(found.frequency_1_A)
+    """Return the bands in which the restored tomogram does not keep to the data.
+
+    What is finer than the data support may be left out of it altogether, with what little the halves share there.
+    """
+    misfit, detail = _over_three(found), 1 / np.array(found.frequency_1_A)
+    shared = np.clip([value or 0.0 for value in found.fsc_before], 0, 0.9)
+    free = detail < (found.supported_A or np.inf)
+    allowed = MOST_MISFIT * np.where(free, (1 + shared) / (1 - shared), 1.0)
+    bands = np.flatnonzero(np.diff(misfit > allowed, prepend=False, append=False)).reshape(-1, 2)
     return tuple(Departure(float(detail[a]), float(detail[b - 1]), float(misfit[a:b].max())) for a, b in bands)
 
 
@@ -151,9 +158,7 @@ def _support(found: Examination) -> str:
     finer = _finer(found)
     if finer is None:
         return f"{said} That is as fine as these voxels can show."
-    return (
-        f"{said} What is finer was supplied by the model alone; it has {_percent(finer)} of the measured wedge's power."
-    )
+    return f"{said} What is finer was supplied by the model alone; it has {_percent(finer)} of what was restored."
 
 
 def _finer(found: Examination) -> float | None:

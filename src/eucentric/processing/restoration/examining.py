@@ -90,7 +90,7 @@ def examine(pair: HalfTomograms, restored: Restored) -> Examination:
     del mean, full, seen
     measured, missing = (np.maximum(plan.count(where), 1)[kept] for where in (plan.measured, plan.missing))
     fsc = _correlation(cross, of_even, of_odd, plan.cells)[kept]
-    frequency = (kept + 0.5) / (2 * plan.number * pair.voxel_A)
+    frequency = np.asarray((kept + 0.5) / (2 * plan.number * pair.voxel_A), dtype=np.float64)
     return Examination(
         frequency_1_A=tuple(frequency.tolist()),
         power_before=tuple((before[kept] / measured).tolist()),

@@ -1,12 +1,15 @@
 """Pictures of a restoration: before and after, and how far it keeps to the data and goes beyond them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
+from eucentric.processing.restoration import Examination
 from eucentric.report.designs.palette import COLOURS
 from eucentric.report.figures.halves import mark_details
 from eucentric.report.figures.slices import extent_nm, scale_bar
@@ -22,9 +25,11 @@ _LARGEST_PX = 600  # of a slice as drawn
 _CLIPPED = 0.5  # percent of a slice's values at either end that become black and white
 _FLOOR = 1e-6  # of the largest power: what is fainter is rounding
 _UNSEEN = COLOURS[1]
-_BEFORE, _AFTER = {"color": INK, "lw": 1.2}, {"color": ACCENT}
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Slice = NDArray[np.float32]
+Curve = tuple[float, ...]
+Look = dict[str, Any]
 
 
 def slices(data: RestorationShown) -> tuple[Plot, ...]:
@@ -72,7 +77,8 @@ def misfit(data: RestorationShown) -> tuple[Plot, ...]:
     """Show what the restored tomogram leaves of the data, over noise."""
     found = data.examination
     figure, axes = _over_frequency(data, "left of the data, over noise")
-    axes.semilogy(found.frequency_1_A, np.maximum(found.misfit, 1e-3), color=ACCENT)
+    _by_decades(axes, (1.0, 2.0, 5.0))
+    axes.plot(found.frequency_1_A, np.maximum(found.misfit, 1e-3), color=ACCENT)
     axes.axhline(1, color=INK, lw=1)
     low, high = min(found.misfit), max(found.misfit)
     axes.set_ylim(min(0.4, max(low, 0.01) / 1.3), max(2.5, 1.3 * high))
@@ -105,48 +111,46 @@ def agreement(data: RestorationShown) -> tuple[Plot, ...]:
         "it is the model's, which has learned what such a specimen looks like; where it was not trained, it cannot "
         "have learned this specimen's noise."
     )
-    return (Plot("agreement", svg(figure, "agreement"), words),)
+    return (Plot("halves-agreement", svg(figure, "halves-agreement"), words),)
 
 
 def power(data: RestorationShown) -> tuple[Plot, ...]:
-    """Show the power inside and outside the missing wedge, before and after, and the share of either."""
+    """Show the power inside and outside the missing wedge, before and after."""
     found = data.examination
     figure, axes = _over_frequency(data, "power of a coefficient")
-    for measured, missing, label, look in (
-        (found.power_before, found.missing_before, "before", _BEFORE),
-        (found.power_after, found.missing_after, "restored", _AFTER),
-    ):
+    _by_decades(axes, (1.0,))
+    for measured, missing, label, look in _both(found):
         largest = max(*measured, *missing, 1e-30)
-        axes.semilogy(found.frequency_1_A, _relative(measured, largest), label=f"measured, {label}", **look)
-        axes.semilogy(
-            found.frequency_1_A, _relative(missing, largest), ls=(0, (3, 2)), label=f"missing, {label}", **look
-        )
-    axes.legend(loc="best")
-    ratio, ratios = _over_frequency(data, "power, missing over measured")
-    for measured, missing, label, look in (
-        (found.power_before, found.missing_before, "before", _BEFORE),
-        (found.power_after, found.missing_after, "restored", _AFTER),
-    ):
-        there = np.where(np.array(missing) > 0, np.array(missing) / np.maximum(measured, 1e-30), np.nan)
-        ratios.plot(found.frequency_1_A, np.minimum(there, 2), label=label, **look)
-    ratios.axhline(1, color=MUTED, lw=0.8, ls=(0, (4, 3)))
-    ratios.set_ylim(0, 2)
-    ratios.legend(loc="best")
-    return (
-        Plot(
-            "power",
-            svg(figure, "power"),
-            "Mean power of a coefficient that some tilt measured (lines) and of one in the missing wedge (dashes), "
-            "each pair over its own largest. The tomogram before is dimmed by its CTF and holds noise, the restored "
-            "one neither. No curve of the missing wedge means that the shell lies too near the measured ones to tell.",
-        ),
-        Plot(
-            "filled",
-            svg(ratio, "filled"),
-            "Power of a coefficient in the missing wedge over that of a measured one. Nothing means an empty wedge, as "
-            "before restoration; one that it is as full as the rest. All that is there was inferred.",
-        ),
+        axes.plot(found.frequency_1_A, _relative(measured, largest), label=f"measured, {label}", **look)
+        look = {**look, "ls": (0, (3, 2))}
+        axes.plot(found.frequency_1_A, _relative(missing, largest), label=f"missing, {label}", **look)
+    axes.set_ylim(None, 1e3)  # room for the legend
+    axes.legend(loc="upper center", ncol=2)
+    words = (
+        "Mean power of a coefficient that some tilt measured (lines) and of one in the missing wedge (dashes), each "
+        "pair over its own largest. The tomogram before is dimmed by its CTF and holds noise, the restored one "
+        "neither. No curve of the missing wedge means that the shell lies too near the measured ones to tell."
     )
+    return (Plot("power", svg(figure, "power"), words),)
+
+
+def filled(data: RestorationShown) -> tuple[Plot, ...]:
+    """Show how full the missing wedge is, down to what the data support."""
+    found = data.examination
+    figure, axes = _over_frequency(data, "power, missing over measured")
+    supported = np.array(found.frequency_1_A) <= (1 / found.supported_A if found.supported_A else np.inf)
+    for measured, missing, label, look in _both(found):
+        there = supported & (np.array(missing) > 0)
+        ratio = np.where(there, np.array(missing) / np.maximum(measured, 1e-30), np.nan)
+        axes.plot(found.frequency_1_A, np.minimum(ratio, 2), label=label, **look)
+    axes.axhline(1, color=MUTED, lw=0.8, ls=(0, (4, 3)))
+    axes.set_ylim(-0.03, 2)
+    axes.legend(loc="best")
+    words = (
+        "Power of a coefficient in the missing wedge over that of a measured one, as far as the halves agree. Zero is "
+        "an empty wedge, as before restoration; at one it is as full as the rest. All that is there was inferred."
+    )
+    return (Plot("filled", svg(figure, "filled"), words),)
 
 
 def training(data: RestorationShown) -> tuple[Plot, ...]:
@@ -156,10 +160,12 @@ def training(data: RestorationShown) -> tuple[Plot, ...]:
         return ()
     figure, axes = panel("step", "loss, over that of noise")
     steps = [look.step for look in looks]
-    best = min(looks, key=lambda look: look.held_out)
+    held_out = np.array([look.held_out for look in looks])
     axes.plot(steps, [look.loss for look in looks], "o-", ms=3, color=MUTED, lw=1, label="training")
-    axes.plot(steps, [look.held_out for look in looks], "o-", ms=3, color=ACCENT, label="held out")
-    axes.plot(best.step, best.held_out, "o", ms=7, mfc="none", color=INK)
+    axes.plot(steps, held_out, "o-", ms=3, color=ACCENT, label="held out")
+    if np.isfinite(held_out).any():
+        best = int(np.nanargmin(held_out))
+        axes.plot(steps[best], held_out[best], "o", ms=7, mfc="none", color=INK)
     axes.legend(loc="best")
     words = (
         "Loss of the data in training and of the part held out, over what noise alone would give; the circle marks the "
@@ -177,6 +183,26 @@ def _over_frequency(data: RestorationShown, label: str) -> tuple[Figure, Axes]:
     if supported is not None:
         axes.axvspan(0, 1 / supported, color=MUTED, alpha=0.1, lw=0, label="halves agree")
     return figure, axes
+
+
+def _both(found: Examination) -> tuple[tuple[Curve, Curve, str, Look], ...]:
+    """Return power measured and missing, before and after."""
+    return (
+        (found.power_before, found.missing_before, "before", {"color": INK, "lw": 1.2}),
+        (found.power_after, found.missing_after, "restored", {"color": ACCENT}),
+    )
+
+
+def _by_decades(axes: Axes, marked: tuple[float, ...]) -> None:
+    """Make the axis upwards a logarithmic one, with plain marks: those of mathematics take longer than the page."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=marked))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+
+
+def _plain(value: float, _place: int) -> str:
+    return f"{value:g}" if 1e-3 < value < 1e4 else "10" + f"{np.log10(value):.0f}".translate(_RAISED)
 
 
 def _numbers(values: Sequence[float | None]) -> NDArray[np.float64]:
