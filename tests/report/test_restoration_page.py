@@ -209,8 +209,10 @@ def test_where_the_data_are_not_kept_to_is_warned_of() -> None:
     assert band.most == pytest.approx(6)
     (warning,) = warnings(data)
     assert "From 333 to" in warning
-    assert "6.0 times" in warning
-    assert "does not keep to them" in statement(data)[2]
+    assert "6.0 times what noise would leave (32 % of the data's power)" in warning  # 6 x 0.1 / 1.9
+    said = statement(data)[2]
+    assert "but 6.0 times from 333 to" in said
+    assert "Å: there it does not keep to them" in said
     assert "still holds some" in statement(shown(found(misfit=curve(0.3))))[2]
 
 

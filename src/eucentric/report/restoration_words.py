@@ -36,11 +36,15 @@ METHODS: dict[Method, str] = {
 
 @dataclass(frozen=True)
 class Departure:
-    """A band of detail, from coarse to fine, in which more is left of the data than noise, and the most of it."""
+    """A band of detail, from coarse to fine, in which more is left of the data than noise.
+
+    `most` of it over noise, and over the data's own power there, which may be far more than noise.
+    """
 
     coarse_A: float
     fine_A: float
     most: float
+    most_of_power: float
 
 
 def statement(data: RestorationShown) -> tuple[str, ...]:
@@ -56,7 +60,8 @@ def warnings(data: RestorationShown) -> tuple[str, ...]:
         found.append("The halves agree at no detail: nothing in the restored tomogram is supported by these data.")
     found += [
         f"{_between(band)} the restored tomogram does not keep to the data: it leaves up to {_times(band.most)} what "
-        "noise would leave. Structure was lost or made up there; look at the tomogram before restoration."
+        f"noise would leave ({_percent(band.most_of_power)} of the data's power). Structure was lost or made up "
+        "there; look at the tomogram before restoration."
         for band in departures(data.examination)
     ]
     held_out = [look.held_out for look in data.trained.looks]
@@ -107,11 +112,20 @@ def departures(found: Examination) -> tuple[Departure, ...]:
     What is finer than the data support may be left out of it altogether, with what little the halves share there.
     """
     misfit, detail = _over_three(found), 1 / np.array(found.frequency_1_A)
-    shared = np.clip([value or 0.0 for value in found.fsc_before], 0, 0.9)
+    shared = np.clip([value or 0.0 for value in found.fsc_before], 0, 0.9999)
+    over_noise = (1 + shared) / (1 - shared)  # the data's power
     free = detail < (found.supported_A or np.inf)
-    allowed = MOST_MISFIT * np.where(free, (1 + shared) / (1 - shared), 1.0)
+    allowed = MOST_MISFIT * np.where(free, over_noise, 1.0)
     bands = np.flatnonzero(np.diff(misfit > allowed, prepend=False, append=False)).reshape(-1, 2)
-    return tuple(Departure(float(detail[a]), float(detail[b - 1]), float(misfit[a:b].max())) for a, b in bands)
+    return tuple(
+        Departure(
+            coarse_A=float(detail[a]),
+            fine_A=float(detail[b - 1]),
+            most=float(misfit[a:b].max()),
+            most_of_power=float((misfit / over_noise)[a:b].max()),
+        )
+        for a, b in bands
+    )
 
 
 def mean_misfit(found: Examination) -> float:
@@ -158,7 +172,7 @@ def _support(found: Examination) -> str:
     finer = _finer(found)
     if finer is None:
         return f"{said} That is as fine as these voxels can show."
-    return f"{said} What is finer was supplied by the model alone; it has {_percent(finer)} of what was restored."
+    return f"{said} What is finer was supplied by the model alone; it has {_percent(finer)} of the power restored."
 
 
 def _finer(found: Examination) -> float | None:
@@ -193,7 +207,7 @@ def _kept(found: Examination) -> str:
     )
     if bands:
         worst = max(bands, key=lambda band: band.most)
-        said += f", but {_times(worst.most)} {_between(worst).lower()}: there it does not keep to them."
+        said += f", but {_times(worst.most)} {_between(worst, within=True)}: there it does not keep to them."
     else:
         said += ", and at no detail much more: it keeps to them."
     if mean < 0.5:
@@ -215,9 +229,11 @@ def _models_own(data: RestorationShown) -> str:
     )
 
 
-def _between(band: Departure) -> str:
+def _between(band: Departure, *, within: bool = False) -> str:
+    """Say where a band is, at the head of a sentence or within one."""
     coarse, fine = f"{band.coarse_A:.0f}", f"{band.fine_A:.0f}"
-    return f"At {fine} Å" if coarse == fine else f"From {coarse} to {fine} Å"
+    said = f"at {fine} Å" if coarse == fine else f"from {coarse} to {fine} Å"
+    return said if within else said[0].upper() + said[1:]
 
 
 def _detail(detail_A: float) -> str:
