@@ -37,7 +37,7 @@ K = np.linspace(1.5, SHELLS + 0.5, SHELLS) / (SHELLS + 1) / 20  # 1/Å, of voxel
 FALLING: NDArray[np.float64] = np.exp(-((K / 0.02) ** 2))
 
 
-def curve(values: NDArray[np.float64] | float) -> tuple[float, ...]:
+def curve(values: NDArray[np.floating] | float) -> tuple[float, ...]:
     return tuple((np.zeros(SHELLS) + values).tolist())
 
 

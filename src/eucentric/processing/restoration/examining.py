@@ -17,7 +17,7 @@ from eucentric.processing.restoration.records import Examination, HalfTomograms,
 from eucentric.processing.restoration.transfer import transfer
 
 LARGEST_BOX_ZYX = (128, 384, 384)
-"""The central part that is examined where the volumes are larger: half a gigabyte at work."""
+"""The central part that is examined where the volumes are larger: 0.7 GB at work."""
 
 MEASURED, MISSING = 0.5, 0.01
 """Coverage above which a coefficient was measured, and below which no tilt saw it."""
