@@ -1,18 +1,35 @@
-"""What a person looks at: the page of a processed series (self-contained HTML), and figures of designs (`designs`)."""
+"""What a person looks at: pages of a series and of a restoration (self-contained HTML), and figures of `designs`."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eucentric.report.inputs import AlignmentSummary, ReportInput, summarise_alignment
     from eucentric.report.page import write_report
+    from eucentric.report.restoration import write_restoration_report
+    from eucentric.report.restoration_input import RestorationShown
 
-__all__ = ["AlignmentSummary", "ReportInput", "summarise_alignment", "write_report"]
+_MODULES = {
+    "AlignmentSummary": "inputs",
+    "ReportInput": "inputs",
+    "RestorationShown": "restoration_input",
+    "summarise_alignment": "inputs",
+    "write_report": "page",
+    "write_restoration_report": "restoration",
+}
+
+__all__ = [
+    "AlignmentSummary",
+    "ReportInput",
+    "RestorationShown",
+    "summarise_alignment",
+    "write_report",
+    "write_restoration_report",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the page when it is asked for: it brings torch, which a figure of designs need not wait for."""
-    if name not in __all__:
+    """Load a page when it is asked for: it brings torch, which a figure of designs need not wait for."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from eucentric.report import inputs, page
-
-    return getattr(page if name == "write_report" else inputs, name)
+    return getattr(import_module(f"eucentric.report.{_MODULES[name]}"), name)

@@ -5,6 +5,7 @@ did and what of it is measured. A tomogram is ``y = T x + noise``, with the tran
 """
 
 from eucentric.processing.restoration.checking import check_halves
+from eucentric.processing.restoration.examining import examine
 from eucentric.processing.restoration.records import (
     Examination,
     HalfTomograms,
@@ -28,6 +29,7 @@ __all__ = [
     "Restored",
     "Trained",
     "check_halves",
+    "examine",
     "restore",
     "train",
     "transfer",

@@ -3,6 +3,8 @@
 from typing import Literal
 
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from eucentric.report.inputs import ReportInput
 from eucentric.report.style import ACCENT, INK, MUTED, Plot, panel, svg
@@ -47,13 +49,7 @@ def shell_correlation(data: ReportInput) -> tuple[Plot, ...]:
                 color=INK,
             )
     axes.set_ylim(min(-0.1, min(fsc.correlation)), 1.04)
-    axes.set_xlim(0, frequency[-1])
-    marks: list[int] = []
-    for mark in MARKS_A:
-        apart = 1 / mark - (1 / marks[-1] if marks else 0)
-        if 1 / mark <= 1.001 * frequency[-1] + 0.5 * frequency[0] and apart > 0.09 * frequency[-1]:
-            marks.append(mark)
-    axes.set_xticks([1 / mark for mark in marks], [f"1/{mark}" for mark in marks])
+    mark_details(axes, frequency)
     axes.legend(loc="upper right")
     where = "" if fsc.tilt_range_deg is None else ", counted only where some view has looked"
     words = (
@@ -62,3 +58,14 @@ def shell_correlation(data: ReportInput) -> tuple[Plot, ...]:
         "to the end is shared noise or a shared edge."
     )
     return (Plot("fsc", svg(figure, "fsc"), words),)
+
+
+def mark_details(axes: Axes, frequency: NDArray[np.float64]) -> None:
+    """Give an axis of frequencies (1/Å, of shells from the first to Nyquist) its range, and details as its marks."""
+    axes.set_xlim(0, frequency[-1])
+    marks: list[int] = []
+    for mark in MARKS_A:
+        apart = 1 / mark - (1 / marks[-1] if marks else 0)
+        if 1 / mark <= 1.001 * frequency[-1] + 0.5 * frequency[0] and apart > 0.09 * frequency[-1]:
+            marks.append(mark)
+    axes.set_xticks([1 / mark for mark in marks], [f"1/{mark}" for mark in marks])

@@ -34,7 +34,7 @@ def slices(data: ReportInput) -> tuple[Plot, ...]:
         axes_at(_LABELS_IN, _LABELS_IN, nx, nz),
         axes_at(beside, above, nz, ny),
     )
-    z_nm, y_nm, x_nm = (_extent_nm(n, data.pixel_A) for n in data.tomogram.shape)
+    z_nm, y_nm, x_nm = (extent_nm(n, data.pixel_A) for n in data.tomogram.shape)
     _show(xy, _central(data, 0), (*x_nm, *y_nm))
     _show(xz, _central(data, 1), (*x_nm, *z_nm))
     _show(yz, _central(data, 2).T, (*z_nm, *y_nm))
@@ -44,7 +44,7 @@ def slices(data: ReportInput) -> tuple[Plot, ...]:
     xz.set_ylabel("z (nm)")
     yz.set_xlabel("z (nm)")
     yz.tick_params(labelleft=False)
-    _scale_bar(xy, x_nm, y_nm)
+    scale_bar(xy, x_nm, y_nm)
     drawn = as_jpeg(svg(figure, "slices"))
     return (
         Plot(
@@ -74,7 +74,7 @@ def _central(data: ReportInput, axis: int) -> NDArray[np.float32]:
     return smoothed(np.asarray(mean), data.pixel_A)
 
 
-def _extent_nm(n: int, pixel_A: float) -> tuple[float, float]:
+def extent_nm(n: int, pixel_A: float) -> tuple[float, float]:
     """Return the outer edges of an axis in nm about its centre, the sample n // 2."""
     return (-(n // 2) - 0.5) * pixel_A / 10, (n - n // 2 - 0.5) * pixel_A / 10
 
@@ -88,7 +88,7 @@ def _show(axes: Axes, image: NDArray[np.float32], extent: tuple[float, float, fl
         side.set_visible(False)
 
 
-def _scale_bar(axes: Axes, x_nm: tuple[float, float], y_nm: tuple[float, float]) -> None:
+def scale_bar(axes: Axes, x_nm: tuple[float, float], y_nm: tuple[float, float]) -> None:
     """Draw a bar of a round length, about a sixth of the width."""
     width = x_nm[1] - x_nm[0]
     power = 10 ** np.floor(np.log10(width / 6))
