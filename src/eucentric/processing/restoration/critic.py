@@ -1,14 +1,16 @@
 """The game of CryoGEN: an energy, learned by a critic, that is low for what could have been measured.
 
-The estimate is a maximum a posteriori one: it explains the other half (the misfit of `views`), under a prior whose
-energy compares what tilts would show of it, turned at random and with noise, to what they did show elsewhere. Density
-that was drawn out along the beam is seen for what it is as soon as it is turned: no measured cube looks so. The critic
-is trained beside the network, to tell both apart (Arjovsky et al. 2017, arXiv 1701.07875). Its slope is held: to one
-everywhere between the two (``map``; Gulrajani et al. 2017, arXiv 1704.00028), or to one at most (``transport``), which
-is what the dual of optimal transport asks of a potential (Petzka et al. 2018, arXiv 1709.08894), and is more stable.
+The estimate is a maximum a posteriori one: it explains the other half, turned and hidden (the misfit of `views`), under
+a prior whose energy compares what tilts would show of it, turned at random and with noise, to what they did show
+elsewhere. Density that was drawn out along the beam is seen for what it is as soon as it is turned: no measured cube
+looks so. The critic is trained beside the network, to tell both apart (Arjovsky et al. 2017, arXiv 1701.07875). Its
+slope is held: to one everywhere between the two (``map``; Gulrajani et al. 2017, arXiv 1704.00028), or to one at most
+(``transport``), which is what the dual of optimal transport asks of a potential (Petzka et al. 2018, arXiv 1709.08894),
+and is more stable.
 
 The paper on CryoGEN itself was not to be had when this was written; this is the idea by the name, built from its
-description: an energy prior on T(R x), the data term of the measured wedge, and an ensemble for uncertainty.
+description: an energy prior on T(R x) beside the data term of the measured wedge. Uncertainty is measured, not drawn
+from an ensemble (see `restoring.sigma`).
 """
 
 from typing import Any
@@ -54,12 +56,12 @@ class Critic(nn.Module):
 class Game:
     """The critic, how it learns, and what it says of an estimate."""
 
-    def __init__(self, settings: RestoreSettings, device: torch.device) -> None:
+    def __init__(self, settings: RestoreSettings, cube_px: int, device: torch.device) -> None:
         self._settings = settings
         self._critic = Critic().to(device)
         self._optimiser = torch.optim.Adam(self._critic.parameters(), settings.rate, betas=(0.0, 0.9))
         self._turns = all_turns()
-        self._edge = soft_edge(settings.cube_px, _EDGE_PX, device)
+        self._edge = soft_edge(cube_px, _EDGE_PX, device)
         self._step = 0
 
     def energy(self, answer: Tensor, block: Block, viewing: Viewing, random: np.random.Generator) -> Tensor:

@@ -18,20 +18,20 @@ Form = Literal["map", "transport"]
 class RestoreSettings(Record):
     """Settings of a restoration.
 
-    `method` learns from pairs of halves to take noise away (``noise2noise``), from turned copies of the specimen to
-    fill what tilts did not see too (``wedge``), or from a critic that cannot tell its projections from measured ones
-    (``cryogen``). The network has `channels` at its finest level and sees cubes of `cube_px` voxels a side. Training
-    ends after `most_steps`, after `minutes`, or once the held-out `held_out` of each tomogram has not been predicted
-    better for `patience` looks at it, one every `look_steps`. The critic's energy, in the given `form`, weighs `prior`
-    beside the misfit of the data.
+    `method` learns from pairs of halves to take noise away (``noise2noise``); from turned copies of the specimen also to
+    fill what tilts did not see (``wedge``); and that under the energy of a critic, which tells projections of the
+    answer from measured ones (``cryogen``), in the given `form` and with the weight `prior`. The network has `channels`
+    at its finest level and sees cubes of `cube_px` voxels a side, or the whole of a smaller tomogram. Training ends
+    after `most_steps`, after `minutes`, or once the held-out `held_out` of each tomogram has not been predicted better
+    for `patience` looks at it, one every `look_steps`, even in smaller steps than `rate`.
     """
 
     method: Method = "wedge"
     channels: Annotated[int, Field(ge=4, le=128)] = 24
-    cube_px: Annotated[int, Field(ge=16, le=128, multiple_of=8)] = 48
-    most_steps: Annotated[int, Field(ge=1)] = 6000
+    cube_px: Annotated[int, Field(ge=16, le=128, multiple_of=8)] = 64
+    most_steps: Annotated[int, Field(ge=1)] = 4000
     minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    look_steps: Annotated[int, Field(ge=1)] = 200
+    look_steps: Annotated[int, Field(ge=1)] = 100
     patience: Annotated[int, Field(ge=1)] = 5
     held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.125
     rate: Annotated[float, Field(gt=0, le=0.1)] = 4e-4

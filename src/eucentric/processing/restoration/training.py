@@ -101,15 +101,17 @@ class _Training:
     ) -> None:
         self._settings, self._device, self._reporter = settings, device, reporter
         self._voxel_A = pairs[0].voxel_A
+        seeings = [look_at(pair, device) for pair in pairs]
+        self._cube_px = min(settings.cube_px, *(seeing.side for seeing in seeings))
         self._learned = [
-            one for pair in pairs for one in learned_from(pair, look_at(pair, device), settings, _MOST_BLOCKS)
+            one for seeing in seeings for one in learned_from(seeing, self._cube_px, settings.held_out, _MOST_BLOCKS)
         ]
         self._turns = all_turns()
-        self._edge = soft_edge(settings.cube_px, _EDGE_PX, device)
+        self._edge = soft_edge(self._cube_px, _EDGE_PX, device)
         self._inner = float(self._edge.square().mean())
         with seeded(settings.seed):
             self._network = network(settings.channels, device)
-            self._game = Game(settings, device) if settings.method == "cryogen" else None
+            self._game = Game(settings, self._cube_px, device) if settings.method == "cryogen" else None
         self._mean = copy.deepcopy(self._network)
         self._optimiser = torch.optim.Adam(self._network.parameters(), settings.rate, betas=(0.9, 0.99))
         self._step, self._slowed, self._spent_s = 0, 0, 0.0
@@ -165,7 +167,7 @@ class _Training:
 
     def _view(self, learned: Learned, random: np.random.Generator) -> View:
         swap = bool(random.random() < 0.5)
-        if self._settings.method != "wedge":
+        if self._settings.method == "noise2noise":
             return learned.viewing.as_it_is(learned.block, learned.held_in, swap=swap)
         turn = self._turns[int(random.integers(len(self._turns)))]
         filled = learned.answers[1 if swap else 0] if learned.answers is not None else None
@@ -173,7 +175,7 @@ class _Training:
 
     def _place(self, view: View, random: np.random.Generator) -> tuple[slice, ...]:
         """Choose a cube of which at least a quarter may count."""
-        side, cube = view.shown.shape[0], self._settings.cube_px
+        side, cube = view.shown.shape[0], self._cube_px
         for _ in range(20):
             firsts = random.integers(0, side - cube + 1, 3)
             place = tuple(slice(int(first), int(first) + cube) for first in firsts)
@@ -262,17 +264,17 @@ class _Training:
                 learned.answers = answers(self._mean, learned.block)
 
 
-def learned_from(pair: HalfTomograms, seeing: Seeing, settings: RestoreSettings, most: int) -> list[Learned]:
+def learned_from(seeing: Seeing, cube_px: int, held_out: float, most: int) -> list[Learned]:
     """Return the blocks of a tomogram that are learned from."""
-    viewing = Viewing(seeing, settings.cube_px)
-    unseen = unseen_part(pair.shape, settings.held_out)
+    viewing = Viewing(seeing, cube_px)
+    unseen = unseen_part(seeing.pair.shape, held_out)
     found = []
-    for corner in spaced(corners_of(pair.shape, seeing.side), most):
+    for corner in spaced(corners_of(seeing.pair.shape, seeing.side), most):
         block = cut(seeing, corner)
-        held_out = torch.zeros_like(block.inside)
+        apart = torch.zeros_like(block.inside)
         rows = slice(max(unseen[1].start - corner[1], 0), max(unseen[1].stop - corner[1], 0))
-        held_out[:, rows] = block.inside[:, rows]
-        found.append(Learned(block, viewing, block.inside * (1 - held_out), held_out))
+        apart[:, rows] = block.inside[:, rows]
+        found.append(Learned(block, viewing, block.inside * (1 - apart), apart))
     return found
 
 
