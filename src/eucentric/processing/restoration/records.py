@@ -18,7 +18,7 @@ Form = Literal["map", "transport"]
 class RestoreSettings(Record):
     """Settings of a restoration.
 
-    `method` learns from pairs of halves to take noise away (``noise2noise``); from turned copies of the specimen also to
+    `method` learns from pairs of halves to take noise away (``noise2noise``); from turned copies of it also to
     fill what tilts did not see (``wedge``); and that under the energy of a critic, which tells projections of the
     answer from measured ones (``cryogen``), in the given `form` and with the weight `prior`. The network has `channels`
     at its finest level and sees cubes of `cube_px` voxels a side, or the whole of a smaller tomogram. Training ends
