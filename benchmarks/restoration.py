@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from eucentric.io import open_mrc, read_alignment, write_mrc
 from eucentric.optics import SeriesCTF
 from eucentric.processing.reconstruction import ReconstructSettings
-from eucentric.processing.restoration import HalfTomograms, RestoreSettings, restore, train
+from eucentric.processing.restoration import HalfTomograms, RestoreSettings, restore, train, transfer
 from eucentric.session import Session
 from eucentric.workflow.records import ReconstructStage
 from eucentric.workflow.restoring_gain import gain_of_series
@@ -195,7 +195,7 @@ class Scoring:
             "measured_no_beads": self.correlation(volume, self.measured, beads=False),
             "missing_no_beads": self.correlation(volume, self.missing, beads=False),
             "elongation": self.elongation(volume),
-            "seconds": seconds,
+            **more,
         }
         for name, cells in (
             ("flat", self.measured & (self.direction < 30)),
@@ -209,17 +209,20 @@ class Scoring:
                 for a, b in BANDS_A
             ]
             found[f"bands_{name}"] = [round(value, 3) for value in bands]
-        if sigma is not None:
-            found["inside_90"] = self.calibration(volume, sigma)
         print(json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in found.items()}), flush=True)
-        return found
 
-    def calibration(self, volume: Floats, sigma: Floats) -> float:
-        """Return the share of voxels whose 90 % interval holds the truth, by the scale that fits best."""
+    def unit(self, volume: Floats, through: Floats) -> float:
+        """Return how much of the tomogram's unit a volt makes: what it measured over what its transfer leaves of it."""
+        left = np.fft.irfftn(np.fft.rfftn(self.truth - self.truth.mean()) * through, self.truth.shape)
+        one, two = (self.spectrum(v, beads=False)[self.measured & (self.k * SIDE > 3)] for v in (volume, left))
+        return float((one * two.conj()).real.sum() / (np.abs(two) ** 2).sum())
+
+    def calibration(self, volume: Floats, sigma: Floats, unit: float) -> float:
+        """Return the share of voxels whose stated 90 % interval holds the truth."""
         inner = (slice(16, -16),) * 3
-        estimate, truth = (v[inner] - v[inner].mean() for v in (volume, self.truth))
-        scale = float((estimate * truth).sum() / (estimate**2).sum())
-        return float(np.mean(np.abs(truth / scale - estimate) < 1.645 * sigma[inner]))
+        clear = self.clear[inner] > 0.99
+        estimate, truth = (v[inner] - v[inner][clear].mean() for v in (volume, self.truth))
+        return float(np.mean(np.abs(unit * truth - estimate) < 1.645 * sigma[inner]))
 
 
 def _width(line: Floats) -> float:
@@ -258,6 +261,8 @@ def score_set(folder: Path, methods: dict[str, float], seed: int) -> None:
     with Session.create_or_open(folder) as session:
         gain = gain_of_series(session, "TS_001", alignment, SIDE * voxel_A)
     pair = HalfTomograms(folder.name, even, odd, voxel_A, tilts, gain)
+    through = transfer((SIDE,) * 3, voxel_A, tilts, gain).numpy()
+    unit = scoring.unit((even + odd) / 2, through)
     for method, minutes in methods.items():
         begun = time.perf_counter()
         settings = RestoreSettings.model_validate(
@@ -266,7 +271,10 @@ def score_set(folder: Path, methods: dict[str, float], seed: int) -> None:
         trained = train([pair], settings)
         restored = restore(pair, trained)
         seconds = time.perf_counter() - begun
-        scoring.report(f"{method} ({trained.looks[-1].step} steps)", restored.full, seconds, restored.sigma)
+        inside = scoring.calibration(restored.full, restored.sigma, unit)
+        scoring.report(
+            f"{method} ({trained.looks[-1].step} steps)", restored.full, seconds=seconds, inside_90_percent=inside
+        )
         for name, volume in (("full", restored.full), ("sigma", restored.sigma)):
             write_mrc(folder / f"{method}_{name}.mrc", volume, voxel_A, kind="volume", label=f"{method} {name}")
 

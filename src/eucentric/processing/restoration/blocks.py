@@ -96,9 +96,13 @@ class Block:
         """How much a voxel's residual counts: less where gold or dirt would drown what is around it."""
         seeing = self.seeing
         both = torch.fft.rfftn((self.even + self.odd) / 2)
-        estimate = inverse(seeing.spectra.wiener(seeing.transfer, 2) * both) / seeing.strength
-        power = torch.nn.functional.avg_pool3d(estimate.square()[None, None], _SPREAD_PX, 1, _SPREAD_PX // 2)[0, 0]
-        return 1 / (1 + power / _STRONG)
+        return evenness(inverse(seeing.spectra.wiener(seeing.transfer, 2) * both) / seeing.strength)
+
+
+def evenness(estimate: Tensor) -> Tensor:
+    """Return how much each place of an estimate, over its strength, is to count: 1 but where something stands out."""
+    power = torch.nn.functional.avg_pool3d(estimate.square()[None, None], _SPREAD_PX, 1, _SPREAD_PX // 2)[0, 0]
+    return 1 / (1 + power / _STRONG)
 
 
 def inverse(half: Tensor) -> Tensor:
@@ -119,7 +123,7 @@ def look_at(pair: HalfTomograms, device: torch.device, most: int = 8) -> Seeing:
     coverage = transfer((side,) * 3, pair.voxel_A, pair.tilts_deg, device=device).clamp(max=1)
     corners = spaced(corners_of(pair.shape, side), most)
     window = _window(side, device)
-    sums = torch.zeros(4, dtype=torch.float64)  # of values, of squares of the difference, and how many of each
+    sums = torch.zeros(3, dtype=torch.float64)  # of values, of squares of the difference, and how many of each
     halves = []
     for corner in corners:
         even, odd, inside = _cut(pair, corner, side, 0.0, 1.0, device)
@@ -129,23 +133,35 @@ def look_at(pair: HalfTomograms, device: torch.device, most: int = 8) -> Seeing:
                 float((even + odd)[held].double().sum()) / 2,
                 float((even - odd)[held].double().square().sum()) / 2,
                 float(held.sum()),
-                0.0,
             ]
         )
         halves.append((even, odd, inside))
     mean, scale = float(sums[0] / sums[2]), max(math.sqrt(float(sums[1] / sums[2])), 1e-30)
-    spectra_of = []
-    for even, odd, inside in halves:
-        soft = window * inside
-        share = torch.sqrt(soft.square().mean())
-        spectra_of.append(tuple(torch.fft.rfftn((half - mean * inside) * soft / scale / share) for half in (even, odd)))
-    spectra = measure([(a, b) for a, b in spectra_of], through, coverage)
-    strength = 0.0
-    for a, b in spectra_of:
-        estimate = inverse(spectra.wiener(through, 2) * (a + b) / 2)
-        usual = 1.4826 * float(estimate[window > 0.5].abs().median())
-        strength += float(estimate.clamp(-5 * usual, 5 * usual).std()) / len(spectra_of)
-    return Seeing(pair, side, through, coverage, spectra, mean, scale, max(strength, 1e-12))
+    halves = [((even - mean * inside) / scale, (odd - mean * inside) / scale, inside) for even, odd, inside in halves]
+    counting = [window * inside for _, _, inside in halves]
+    spectra, strength = _spectra(halves, counting, through, coverage)
+    # Again without what stands out, whose power would be taken for that of everything.
+    estimates = [inverse(spectra.wiener(through, 2) * torch.fft.rfftn((a + b) / 2)) for a, b, _ in halves]
+    counting = [counts * evenness(x / strength).sqrt() for counts, x in zip(counting, estimates, strict=True)]
+    spectra, strength = _spectra(halves, counting, through, coverage)
+    return Seeing(pair, side, through, coverage, spectra, mean, scale, strength)
+
+
+def _spectra(
+    halves: list[tuple[Tensor, Tensor, Tensor]], counting: list[Tensor], transfer: Tensor, coverage: Tensor
+) -> tuple[Spectra, float]:
+    """Return the spectra over what counts, and the usual strength of the best linear estimate."""
+    seen = [
+        tuple(torch.fft.rfftn(half * counts) / counts.square().mean().sqrt() for half in (even, odd))
+        for (even, odd, _), counts in zip(halves, counting, strict=True)
+    ]
+    spectra = measure([(a, b) for a, b in seen], transfer, coverage)
+    strengths = []
+    for a, b in seen:
+        estimate = inverse(spectra.wiener(transfer, 2) * (a + b) / 2)
+        usual = 1.4826 * float(estimate.abs().median())
+        strengths.append(float(estimate.clamp(-5 * usual, 5 * usual).std()))
+    return spectra, max(sum(strengths) / len(strengths), 1e-12)
 
 
 def cut(seeing: Seeing, corner: tuple[int, int, int]) -> Block:

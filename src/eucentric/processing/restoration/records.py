@@ -34,7 +34,7 @@ class RestoreSettings(Record):
     look_steps: Annotated[int, Field(ge=1)] = 100
     patience: Annotated[int, Field(ge=1)] = 5
     held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.125
-    rate: Annotated[float, Field(gt=0, le=0.1)] = 4e-4
+    rate: Annotated[float, Field(gt=0, le=0.1)] = 1e-3
     form: Form = "transport"
     prior: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     seed: Annotated[int, Field(ge=0)] = 0

@@ -99,16 +99,17 @@ class Errors:
         shell = torch.clamp((radius(side, transfer.device) * (2 * (TICKS - 1))).round().long(), max=TICKS - 1)
         seen = (seeing.coverage > _SEEN).float()
         left = torch.zeros_like(transfer)
+        counts = (block.evenness * block.inside).sqrt()  # or gold's error would pass for that of all
         for answer, target in ((even, block.odd), (odd, block.even)):
-            residual = transfer * torch.fft.rfftn(answer) - torch.fft.rfftn(target)
-            left += residual.abs() ** 2 / 2
-        noise = torch.fft.rfftn((block.even - block.odd) / math.sqrt(2)).abs() ** 2
+            residual = inverse(transfer * torch.fft.rfftn(answer)) - target
+            left += torch.fft.rfftn(residual * counts).abs() ** 2 / 2
+        noise = torch.fft.rfftn((block.even - block.odd) / math.sqrt(2) * counts).abs() ** 2
         excess, passed = (
             torch.zeros(TICKS, device=transfer.device).index_add_(0, shell.flatten(), (seen * values).flatten())
             for values in (left - noise, transfer**2)
         )
         specimen, _ = seeing.spectra.on(side)
-        curve = (excess / passed.clamp(min=1e-9)).clamp(min=0) / side**3
+        curve = (excess / passed.clamp(min=1e-9)).clamp(min=0) / (side**3 * counts.square().mean())
         return cls(torch.minimum(curve[shell], specimen))
 
 
