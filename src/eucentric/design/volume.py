@@ -16,7 +16,8 @@ from eucentric.core.jit import compiled, parallel_range
 
 Array = NDArray[np.float64]
 
-_LATITUDES = 8  # Gauss-Legendre nodes between the plane across the tilt axis and the axis: bits to 0.1 %
+# Gauss-Legendre nodes between the plane across the tilt axis and the axis: bits to 0.1 %
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +69,7 @@ def volume_ssnr(
     rising = np.argsort(slab_deg, kind="stable")
     angles = np.deg2rad(slab_deg[rising])
     extent_A = thickness_A / np.cos(angles) if diameter_A is None else np.full(len(angles), float(diameter_A))
-    nodes, weights = np.polynomial.legendre.leggauss(_LATITUDES)
-    across = np.sqrt(1 - (0.5 * (nodes + 1)) ** 2)  # the share of k across the tilt axis
+    across = np.sqrt(1 - (0.5 * (_NODES + 1)) ** 2)  # the share of k across the tilt axis
     bits, ssnr, measured = _directions(
         np.asarray(k, dtype=float),
         np.ascontiguousarray(information[rising].T),
@@ -77,7 +77,7 @@ def volume_ssnr(
         extent_A,
         _to_neighbours(angles) if gapless else np.zeros_like(angles),
         across,
-        0.5 * weights,
+        0.5 * _WEIGHTS,
     )
     return VolumeSSNR(bits=bits, ssnr=ssnr, measured=measured)
 
