@@ -15,20 +15,22 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check
 
 types: $(VENV)/.ready
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 
 layers: $(VENV)/.ready
 	$(BIN)/lint-imports
 
 # A file's tests stay together, for they share what took long to make; processes side by side need few threads, and none
-# that spins while it waits.
+# that spins while it waits. Files of tests that passed are removed at once: they may lie in memory.
 unit: $(VENV)/.ready
 	@tools/get_chromium.sh
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE tools/in_memory.sh $(BIN)/pytest --numprocesses auto --dist loadfile \
+		--override-ini tmp_path_retention_policy=failed
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true  # on all processors, as pip does on one
 	touch $@
 
 clean:

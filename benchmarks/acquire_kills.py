@@ -155,8 +155,7 @@ def _key(one: LoggedExposure | ExposureRecord) -> Key:
 
 def bench(kills: int, tilts: int, pixels: bool, workers: int) -> int:
     """Run the trials, print what they showed, and return the number of faults."""
-    step = 120.0 / max(tilts - 1, 1)
-    scheme = DoseSymmetric() if tilts == 41 else Explicit(tilts_deg=tuple(-60 + step * at for at in range(tilts)))
+    scheme = DoseSymmetric() if tilts == 41 else Explicit(tilts_deg=tuple(3.0 * at for at in range(tilts)))
     with tempfile.TemporaryDirectory() as place:
         plan = Path(place) / "plan.yaml"
         write_plan(plan, Design(scheme=scheme).plan())

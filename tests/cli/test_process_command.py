@@ -20,7 +20,7 @@ from eucentric.workflow.records import ProcessOutcome
 from phantoms.series import WrittenPhantom
 
 STAGES = ["align", "reconstruct", "assess", "report"]
-QUICK = ("--axis", "84.3", "--rounds", "1", "--json")
+QUICK = ("--axis", "84.3", "--depth", "2000", "--rounds", "1", "--json")
 AS_PROCESSED = ("--axis", "84.3", "--json")  # the settings of the fixture `processed`
 
 

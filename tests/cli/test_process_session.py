@@ -18,7 +18,7 @@ from eucentric.session import Session, read_history
 from eucentric.workflow.session_series import Acquired, find_acquired
 from phantoms.series import WrittenPhantom
 
-QUICK = ("--axis", "84.3", "--rounds", "1", "--json")
+QUICK = ("--axis", "84.3", "--depth", "2000", "--rounds", "1", "--json")
 BEGAN = datetime(2026, 3, 1, 12, 0, 0)
 
 

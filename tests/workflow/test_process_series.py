@@ -23,6 +23,7 @@ from eucentric.workflow.records import ProcessOutcome, ProcessSettings
 from phantoms.series import WrittenPhantom
 
 SETTINGS = ProcessSettings(align=AlignSettings(axis_deg=84.3))
+QUICK = ProcessSettings(align=AlignSettings(axis_deg=84.3, specimen_depth_A=2000, rounds=1))
 STAGES = ["align", "reconstruct", "assess", "report"]
 
 
@@ -189,12 +190,11 @@ def test_pixels_that_are_no_numbers_are_mended_and_named(tmp_path: Path, phantom
     images[12] = np.nan
     images[15] = 40
     stack = write_series(tmp_path, images, loaded.series)
-    settings = ProcessSettings(align=AlignSettings(axis_deg=84.3, rounds=1))
     with (
         Session.create_or_open(tmp_path / "session") as session,
         pytest.warns(DataWarning, match=r"bad\.mrc: \d+ defective pixels, .*\[mended-pixels\]"),
     ):
-        outcome = process_series(session, load_series(stack), settings)
+        outcome = process_series(session, load_series(stack), QUICK)
     assert set(outcome.tilts_left_out) == {12, 15}
     assert "not numbers" in outcome.tilts_left_out[12]
     assert "equal" in outcome.tilts_left_out[15]
@@ -222,10 +222,9 @@ def test_a_volume_that_memory_cannot_hold_is_refused(session_folder: Path, phant
 
 def test_a_name_may_be_long_and_in_any_alphabet(phantom: WrittenPhantom, tmp_path: Path) -> None:
     name = "Ångström ß 試料 " + "x" * 90
-    settings = ProcessSettings(align=AlignSettings(axis_deg=84.3, rounds=1))
     with warnings.catch_warnings(), Session.create_or_open(tmp_path) as session:
         warnings.simplefilter("ignore", DataWarning)
-        outcome = process_series(session, load_series(phantom.stack, name=name), settings)
+        outcome = process_series(session, load_series(phantom.stack, name=name), QUICK)
     assert outcome.folder.name == name
     assert mrcfile.validate(outcome.tomogram)
     assert isinstance(read_alignment(outcome.folder / "alignment.json"), Alignment)

@@ -68,6 +68,8 @@ class Design(DesignRecord):
 
     @model_validator(mode="after")
     def _it_can_be_done(self) -> Self:
+        if getattr(self, "_exposures", None) is not None:
+            return self  # pydantic asks again in each record that holds this one
         slab = self.slab
         self._check_reach(slab)
         exposures = self._divided(slab)

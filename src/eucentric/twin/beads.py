@@ -61,8 +61,11 @@ def _spot(yx_A: Array, radius_A: float, field: Field, sigma: float) -> tuple[sli
         samples = np.arange(low * fine, high * fine) / fine + (0.5 / fine - 0.5)  # a pixel is an area about its place
         lows.append(slice(low, high))
         axes.append(np.square((samples - centre) * field.pixel_A))
-    chord_A = 2 * np.sqrt(np.maximum(radius_A**2 - axes[0][:, None] - axes[1][None], 0))
-    wave = np.exp(chord_A * (1j * sigma * (GOLD_V - ice_potential_V()) - 0.5 / GOLD_ABSORPTION_A)) - 1
+    half_squared = radius_A**2 - axes[0][:, None] - axes[1][None]
+    inside = half_squared > 0
+    per_A = 1j * sigma * (GOLD_V - ice_potential_V()) - 0.5 / GOLD_ABSORPTION_A
+    wave = np.zeros(inside.shape, complex)
+    wave[inside] = np.exp(2 * np.sqrt(half_squared[inside]) * per_A) - 1  # of gold alone: most samples have none
     rows, columns = (one.stop - one.start for one in lows)
     mean = wave.reshape(rows, fine, columns, fine).mean(axis=(1, 3))
     return lows[0], lows[1], mean.astype(np.complex64)

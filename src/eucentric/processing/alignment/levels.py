@@ -204,7 +204,7 @@ def settle_slab(levels: Levels, state: State, field: int, *steps: float) -> None
             trial.shifts_px[state.views] += by * moves[name]
         elif name == "tilt":
             trial.tilt_offset_deg += by
-        elif not state.depth_fixed:
+        else:
             trial.depth_px *= math.exp(by / 20)
         return trial
 
@@ -214,7 +214,7 @@ def settle_slab(levels: Levels, state: State, field: int, *steps: float) -> None
         return judge_in_place(matcher, trial.axis_deg, trial.shifts_px / factor, trial.views).numpy()
 
     for step in steps:
-        for name in ("height", "offset", "tilt", "depth"):
+        for name in ("height", "offset", "tilt") if state.depth_fixed else ("height", "offset", "tilt", "depth"):
             best = placed(name, climb(partial(score, name), 0.0, step, step).best)
             state.shifts_px, state.tilt_offset_deg, state.depth_px = best.shifts_px, best.tilt_offset_deg, best.depth_px
 

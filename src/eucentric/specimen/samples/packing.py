@@ -170,7 +170,8 @@ def _settle(
     nz, ny, nx = first.shape
     places = np.empty((len(offsets), 3))
     if add:
-        largest = max(largest, radii.max())
+        for radius in radii:  # in loops: of whole arrays, compiling takes three times as long
+            largest = max(largest, radius)
     placed = 0
     for copy in range(len(centres)):
         if placed >= limit:
@@ -194,7 +195,8 @@ def _settle(
                 i = _cell(places[part, 0] - low[0], nz)
                 j = _cell(places[part, 1] - low[1], ny)
                 k = _cell(places[part, 2] - low[2], nx)
-                spheres[count, :3] = places[part]
+                for axis in range(3):
+                    spheres[count, axis] = places[part, axis]
                 spheres[count, 3] = radii[part]
                 following[count] = first[i, j, k]
                 first[i, j, k] = count
