@@ -321,10 +321,13 @@ def _by_run(last: Run, held: bool, *, watched: bool) -> tuple[SeriesState, str, 
     if last.status is RunStatus.INTERRUPTED:
         return SeriesState.QUEUED, f"{last.stage} was interrupted.", last.started_at
     # Between two stages, a process that holds the session goes on to the next one.
-    ends = last.stage in _LAST_STAGES
+    ends = last.stage in _LAST_STAGES or last.stage.startswith("restore_")
     going_on = not ends or watched
     return (SeriesState.PROCESSING if held and going_on else SeriesState.DONE), "", last.started_at
 
 
 _LAST_STAGES = ("report", "simulate", "import")
-"""After which `eucentric process`, `simulate` and `import` have nothing left to do with a series."""
+"""After which `eucentric process`, `simulate` and `import` have nothing left to do with a series.
+
+`eucentric restore` has one stage for each method.
+"""
