@@ -10,17 +10,29 @@ import pytest
 from command_line import Run, partials
 from command_line import run as run
 
-from eucentric.core import OutputError
+from eucentric.core import OutputError, Reporter, write_text
 from eucentric.io import read_angles, write_angles, write_mrc
+from eucentric.report import RestorationShown, write_restoration_report
 from eucentric.session import RunStatus, read_history
 from eucentric.web.tomogram.series import find_versions
-from eucentric.workflow import restoring_outputs, restoring_training
+from eucentric.workflow.restoration import outputs, training
+from eucentric.workflow.restoration.models import Model, write_model
 from phantoms.half_tomograms import SIDE, TILTS_DEG, VOXEL_A, halves, write_pair, write_session
 
 QUICK = ("--steps", "2", "--channels", "4", "--cube", "32", "--device", "cpu")
 ENDINGS = (".mrc", "_sigma.mrc", "_even.mrc", "_odd.mrc", ".json", ".html")
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_page")
+
+
+@pytest.fixture
+def quick_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a page without pictures, which take longer to draw than all else here."""
+
+    def written(path: Path, shown: RestorationShown, _: Reporter) -> None:
+        write_text(path, f"{shown.pair.name}, learned from {', '.join(shown.learned_from)}")
+
+    monkeypatch.setattr(outputs, "write_restoration_report", written)
 
 
 @pytest.fixture(scope="module")
@@ -83,23 +95,26 @@ def test_after_ctrl_c_the_same_command_goes_on(
 ) -> None:
     folder = Path(shutil.copytree(session, tmp_path / "session"))
     command = ("restore", folder, "--series", "TS_1", *QUICK, "--json")
-    write_model = restoring_training.write_model
 
-    def interrupted(path: Path, model: restoring_training.Model) -> None:
+    def interrupted(path: Path, model: Model) -> None:
         write_model(path, model)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(restoring_training, "write_model", interrupted)
+    monkeypatch.setattr(training, "write_model", interrupted)
     ran = run(*command)
     checkpoint = folder / "restoration" / "wedge" / "checkpoint.pt"
     assert (ran.status, ran.json) == (1, None)
     assert f"{checkpoint} has what was learned: the same command goes on from there." in ran.err
     assert names(checkpoint.parent) == {"checkpoint.pt"}
-    monkeypatch.setattr(restoring_training, "write_model", write_model)
+    monkeypatch.setattr(training, "write_model", write_model)
+    monkeypatch.setattr(outputs, "write_restoration_report", write_restoration_report)
     ran = run(*command)
     assert ran.status == 0
     assert "training goes on from step 2" in ran.err
     assert all(Path(path).is_file() for path in ran.json["series"][0]["files"])
+    page = Path(ran.json["series"][0]["report"]).read_text()
+    assert "It learned from TS_1." in page
+    assert "<svg" in page
 
 
 def test_a_result_that_cannot_be_written_is_told_and_leaves_the_stage_to_be_done(
@@ -107,19 +122,18 @@ def test_a_result_that_cannot_be_written_is_told_and_leaves_the_stage_to_be_done
 ) -> None:
     folder = Path(shutil.copytree(session, tmp_path / "session"))
     command = ("restore", folder, "--method", "noise2noise", "--series", "TS_1", "TS_3", *QUICK, "--json")
-    write = restoring_outputs.write_mrc
 
     def full(path: Path, *args: object, **more: object) -> None:
         if path.parent.name == "TS_1" and "sigma" in path.name:
             raise OutputError(f"{path}: the disk is full.", "Free some space.")
-        write(path, *args, **more)  # type: ignore[arg-type]
+        write_mrc(path, *args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(restoring_outputs, "write_mrc", full)
+    monkeypatch.setattr(outputs, "write_mrc", full)
     ran = run(*command)
     assert (ran.status, [one["name"] for one in ran.json["series"]]) == (1, ["TS_3"])
     assert "disk is full" in ran.json["failed"]["TS_1"]
     assert read_history(folder, "TS_1")[-1].status is RunStatus.FAILED
-    monkeypatch.setattr(restoring_outputs, "write_mrc", write)
+    monkeypatch.setattr(outputs, "write_mrc", write_mrc)
     ran = run(*command)
     assert (ran.status, [one["ran"] for one in ran.json["series"]]) == (0, [True, False])
 
@@ -158,11 +172,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "is 1 everywhere",
         "",
     ),
-    "too small": (
-        lambda p: [write_mrc(p / f"{h}.mrc", spoil()[:20], VOXEL_A, kind="volume") for h in ("even", "odd")],
-        "too few",
-        "",
-    ),
+    "too small": (lambda p: _write_small(p), "too few", ""),
     "NaN": (lambda p: _write_nan(p / "odd.mrc"), "NaN", ""),
     "other voxels": (lambda p: write_mrc(p / "odd.mrc", spoil(), 13.0, kind="volume"), "13 Å", ""),
     "no angle": (lambda p: (p / "ts.tlt").write_text("\n"), "no angle", "ts.tlt"),
@@ -170,6 +180,11 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no volume": (lambda p: (p / "odd.mrc").write_text("x" * 4000), "not an MRC file", "odd.mrc"),
     "no file": (lambda p: (p / "odd.mrc").unlink(), "no such file", "odd.mrc"),
 }
+
+
+def _write_small(folder: Path) -> None:
+    for path, half in zip((folder / "even.mrc", folder / "odd.mrc"), halves(4), strict=True):
+        write_mrc(path, half[:20], VOXEL_A, kind="volume")
 
 
 def _write_nan(path: Path) -> None:
@@ -221,7 +236,7 @@ def test_names_and_models_that_do_not_fit_are_refused(
     run: Run, session: Path, pair: tuple[object, ...], tmp_path: Path
 ) -> None:
     ran = run("restore", session, "--series", "TS_4")
-    assert (ran.status, "there is no series TS_4 in it. There are TS_1, TS_2, TS_3." in ran.err) == (1, True)
+    assert (ran.status, "no series TS_4 in it.\nThere are TS_1, TS_2, TS_3." in ran.err) == (1, True)
     (tmp_path / "m.pt").write_bytes(b"PK\x03\x04 no model")
     ran = run("restore", session, "--model", tmp_path / "m.pt")
     assert (ran.status, "m.pt: this is not a model" in ran.err) == (1, True)

@@ -25,7 +25,7 @@ from eucentric.core import InputError
 if TYPE_CHECKING:
     from eucentric.processing.restoration import Method, RestoreSettings
     from eucentric.session import Session
-    from eucentric.workflow.restoring import RestoreOutcome
+    from eucentric.workflow.restoration import RestoreOutcome
 
 _OPTIONS = {"most_steps": "steps", "cube_px": "cube"}
 _Files = Annotated[list[Path] | None, Parameter(negative=())]
@@ -73,9 +73,10 @@ def restore(
         Session whose series have half tomograms; or give pairs of files:
     series
         Only these series of the session.
-    half1, half2
-        Two MRC volumes of one specimen with independent noise, of even and odd frames or tilts; y along the tilt axis.
-        Again for more pairs, in the same order.
+    half1
+        MRC volume of even frames or tilts, y along the tilt axis; again for more pairs.
+    half2
+        That of odd ones, with noise of its own; again for more pairs, in the same order.
     tilts
         Tilt angles of the views that both were made of (.tlt, .rawtlt), or an alignment.json; one file for all pairs,
         or one for each.
@@ -114,9 +115,7 @@ def restore(
     pairs = _pairs(half1, half2, tilts) if session is None else []
 
     from eucentric.core.devices import resolve_device  # heavy imports wait until a verb runs
-    from eucentric.workflow.restoring import Restoring, restore_files, restore_session
-    from eucentric.workflow.restoring_inputs import subject_of_files
-    from eucentric.workflow.restoring_training import ModelFiles
+    from eucentric.workflow.restoration import ModelFiles, Restoring, restore_files, restore_session, subject_of_files
 
     how = Restoring(_settings(method, given, model), resolve_device(device), model, reporter())
     try:
@@ -142,7 +141,7 @@ def restore(
 def _settings(method: "Method | None", given: dict[str, Any], model: Path | None) -> "RestoreSettings":
     """Return the settings of training, or those that a model was trained with."""
     from eucentric.processing.restoration import RestoreSettings
-    from eucentric.workflow.restoring_models import read_model
+    from eucentric.workflow.restoration import read_model
 
     if model is None:
         asked = given if method is None else {"method": method, **given}

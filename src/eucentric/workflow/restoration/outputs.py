@@ -10,11 +10,10 @@ import torch
 from eucentric.core import SILENT, OutputError, Record, Reporter, write_text
 from eucentric.io import write_mrc
 from eucentric.processing.restoration import Examination, examine, restore
-from eucentric.report.restoration import write_restoration_report
-from eucentric.report.restoration_input import RestorationShown
-from eucentric.workflow.restoring_inputs import Subject
-from eucentric.workflow.restoring_models import Model
-from eucentric.workflow.restoring_training import enough_memory
+from eucentric.report import RestorationShown, write_restoration_report
+from eucentric.workflow.restoration.inputs import Subject
+from eucentric.workflow.restoration.models import Model
+from eucentric.workflow.restoration.training import enough_memory
 from eucentric.workflow.stages import read_record
 
 _LABELS = {

@@ -10,11 +10,11 @@ import torch
 from eucentric.core import SILENT, EucentricError, InputError, Record, Reporter, make_folder
 from eucentric.processing.restoration import Method, RestoreSettings, check_halves
 from eucentric.session import Session, StageRun
-from eucentric.workflow.restoring_gain import ViewsGain
-from eucentric.workflow.restoring_inputs import SAME_VOXEL, Subject, series_with_halves, subject_of_series
-from eucentric.workflow.restoring_models import Model, read_model
-from eucentric.workflow.restoring_outputs import RestoredFiles, RestoredSeries, refuse_to_replace, restore_one
-from eucentric.workflow.restoring_training import ModelFiles, train_model
+from eucentric.workflow.restoration.gain import ViewsGain
+from eucentric.workflow.restoration.inputs import SAME_VOXEL, Subject, series_with_halves, subject_of_series
+from eucentric.workflow.restoration.models import Model, read_model
+from eucentric.workflow.restoration.outputs import RestoredFiles, RestoredSeries, refuse_to_replace, restore_one
+from eucentric.workflow.restoration.training import ModelFiles, train_model
 from eucentric.workflow.stages import Stages
 
 T = TypeVar("T")

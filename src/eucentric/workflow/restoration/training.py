@@ -11,8 +11,8 @@ import torch
 from eucentric.core import SILENT, EucentricError, InputError, Reporter
 from eucentric.processing.restoration import Method, RestoreSettings, Trained, train
 from eucentric.session.fingerprints import sha256
-from eucentric.workflow.restoring_inputs import Subject
-from eucentric.workflow.restoring_models import Learned, Model, read_model, write_model
+from eucentric.workflow.restoration.inputs import Subject
+from eucentric.workflow.restoration.models import Learned, Model, read_model, write_model
 
 
 @dataclass(frozen=True)

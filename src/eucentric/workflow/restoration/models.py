@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from eucentric.core import FormatError, InputError, Record, whole_or_nothing
 from eucentric.processing.restoration import Look, RestoreSettings, Trained
-from eucentric.workflow.restoring_gain import ViewsGain
+from eucentric.workflow.restoration.gain import ViewsGain
 
 _KIND, _VERSION = "eucentric.restoration", 1
 

@@ -8,7 +8,7 @@ from eucentric.core import InputError
 from eucentric.io import open_mrc, read_alignment, read_angles
 from eucentric.processing.restoration import HalfTomograms
 from eucentric.session import Session
-from eucentric.workflow.restoring_gain import ViewsGain, gain_of_series
+from eucentric.workflow.restoration.gain import ViewsGain, gain_of_series
 
 EVEN, ODD, ALIGNMENT = "tomogram_even.mrc", "tomogram_odd.mrc", "alignment.json"
 SAME_VOXEL = 0.01
