@@ -148,9 +148,11 @@ def test_files_are_restored_and_their_model_is_applied_to_others(
     assert names(output.parent) == {f"ts{ending}" for ending in (*ENDINGS, "_model.pt", "_checkpoint.pt")}
     assert contents(tmp_path / "in") == before
     even, odd = write_pair(tmp_path / "in2", seed=5)
-    two = (*pair[:5], tmp_path / "in" / "ts.tlt", "--half1", even, "--half2", odd)
-    ran = run("restore", *two, "--model", output.with_name("ts_model.pt"), "-o", tmp_path / "b" / "x", "--json")
-    assert (ran.status, ran.json["method"], ran.json["steps"]) == (0, "noise2noise", 2)
+    lost = tmp_path / "lost.mrc"
+    three = (*pair, "--half1", even, "--half2", odd, "--half1", lost, "--half2", odd)
+    ran = run("restore", *three, "--model", output.with_name("ts_model.pt"), "-o", tmp_path / "b" / "x", "--json")
+    assert (ran.status, ran.json["method"], ran.json["steps"]) == (1, "noise2noise", 2)
+    assert list(ran.json["failed"]) == [str(lost)]
     assert names(tmp_path / "b") == {f"x{number}{ending}" for number in ("_1", "_2") for ending in ENDINGS}
     with mrcfile.open(output.with_suffix(".mrc")) as here, mrcfile.open(tmp_path / "b" / "x_1.mrc") as there:
         np.testing.assert_array_equal(here.data, there.data)

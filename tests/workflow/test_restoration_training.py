@@ -12,7 +12,7 @@ from eucentric.core import FormatError, Reporter
 from eucentric.io import write_angles
 from eucentric.processing.restoration import HalfTomograms, Look, RestoreSettings, Trained
 from eucentric.workflow.restoration import training
-from eucentric.workflow.restoration.inputs import Subject, subject_of_files
+from eucentric.workflow.restoration.inputs import FilePair, Subject, subject_of_files
 from eucentric.workflow.restoration.models import Model, read_model, write_model
 from eucentric.workflow.restoration.training import ModelFiles, train_model
 from phantoms.half_tomograms import TILTS_DEG, write_pair
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     folder = tmp_path_factory.mktemp("halves")
     write_angles(folder / "ts.tlt", TILTS_DEG)
-    return subject_of_files(*write_pair(folder), folder / "ts.tlt")
+    return subject_of_files(FilePair(*write_pair(folder), folder / "ts.tlt"))
 
 
 @pytest.fixture(scope="module")

@@ -115,19 +115,18 @@ def restore(
     pairs = _pairs(half1, half2, tilts) if session is None else []
 
     from eucentric.core.devices import resolve_device  # heavy imports wait until a verb runs
-    from eucentric.workflow.restoration import ModelFiles, Restoring, restore_files, restore_session, subject_of_files
+    from eucentric.workflow.restoration import FilePair, ModelFiles, Restoring, restore_files, restore_session
 
     how = Restoring(_settings(method, given, model), resolve_device(device), model, reporter())
+    prefix = output or Path(f"restored_{how.settings.method}")
+    files = ModelFiles.of_session(session, how.settings.method) if session is not None else ModelFiles.beside(prefix)
     try:
         with told_warnings():
             if session is not None:
-                files = ModelFiles.of_session(session, how.settings.method)
                 with _opened(session) as opened:
                     outcome = restore_session(opened, series or (), how)
             else:
-                prefix = output or Path(f"restored_{how.settings.method}")
-                files = ModelFiles.beside(prefix)
-                outcome = restore_files([subject_of_files(*pair, pixel) for pair in pairs], prefix, how)
+                outcome = restore_files([FilePair(*pair) for pair in pairs], prefix, how, voxel_A=pixel)
     except KeyboardInterrupt:
         tell(_interrupted(files.checkpoint) if model is None else "Interrupted; the same command goes on.")
         return FAILED

@@ -43,6 +43,15 @@ class Subject:
         return self.pair.name
 
 
+@dataclass(frozen=True)
+class FilePair:
+    """Files of two half tomograms, and one that says at which tilts both were seen."""
+
+    even: Path
+    odd: Path
+    tilts: Path
+
+
 def series_with_halves(session: Session) -> tuple[str, ...]:
     """Return the names of the series whose half tomograms are there, sorted."""
     folder = session.folder / "series"
@@ -73,15 +82,13 @@ def subject_of_series(session: Session, series: str) -> Subject:
     return Subject(replace(pair, gain=gain), even, odd, tilts, gain)
 
 
-def subject_of_files(even: Path, odd: Path, tilts: Path, voxel_A: float | None = None) -> Subject:
+def subject_of_files(files: FilePair, voxel_A: float | None = None) -> Subject:
     """Open two halves with a list of tilts (.tlt, .rawtlt), or with an `alignment.json`, whose views in use count.
 
     Parameters
     ----------
-    even, odd
-        MRC volumes.
-    tilts
-        Of the views that both were made of.
+    files
+        Two MRC volumes, and a list of angles or an alignment.
     voxel_A
         In place of what the files say.
 
@@ -92,11 +99,12 @@ def subject_of_files(even: Path, odd: Path, tilts: Path, voxel_A: float | None =
     FormatError
         If a file is not what it should be.
     """
-    if tilts.suffix == ".json":
-        tilts_deg = tuple(view.tilt_deg for view in read_alignment(tilts).used)
+    if files.tilts.suffix == ".json":
+        tilts_deg = tuple(view.tilt_deg for view in read_alignment(files.tilts).used)
     else:
-        tilts_deg = read_angles(tilts)
-    return Subject(_halves(str(even), even, odd, tilts_deg, voxel_A), even, odd, tilts)
+        tilts_deg = read_angles(files.tilts)
+    pair = _halves(str(files.even), files.even, files.odd, tilts_deg, voxel_A)
+    return Subject(pair, files.even, files.odd, files.tilts)
 
 
 def _halves(

@@ -1,7 +1,7 @@
 """What a restoration leaves of one tomogram: four volumes, what of them is measured, and a page."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def restore_one(
     return examination
 
 
-def refuse_to_replace(outputs: Iterable[Path], subjects: Sequence[Subject]) -> None:
+def refuse_to_replace(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     """Refuse, before any work, outputs that would replace what is read, or that are folders.
 
     Raises
@@ -117,7 +117,7 @@ def refuse_to_replace(outputs: Iterable[Path], subjects: Sequence[Subject]) -> N
     OutputError
         If there is one.
     """
-    read = {path.resolve() for subject in subjects for path in (subject.even, subject.odd, subject.tilts)}
+    read = {path.resolve() for path in inputs}
     for path in outputs:
         if path.resolve() in read:
             raise OutputError(

@@ -7,11 +7,18 @@ from typing import TypeVar, get_args
 
 import torch
 
-from eucentric.core import SILENT, EucentricError, InputError, Record, Reporter, make_folder
+from eucentric.core import SILENT, EucentricError, InputError, Record, Reporter
 from eucentric.processing.restoration import Method, RestoreSettings, check_halves
 from eucentric.session import Session, StageRun
 from eucentric.workflow.restoration.gain import ViewsGain
-from eucentric.workflow.restoration.inputs import SAME_VOXEL, Subject, series_with_halves, subject_of_series
+from eucentric.workflow.restoration.inputs import (
+    SAME_VOXEL,
+    FilePair,
+    Subject,
+    series_with_halves,
+    subject_of_files,
+    subject_of_series,
+)
 from eucentric.workflow.restoration.models import Model, read_model
 from eucentric.workflow.restoration.outputs import RestoredFiles, RestoredSeries, refuse_to_replace, restore_one
 from eucentric.workflow.restoration.training import ModelFiles, train_model
@@ -98,8 +105,21 @@ def restore_session(session: Session, series: Sequence[str], how: Restoring) -> 
     return work.restore(subjects, one)
 
 
-def restore_files(subjects: Sequence[Subject], prefix: Path, how: Restoring) -> RestoreOutcome:
+def restore_files(
+    pairs: Sequence[FilePair], prefix: Path, how: Restoring, *, voxel_A: float | None = None
+) -> RestoreOutcome:
     """Restore pairs of files, to files whose names begin with that of `prefix`, and with _1, _2 where there are more.
+
+    Parameters
+    ----------
+    pairs
+        Each even half once.
+    prefix
+        Folder, and what names begin with.
+    how
+        By which settings or model.
+    voxel_A
+        In place of what the files say.
 
     Raises
     ------
@@ -109,20 +129,22 @@ def restore_files(subjects: Sequence[Subject], prefix: Path, how: Restoring) -> 
         If a model cannot be written, or a file would replace one that is read.
     """
     model_at = ModelFiles.beside(prefix)
-    numbers = [f"_{number}" for number in range(1, len(subjects) + 1)] if len(subjects) > 1 else [""]
+    numbers = [f"_{number}" for number in range(1, len(pairs) + 1)] if len(pairs) > 1 else [""]
     files = {
-        subject.name: RestoredFiles(prefix.with_name(prefix.name + number))
-        for subject, number in zip(subjects, numbers, strict=True)
+        pair.even: RestoredFiles(prefix.with_name(prefix.name + number))
+        for pair, number in zip(pairs, numbers, strict=True)
     }
     written = [path for one in files.values() for path in one.every]
-    refuse_to_replace([*written, model_at.model, model_at.checkpoint], subjects)
-    make_folder(prefix.parent)
+    inputs = [path for pair in pairs for path in (pair.even, pair.odd, pair.tilts)]
+    refuse_to_replace([*written, model_at.model, model_at.checkpoint], inputs)
+    work = _Work(model_at, how)
+    subjects = work.each(((str(pair.even), pair) for pair in pairs), lambda pair: subject_of_files(pair, voxel_A))
 
     def one(subject: Subject, model: Model, _: Path) -> RestoredSeries:
-        restore_one(subject, model, files[subject.name], device=how.device, reporter=how.reporter)
-        return files[subject.name].outcome(subject.name, ran=True)
+        restore_one(subject, model, files[subject.even], device=how.device, reporter=how.reporter)
+        return files[subject.even].outcome(subject.name, ran=True)
 
-    return _Work(model_at, how).restore(subjects, one)
+    return work.restore(subjects, one)
 
 
 class _Work:
@@ -131,6 +153,7 @@ class _Work:
     def __init__(self, files: ModelFiles, how: Restoring) -> None:
         self._files, self._how = files, how
         self._failed: dict[str, EucentricError] = {}
+        self._told: set[str] = set()
 
     def restore(self, subjects: Sequence[Subject], one: Restore) -> RestoreOutcome:
         """Get the model, and do what is to be done with `one` pair after the other."""
@@ -142,11 +165,13 @@ class _Work:
         if model is None:
             first = good[0]
             good = self.each(((subject.name, subject) for subject in good), lambda subject: _alike(subject, first))
+            self._tell()
             model = train_model(
                 good, self._how.settings, self._files, device=self._how.device, reporter=self._how.reporter
             )
         whole = model
         done = self.each(((subject.name, subject) for subject in good), lambda subject: one(subject, whole, model_at))
+        self._tell()
         trained = model.trained
         return RestoreOutcome(
             method=trained.settings.method,
@@ -165,8 +190,13 @@ class _Work:
                 found.append(work(item))
             except EucentricError as error:
                 self._failed[name] = error
-                self._how.reporter.say(f"{name} is not restored. {error}")
         return found
+
+    def _tell(self) -> None:
+        """Say what failed since this was last said."""
+        for name in [name for name in self._failed if name not in self._told]:
+            self._told.add(name)
+            self._how.reporter.say(f"{name} is not restored. {self._failed[name]}")
 
     def _none_left(self) -> EucentricError:
         errors = list(self._failed.values())
