@@ -48,6 +48,8 @@ def restore(
     steps: int | None = None,
     channels: int | None = None,
     cube: int | None = None,
+    form: Literal["map", "transport"] | None = None,
+    prior: float | None = None,
     seed: int | None = None,
     device: Device = "auto",
     json: Json = False,
@@ -99,15 +101,31 @@ def restore(
         Of the network, at its finest level.
     cube
         Voxels along each side of the cubes that the network learns from.
+    form
+        Of the critic of cryogen: its slope is one everywhere (map), or at most one (transport: stabler, and used if
+        none is given).
+    prior
+        Weight of what the critic of cryogen says, beside the data; 1 if not given.
     seed
         Of all that is drawn at random.
     """
-    training = {"minutes": minutes, "most_steps": steps, "channels": channels, "cube_px": cube, "seed": seed}
+    training = {
+        "minutes": minutes,
+        "most_steps": steps,
+        "channels": channels,
+        "cube_px": cube,
+        "form": form,
+        "prior": prior,
+        "seed": seed,
+    }
     given = {field: value for field, value in training.items() if value is not None}
     if (session is None) == (half1 is None and half2 is None):
         raise UsageError("Give a session, or pairs of files with --half1, --half2 and --tilts.")
     if model is not None and given:
-        raise UsageError("--minutes, --steps, --channels, --cube and --seed are of training, and --model is trained.")
+        options = ", ".join(f"--{_OPTIONS.get(field, field)}" for field in given)
+        raise UsageError(f"{options}: this is of training, and --model is trained.")
+    if method != "cryogen" and (form or prior is not None):
+        raise UsageError("--form and --prior are of --method cryogen.")
     if session is not None and any((tilts, pixel, output)):
         raise UsageError("--tilts, --pixel and --output are of files: a session knows them.")
     if session is None and series:
