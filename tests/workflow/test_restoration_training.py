@@ -106,6 +106,9 @@ def test_a_model_that_is_there_is_trained_further_only_where_more_is_asked_for(
     assert steps_of([subject], less.replace(seed=1), files)[0] == 0
     renamed = replace(subject, pair=replace(subject.pair, name="moved"))
     assert steps_of([renamed], less.replace(seed=1), files)[0] == -1
+    two = (replace(subject, pair=replace(subject.pair, voxel_A=11.9)), subject)
+    assert steps_of(two, less.replace(seed=1), files)[0] == 0
+    assert steps_of([subject], less.replace(seed=1), files)[0] == -1  # one of those that it learned from
     other_tilts = replace(subject, pair=replace(subject.pair, tilts_deg=TILTS_DEG[1:]))
     assert steps_of([other_tilts], less.replace(seed=1), files)[0] == 0
 

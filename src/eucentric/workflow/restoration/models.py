@@ -37,8 +37,12 @@ class Model:
     learned: tuple[Learned, ...]
 
     def learned_from(self, learned: Sequence[Learned]) -> bool:
-        """Whether it was these tomograms, whatever they were called then."""
+        """Whether it was these tomograms and no other, whatever they were called then."""
         return _contents(self.learned) == _contents(learned)
+
+    def knows(self, learned: Sequence[Learned]) -> bool:
+        """Whether these tomograms are among those that it learned from."""
+        return set(_contents(learned)) <= set(_contents(self.learned))
 
 
 def _contents(learned: Sequence[Learned]) -> list[str]:

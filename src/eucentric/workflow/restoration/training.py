@@ -45,7 +45,7 @@ def train_model(
     device: torch.device,
     reporter: Reporter = SILENT,
 ) -> Model:
-    """Train one model on all tomograms, unless it is there; go on from a checkpoint of the same training.
+    """Train one model on all tomograms unless one knows them already; go on from a checkpoint of the same training.
 
     A checkpoint is of the same training if it learned from the same halves, in this order, with the same settings; it
     may have been given fewer steps or less time.
@@ -58,8 +58,8 @@ def train_model(
         If model or checkpoint cannot be written.
     """
     learned = tuple(_learned(subject, reporter) for subject in subjects)
-    there = _there(files.model, learned, reporter)
-    if there is not None and there.trained.settings == settings:
+    there = _there(files.model, reporter)
+    if there is not None and there.trained.settings == settings and there.knows(learned):
         reporter.say(f"{files.model}: this model has learned from these tomograms already.")
         return there
     begun = _begun(files.checkpoint, learned, settings, reporter)
@@ -108,21 +108,20 @@ def _learned(subject: Subject, reporter: Reporter) -> Learned:
     )
 
 
-def _there(path: Path, learned: Sequence[Learned], reporter: Reporter) -> Model | None:
-    """Return the model of a file, if it learned from these tomograms; of a damaged one, say so."""
+def _there(path: Path, reporter: Reporter) -> Model | None:
+    """Return the model of a file, if there is one; of a damaged one, say so."""
     if not path.is_file():
         return None
     try:
-        model = read_model(path)
+        return read_model(path)
     except EucentricError as error:
         reporter.say(f"{error.what} It is made anew.")
         return None
-    return model if model.learned_from(learned) else None
 
 
 def _begun(path: Path, learned: Sequence[Learned], settings: RestoreSettings, reporter: Reporter) -> Trained | None:
-    model = _there(path, learned, reporter)
-    if model is None or not _goes_on(model.trained.settings, settings):
+    model = _there(path, reporter)
+    if model is None or not model.learned_from(learned) or not _goes_on(model.trained.settings, settings):
         return None
     trained = model.trained
     if trained.settings != settings:  # it ended where it had been told to end
