@@ -36,7 +36,7 @@ from eucentric.processing.reconstruction import ReconstructSettings
 from eucentric.processing.restoration import HalfTomograms, RestoreSettings, restore, train, transfer
 from eucentric.session import Session
 from eucentric.workflow.records import ReconstructStage
-from eucentric.workflow.restoring_gain import gain_of_series
+from eucentric.workflow.restoration.gain import gain_of_series
 from eucentric.workflow.volumes import reconstruct_sums
 
 Floats = NDArray[np.float32]

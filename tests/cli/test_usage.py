@@ -11,7 +11,7 @@ from command_line import run as run
 from eucentric import __version__
 from eucentric.cli import main
 
-VERBS = ["demo", "design", "process", "reconstruct", "watch"]
+VERBS = ["demo", "design", "process", "reconstruct", "restore", "watch"]
 
 
 def test_the_version_and_the_verbs_are_told(capsys: pytest.CaptureFixture[str]) -> None:

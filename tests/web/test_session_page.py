@@ -1,16 +1,22 @@
 """The session page's model: what the journal tells, found beside planned, alarms at thresholds, what is outdated."""
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from eucentric.core import InputError, Record, Tilt, TiltSeries
 from eucentric.processing.alignment import AlignSettings
 from eucentric.session import ExposureBook, Intent, Session, StagePlan
 from eucentric.web import ReadOnlyError, Served
+from eucentric.web.served import NotServedError
 from eucentric.web.session import words
 from eucentric.web.session.alarms import Limits, series_alarms, session_alarms
 from eucentric.web.session.excluding import set_excluded
@@ -20,6 +26,7 @@ from eucentric.web.session.filters import Filter
 from eucentric.web.session.following import Following
 from eucentric.web.session.model import SessionModel
 from eucentric.web.session.records import AlarmKind, SeriesView, TiltView
+from eucentric.web.session.routes import add_routes
 from eucentric.web.tomogram.series import Version, find_versions
 from eucentric.workflow.excluded import (
     BY_USER,
@@ -252,6 +259,38 @@ def test_a_stage_is_outdated_when_what_it_was_given_has_changed(session: Session
     session.note("live.done", {"digest": ""}, series=SERIES)
     session.note("live.queued", {"tilts": 1, "missing": 0}, series=SERIES)
     assert "waits to be processed again" in seen(session).outdated
+
+
+def fetch(folder: Path, path: str) -> str:
+    """Return what the routes answer, without a server, to a browser that was given a nonce."""
+    app = FastAPI()
+    add_routes(app, folder)
+
+    async def given(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "state": {"nonce": "n"}}, receive, send)
+
+    async def ask() -> str:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(given), base_url="http://127.0.0.1") as client:
+            return (await client.get(path)).text
+
+    with ThreadPoolExecutor(1) as aside:  # a browser's tests may have a loop running here
+        return aside.submit(asyncio.run, ask()).result()
+
+
+def test_a_restored_tomogram_is_linked_and_leaves_nothing_to_be_done(session: Session, raw: Path) -> None:
+    even = run_stage(session, "reconstruct", writes="tomogram_even.mrc")
+    run_stage(session, "report", even)
+    page = run_stage(session, "restore_wedge", even, writes="restored_wedge.html")
+    view = seen(session)
+    assert (view.state, view.restored) == (SeriesState.DONE, ("wedge",))
+    link = f"/session-files/{SERIES}/restored/wedge"
+    assert f'<a href="{link}">Restored (wedge)</a>' in words.links(view)
+    assert fetch(session.folder, link) == page.read_text()
+    with pytest.raises(NotServedError):
+        fetch(session.folder, link.replace("wedge", "cryogen"))
+    run_stage(session, "reconstruct", writes="tomogram_even.mrc", text="another volume")
+    outdated = {stage.name: stage.outdated for stage in seen(session).stages}
+    assert outdated["restore_wedge"] == "reconstruct has run again since"
 
 
 # Tilts that are excluded

@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         process,
         reconstruct,
         rehearse,
+        restore,
         serve,
         session,
         simulate,

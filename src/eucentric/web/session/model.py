@@ -238,6 +238,7 @@ def series_view(
         thickness_A=assessed.get("thickness_A"),
         has_report=(results / "report.html").is_file(),
         has_tomogram=has_tomogram,
+        restored=tuple(sorted(stage.removeprefix(_RESTORE) for stage in told.finished if stage.startswith(_RESTORE))),
         preview=None if has_tomogram else _preview(told),
         can_exclude=can_exclude(told),
         exclusions=what_follows(told, excluded, folder, files, watched=watching and held),
@@ -321,10 +322,13 @@ def _by_run(last: Run, held: bool, *, watched: bool) -> tuple[SeriesState, str, 
     if last.status is RunStatus.INTERRUPTED:
         return SeriesState.QUEUED, f"{last.stage} was interrupted.", last.started_at
     # Between two stages, a process that holds the session goes on to the next one.
-    ends = last.stage in _LAST_STAGES
+    ends = last.stage in _LAST_STAGES or last.stage.startswith(_RESTORE)
     going_on = not ends or watched
     return (SeriesState.PROCESSING if held and going_on else SeriesState.DONE), "", last.started_at
 
 
 _LAST_STAGES = ("report", "simulate", "import")
 """After which `eucentric process`, `simulate` and `import` have nothing left to do with a series."""
+
+_RESTORE = "restore_"
+"""What the stages of `eucentric restore` begin with, of which each method has one."""

@@ -165,6 +165,8 @@ class SeriesView(Record):
         Where the halves of the tomogram agree; of the specimen along its normal.
     has_report, has_tomogram
         Whether they are there.
+    restored
+        Methods by which its tomogram was restored.
     preview
         The latest, as long as there is no tomogram.
     can_exclude
@@ -190,6 +192,7 @@ class SeriesView(Record):
     thickness_A: float | None = None
     has_report: bool = False
     has_tomogram: bool = False
+    restored: tuple[str, ...] = ()
     preview: PreviewView | None = None
     can_exclude: bool = False
     exclusions: str = ""

@@ -43,7 +43,12 @@ def add_routes(on: FastAPI, session: Path) -> None:
         return _picture(lambda: pictures.section(series, section))
 
     def report(series: str, request: Request) -> Response:
-        path = _file(session, series, "report.html")
+        return page(_file(session, series, "report.html"), request)
+
+    def restored(series: str, method: str, request: Request) -> Response:
+        return page(_file(session, series, f"restored_{method}.html"), request)
+
+    def page(path: Path, request: Request) -> Response:
         if path.stat().st_size > _LARGEST_REPORT:
             raise InputError(f"{path.name} is too large to be shown here.", "Open it from the folder.")
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -54,6 +59,7 @@ def add_routes(on: FastAPI, session: Path) -> None:
     on.add_api_route(f"{MOVIES}/{{movie}}", of_movie, response_model=None)
     on.add_api_route(f"{STACKS}/{{series}}/{{section:int}}", of_stack, response_model=None)
     on.add_api_route(f"{FILES}/{{series}}/report", report, response_model=None)
+    on.add_api_route(f"{FILES}/{{series}}/restored/{{method}}", restored, response_model=None)
 
 
 def _kept(path: Path) -> Response:

@@ -140,6 +140,9 @@ def links(view: SeriesView) -> str:
         found.append(f'<a href="{escape(f"/tomogram/{name}")}">Tomogram</a>')
     elif view.preview:
         found.append(_to_preview(view))
+    for method in view.restored:
+        link = escape(f"{FILES}/{name}/restored/{quote(method, safe='')}")
+        found.append(f'<a href="{link}">Restored ({escape(method)})</a>')
     return "".join(found)
 
 

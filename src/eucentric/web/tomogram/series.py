@@ -13,7 +13,7 @@ from eucentric.web.served import NotServedError, under
 from eucentric.workflow.live.preview import PREVIEW, Preview
 
 _NAME = re.compile(r"[^/\\\x00.][^/\\\x00]*")
-_TOMOGRAM = re.compile(rf"(tomogram(?:[_-](.+))?|{PREVIEW})")
+_TOMOGRAM = re.compile(rf"(tomogram(?:[_-](.+))?|restored_([a-z0-9]+)|{PREVIEW})")
 _LABELS = {"": "Full", "even": "Even half", "odd": "Odd half"}
 
 
@@ -86,7 +86,9 @@ def find_versions(session: Path, series: str) -> tuple[Version, ...]:
         if match:
             which = match[2] or ""
             label = _LABELS.get(which, which.replace("_", " ").capitalize())
-            if path.stem == PREVIEW:
+            if match[3]:  # its halves and its error are other volumes, and would be in the way
+                label = f"Restored ({match[3]})"
+            elif path.stem == PREVIEW:
                 label = _preview_label(folder)
             found[path.stem] = Version(name=path.stem, label=label)
     if "tomogram" in found:
