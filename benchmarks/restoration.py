@@ -184,10 +184,8 @@ class Scoring:
                 ratios.append(_width(along) / _width(across))
         return float(np.median(ratios)) if ratios else float("nan")
 
-    def report(
-        self, label: str, volume: Floats, seconds: float = 0.0, sigma: Floats | None = None
-    ) -> dict[str, object]:
-        """Print one line of the table, and return it."""
+    def report(self, label: str, volume: Floats, **more: float) -> None:
+        """Print one line of the table."""
         found: dict[str, object] = {
             "what": label,
             "measured": self.correlation(volume, self.measured),

@@ -33,7 +33,7 @@ def round_things(side: int, seed: int, count: int = 40) -> Floats:
         filled = random.random() < 0.5
         volume += np.clip(radius - away, 0, 1) if filled else np.clip(1.5 - np.abs(away - radius - 1), 0, 1)
     volume -= volume.mean()
-    return (volume / volume.std()).astype(np.float32)
+    return np.asarray(volume / volume.std(), dtype=np.float32)
 
 
 def seen_halves(truth: Floats, noise: float, seed: int, tilts_deg: tuple[float, ...] = TILTS_DEG) -> Halves:

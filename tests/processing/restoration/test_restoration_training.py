@@ -22,20 +22,20 @@ def halves() -> Halves:
 
 @pytest.fixture(scope="module")
 def measured() -> np.ndarray:
-    return (transfer((SIDE,) * 3, 10.0, TILTS_DEG) > 0.5).numpy()
+    return np.asarray(transfer((SIDE,) * 3, 10.0, TILTS_DEG) > 0.5)
 
 
 @pytest.fixture(scope="module")
 def hidden() -> np.ndarray:
     kz, kx = torch.fft.fftfreq(SIDE)[:, None], torch.fft.rfftfreq(SIDE)
     steep = (torch.atan2(kz.abs(), kx) > np.deg2rad(66)) & (kz.abs() > 3 / SIDE)
-    return steep[:, None].expand(SIDE, SIDE, SIDE // 2 + 1).numpy()
+    return np.asarray(steep[:, None].expand(SIDE, SIDE, SIDE // 2 + 1))
 
 
 def linear(halves: Halves) -> np.ndarray:
     seeing = look_at(halves.pair, torch.device("cpu"))
     mean = torch.from_numpy(halves.pair.even + halves.pair.odd) / 2
-    return inverse(seeing.spectra.wiener(seeing.transfer, 2) * torch.fft.rfftn(mean)).numpy()
+    return np.asarray(inverse(seeing.spectra.wiener(seeing.transfer, 2) * torch.fft.rfftn(mean)))
 
 
 @pytest.fixture(scope="module")
