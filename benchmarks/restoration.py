@@ -173,7 +173,7 @@ class Scoring:
         cross = np.bincount(bins, (two * one.conj()).real.ravel())
         power = np.bincount(bins, (np.abs(one) ** 2).ravel())
         gain = (cross / np.maximum(power, 1e-30))[bins].reshape(one.shape)
-        return np.fft.irfftn(np.fft.rfftn(volume) * gain, volume.shape).astype(np.float32)
+        return np.fft.irfftn(np.fft.rfftn(volume) * gain).astype(np.float32)
 
     def elongation(self, volume: Floats) -> float:
         """Return how much longer than wide beads are, where they lie well inside."""
@@ -211,8 +211,9 @@ class Scoring:
 
     def unit(self, volume: Floats, through: Floats) -> float:
         """Return how much of the tomogram's unit a volt makes: what it measured over what its transfer leaves of it."""
-        left = np.fft.irfftn(np.fft.rfftn(self.truth - self.truth.mean()) * through, self.truth.shape)
-        one, two = (self.spectrum(v, beads=False)[self.measured & (self.k * SIDE > 3)] for v in (volume, left))
+        left = np.fft.irfftn(np.fft.rfftn(self.truth - self.truth.mean()) * through)
+        cells = self.measured & (self.k * SIDE > 3)
+        one, two = (self.spectrum(v, beads=False)[cells] for v in (volume, left.astype(np.float32)))
         return float((one * two.conj()).real.sum() / (np.abs(two) ** 2).sum())
 
     def calibration(self, volume: Floats, sigma: Floats, unit: float) -> float:

@@ -1,7 +1,6 @@
 """`restore`: a tomogram by a trained model, held to what was measured, with how sure it is."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,6 +17,8 @@ from eucentric.processing.restoration.training import unseen_part
 _SEEN = 0.5
 _ACTIVITY_PX = 9  # over which error is tied to how much structure there is
 _VOXELS_ALIKE = 1.05
+_COARSE_CELLS = 6.0  # of a block's spectrum, from its middle, below which data are heeded less
+_LEAST_TRANSFER = 0.03  # below which a coefficient is moved less than the data say: it would be mostly noise
 
 
 def restore(
@@ -78,65 +79,61 @@ def restore(
 
 def _restore_block(block: Block, even: Tensor, odd: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the block held to the data, both answers, and the standard deviation of the first one's error."""
-    errors = Errors.of(block, even, odd)
-    full = (
-        held_to_data(block.seeing, even, block.odd, errors) + held_to_data(block.seeing, odd, block.even, errors)
-    ) / 2
-    return full, even, odd, sigma(block, full, (even, odd), errors)
+    full = held_to_data(block, (even + odd) / 2)
+    return full, even, odd, sigma(block, full, (even, odd), error_power(block, even, odd))
 
 
-@dataclass(frozen=True)
-class Errors:
-    """Power of the error of an answer in measured coefficients of the specimen, on the block's half spectrum."""
+def error_power(block: Block, even: Tensor, odd: Tensor) -> Tensor:
+    """Return the power of an answer's error in coefficients of the specimen that were measured, on the half spectrum.
 
-    power: Tensor
-
-    @classmethod
-    def of(cls, block: Block, even: Tensor, odd: Tensor) -> "Errors":
-        """Measure it: what either answer leaves of the other half is noise of a known power, and the answer's error."""
-        seeing = block.seeing
-        side, transfer = seeing.side, seeing.transfer
-        shell = torch.clamp((radius(side, transfer.device) * (2 * (TICKS - 1))).round().long(), max=TICKS - 1)
-        seen = (seeing.coverage > _SEEN).float()
-        left = torch.zeros_like(transfer)
-        counts = (block.evenness * block.inside).sqrt()  # or gold's error would pass for that of all
-        for answer, target in ((even, block.odd), (odd, block.even)):
-            residual = inverse(transfer * torch.fft.rfftn(answer)) - target
-            left += torch.fft.rfftn(residual * counts).abs() ** 2 / 2
-        noise = torch.fft.rfftn((block.even - block.odd) / math.sqrt(2) * counts).abs() ** 2
-        excess, passed = (
-            torch.zeros(TICKS, device=transfer.device).index_add_(0, shell.flatten(), (seen * values).flatten())
-            for values in (left - noise, transfer**2)
-        )
-        specimen, _ = seeing.spectra.on(side)
-        curve = (excess / passed.clamp(min=1e-9)).clamp(min=0) / (side**3 * counts.square().mean())
-        return cls(torch.minimum(curve[shell], specimen))
-
-
-def held_to_data(seeing: Seeing, answer: Tensor, other: Tensor, errors: Errors) -> Tensor:
-    """Return an answer with each measured coefficient moved towards the half that it was not made from.
-
-    The error of the answer and the noise of that half know nothing of each other, so that the best of both is their
-    mean by what is known of their powers.
-    """
-    _, noise = seeing.spectra.on(seeing.side)
-    gain = seeing.transfer * errors.power / (seeing.transfer**2 * errors.power + noise)
-    spectrum = torch.fft.rfftn(answer)
-    return inverse(spectrum + gain * (torch.fft.rfftn(other) - seeing.transfer * spectrum))
-
-
-def sigma(block: Block, full: Tensor, halves: tuple[Tensor, Tensor], errors: Errors) -> Tensor:
-    """Return the standard deviation of each voxel's error.
-
-    How much error there is in all follows from spectra: of measured coefficients, what was found against the other
-    half and is left after data are heeded; of those that no tilt saw, what an estimate lacks of the specimen's power
-    (the law of total variance, for the mean of what could be there). Where it lies follows from what either answer
-    leaves of the other half, which grows with the structure around a voxel.
+    What either answer leaves of the other half is noise of a known power, and the answer's error under the transfer.
     """
     seeing = block.seeing
-    specimen, noise = seeing.spectra.on(seeing.side)
-    passed = seeing.transfer**2 * errors.power
-    measured = errors.power * noise / (passed + noise)
+    counts = (block.evenness * block.inside).sqrt()  # or gold's error would pass for that of all
+    left = torch.zeros_like(seeing.transfer)
+    for answer, target in ((even, block.odd), (odd, block.even)):
+        residual = inverse(seeing.transfer * torch.fft.rfftn(answer)) - target
+        left += torch.fft.rfftn(residual * counts).abs() ** 2 / 2
+    noise = torch.fft.rfftn((block.even - block.odd) / math.sqrt(2) * counts).abs() ** 2
+    seen = seeing.coverage > _SEEN
+    excess = _by_shell(left - noise, seeing, seen) / (block.even.numel() * counts.square().mean())
+    passed = _by_shell(seeing.transfer**2, seeing, seen).clamp(min=_LEAST_TRANSFER**2)
+    specimen, _ = seeing.spectra.on(seeing.side)
+    return torch.minimum((excess / passed).clamp(min=0), specimen)
+
+
+def held_to_data(block: Block, answer: Tensor) -> Tensor:
+    """Return an answer moved towards the data, no further than to where it departs from them by their noise.
+
+    Each shell of measured coefficients is moved by the share that leaves as much as noise would (the discrepancy
+    principle; Morozov 1966): what explains the data is not moved at all. Coarse shells are moved less: what comes into
+    view from beyond the field as the stage tilts, and what backgrounds leave, is the same in both halves and not true.
+    """
+    seeing = block.seeing
+    transfer = seeing.transfer
+    counts = (block.evenness * block.inside).sqrt()
+    spectrum = torch.fft.rfftn(answer)
+    left = torch.fft.rfftn((block.even + block.odd) / 2) - transfer * spectrum
+    remains, noise = (
+        _by_shell(torch.fft.rfftn(cube * counts).abs() ** 2, seeing, seeing.coverage > _SEEN)
+        for cube in (inverse(left), (block.even - block.odd) / 2)
+    )
+    share = 1 - torch.sqrt((noise / remains.clamp(min=1e-30)).clamp(max=1))
+    cells = radius(seeing.side, transfer.device) * seeing.side
+    share = share * (cells / _COARSE_CELLS).clamp(max=1) ** 2
+    return inverse(spectrum + share * left * transfer / (transfer**2 + _LEAST_TRANSFER**2))
+
+
+def sigma(block: Block, full: Tensor, halves: tuple[Tensor, Tensor], measured: Tensor) -> Tensor:
+    """Return the standard deviation of each voxel's error.
+
+    How much error there is in all follows from spectra: of measured coefficients, the power `measured` (see
+    `error_power`); of those that no tilt saw, what an estimate lacks of the specimen's power (the law of total variance,
+    for the mean of what could be there). Where it lies follows from what either answer leaves of the other half, which
+    grows with the structure around a voxel.
+    """
+    seeing = block.seeing
+    specimen, _ = seeing.spectra.on(seeing.side)
     lacking = (specimen - torch.fft.rfftn(full).abs() ** 2 / full.numel()).clamp(min=0)
     share = seeing.coverage.clamp(max=1)
     power = share * measured + (1 - share) * _by_shell(lacking, seeing, seeing.coverage < 0.01)
