@@ -128,9 +128,9 @@ def sigma(block: Block, full: Tensor, halves: tuple[Tensor, Tensor], measured: T
     """Return the standard deviation of each voxel's error.
 
     How much error there is in all follows from spectra: of measured coefficients, the power `measured` (see
-    `error_power`); of those that no tilt saw, what an estimate lacks of the specimen's power (the law of total variance,
-    for the mean of what could be there). Where it lies follows from what either answer leaves of the other half, which
-    grows with the structure around a voxel.
+    `error_power`); of those that no tilt saw, what an estimate lacks of the specimen's power (the law of total
+    variance, for the mean of what could be there). Where it lies follows from what either answer leaves of the other
+    half, which grows with the structure around a voxel.
     """
     seeing = block.seeing
     specimen, _ = seeing.spectra.on(seeing.side)
