@@ -68,7 +68,7 @@ def measure(halves: Sequence[tuple[Tensor, Tensor]], transfer: Tensor, coverage:
     cross, own = cross / (len(halves) * side**3), own / (len(halves) * side**3)
     cross[0] = own[0] = passed[0] = cells[0] = 0  # means were taken off
     cross, own, passed, cells = (_blurred(sums, side) for sums in (cross, own, passed, cells))
-    specimen = cross / passed.clamp(min=_LEAST_TRANSFER**2 * float(cells.max()))
+    specimen = cross / torch.maximum(passed, _LEAST_TRANSFER**2 * cells).clamp(min=1e-9)
     noise = (own - cross) / cells.clamp(min=1e-3)
     return Spectra(_positive(specimen), _positive(noise))
 
