@@ -11,13 +11,13 @@ from eucentric.processing.restoration import HalfTomograms, RestoreSettings, Tra
 from eucentric.processing.restoration.blocks import inverse, look_at
 from phantoms.halves import TILTS_DEG, Halves, correlation, round_things, seen_halves
 
-SIDE, NOISE = 40, 2.5
-QUICK = RestoreSettings(channels=8, cube_px=24, most_steps=64, look_steps=32, rate=2e-3)
+SIDE, NOISE, THINGS = 40, 4.0, 6
+QUICK = RestoreSettings(channels=8, cube_px=32, most_steps=64, look_steps=32, rate=3e-3)
 
 
 @pytest.fixture(scope="module")
 def halves() -> Halves:
-    return seen_halves(round_things(SIDE, 1, count=24), NOISE, 2)
+    return seen_halves(round_things(SIDE, 1, THINGS), NOISE, 2)
 
 
 @pytest.fixture(scope="module")
@@ -40,26 +40,27 @@ def linear(halves: Halves) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def wedge(halves: Halves) -> Trained:
-    return train([halves.pair], QUICK.replace(method="wedge", most_steps=240, look_steps=80))
+    return train([halves.pair], QUICK.replace(method="wedge", most_steps=160, look_steps=80))
 
 
-def test_what_was_measured_is_no_worse_than_by_the_best_linear_filter(
+def test_what_was_measured_is_told_better_than_by_the_best_linear_filter(
     halves: Halves, wedge: Trained, measured: np.ndarray
 ) -> None:
     best = correlation(linear(halves), halves.truth, measured)
-    assert correlation(restore(halves.pair, wedge).full, halves.truth, measured) > best
+    assert correlation(restore(halves.pair, wedge).full, halves.truth, measured) > best + 0.008
 
 
-def test_noise_is_taken_away_better_with_every_look(halves: Halves) -> None:
-    trained = train([halves.pair], QUICK.replace(method="noise2noise"))
-    assert trained.looks[-1].held_out < trained.looks[0].held_out
-    assert trained.looks[-1].held_out > 1  # what noise alone would give
+def test_held_out_data_are_foretold_better_than_by_the_linear_filter_that_training_begins_with(halves: Halves) -> None:
+    settings = QUICK.replace(method="noise2noise")
+    begun = train([halves.pair], settings.replace(most_steps=1, rate=1e-12)).looks[-1]
+    learned = train([halves.pair], settings).looks[-1]
+    assert 1 < learned.held_out < begun.held_out  # 1 is what noise alone would give
 
 
 def test_the_missing_wedge_is_filled_with_what_is_there(halves: Halves, wedge: Trained, hidden: np.ndarray) -> None:
     restored = restore(halves.pair, wedge)
     assert abs(correlation(linear(halves), halves.truth, hidden)) < 0.06
-    assert correlation(restored.full, halves.truth, hidden) > 0.2
+    assert correlation(restored.full, halves.truth, hidden) > 0.15
 
 
 def test_what_was_measured_is_kept_within_its_noise(halves: Halves, wedge: Trained, measured: np.ndarray) -> None:
@@ -77,8 +78,8 @@ def test_stated_intervals_hold_the_truth(halves: Halves, wedge: Trained) -> None
 
 
 def test_a_model_restores_what_it_never_saw(wedge: Trained, hidden: np.ndarray) -> None:
-    other = seen_halves(round_things(SIDE, 11, count=24), NOISE, 12)
-    assert correlation(restore(other.pair, wedge).full, other.truth, hidden) > 0.15
+    other = seen_halves(round_things(SIDE, 11, THINGS), NOISE, 12)
+    assert correlation(restore(other.pair, wedge).full, other.truth, hidden) > 0.07
 
 
 def test_in_noise_alone_nothing_is_found() -> None:
@@ -90,7 +91,7 @@ def test_in_noise_alone_nothing_is_found() -> None:
 
 
 def test_what_was_taken_out_does_not_grow_back(wedge: Trained) -> None:
-    truth = round_things(SIDE, 24, count=24)
+    truth = round_things(SIDE, 24, 4 * THINGS)
     hole = truth.copy()
     hole[8:28, 8:28, 8:28] = np.median(truth)
     inner = (slice(12, 24),) * 3

@@ -214,7 +214,12 @@ def _cut(
 
 def _window(side: int, device: torch.device) -> Tensor:
     """Return a soft edge of an eighth of the side."""
-    return soft_edge(side, side // 8, device)
+    return soft_edge(side, edge_of(side), device)
+
+
+def edge_of(side: int) -> int:
+    """Return how deep the soft edge of a cube is: what lies beyond its faces is in the data near them."""
+    return side // 8
 
 
 def soft_edge(side: int, depth: int, device: torch.device) -> Tensor:

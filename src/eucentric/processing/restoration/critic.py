@@ -19,13 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eucentric.processing.restoration.blocks import Block, soft_edge
+from eucentric.processing.restoration.blocks import Block, edge_of, soft_edge
 from eucentric.processing.restoration.network import FOLD, fold
 from eucentric.processing.restoration.records import RestoreSettings
 from eucentric.processing.restoration.turns import all_turns
 from eucentric.processing.restoration.views import Viewing, noise_of
 
-_EDGE_PX = 8  # at each face: where a cube misses what lies beyond it
 _STRONG = 4.0  # standard deviations beyond which values are compressed, or gold would be all that the critic sees
 _SLOPE = 10.0  # weight of the penalty on the critic's slope
 _BEGIN, _FULL = 200, 600  # steps between which the energy comes in: an estimate from nothing has nothing to compare
@@ -61,7 +60,7 @@ class Game:
         self._critic = Critic().to(device)
         self._optimiser = torch.optim.Adam(self._critic.parameters(), settings.rate, betas=(0.0, 0.9))
         self._turns = all_turns()
-        self._edge = soft_edge(cube_px, _EDGE_PX, device)
+        self._edge = soft_edge(cube_px, edge_of(cube_px), device)
         self._step = 0
 
     def energy(self, answer: Tensor, block: Block, viewing: Viewing, random: np.random.Generator) -> Tensor:
@@ -96,7 +95,7 @@ class Game:
         filter_ = torch.sqrt(viewing.specimen / power)
         usual = torch.sqrt((filter_**2 * viewing.noise * viewing.coverage).mean())
         filtered = torch.fft.irfftn(torch.fft.rfftn(cube * self._edge) * (filter_ / usual), cube.shape)
-        inner = filtered[(slice(_EDGE_PX, -_EDGE_PX),) * 3]
+        inner = filtered[(slice(edge_of(len(cube)), -edge_of(len(cube))),) * 3]
         return _STRONG * torch.asinh(inner / _STRONG)[None, None]
 
     def _learn(self, made: Tensor, measured: Tensor, share: float) -> None:

@@ -15,7 +15,7 @@ from eucentric.processing.restoration.spectra import TICKS, radius
 from eucentric.processing.restoration.training import unseen_part
 
 _SEEN = 0.5
-_ACTIVITY_PX = 9  # over which error is tied to how much structure there is
+_ACTIVITY_PX = 5  # thrice, over which error is tied to how much structure there is
 _VOXELS_ALIKE = 1.05
 _COARSE_CELLS = 6.0  # of a block's spectrum, from its middle, below which data are heeded less
 _LEAST_TRANSFER = 0.03  # below which a coefficient is moved less than the data say: it would be mostly noise
@@ -182,5 +182,8 @@ def _where(block: Block, halves: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def _around(values: Tensor) -> Tensor:
-    pooled: Tensor = torch.nn.functional.avg_pool3d(values[None, None], _ACTIVITY_PX, 1, _ACTIVITY_PX // 2)[0, 0]
-    return pooled
+    """Return the mean over the surroundings of each voxel, without the corners that a cube would have."""
+    pooled = values[None, None]
+    for _ in range(3):
+        pooled = torch.nn.functional.avg_pool3d(pooled, _ACTIVITY_PX, 1, _ACTIVITY_PX // 2, count_include_pad=False)
+    return pooled[0, 0]

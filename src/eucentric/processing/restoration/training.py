@@ -13,7 +13,16 @@ from torch import Tensor
 
 from eucentric.core import SILENT, InputError, Reporter
 from eucentric.core.random import stream
-from eucentric.processing.restoration.blocks import Block, Seeing, corners_of, cut, look_at, soft_edge, spaced
+from eucentric.processing.restoration.blocks import (
+    Block,
+    Seeing,
+    corners_of,
+    cut,
+    edge_of,
+    look_at,
+    soft_edge,
+    spaced,
+)
 from eucentric.processing.restoration.checking import check_halves
 from eucentric.processing.restoration.critic import Game
 from eucentric.processing.restoration.model import answers, network, seeded
@@ -25,7 +34,6 @@ _CUBES_PER_VIEW = 8
 _MOST_BLOCKS = 8  # of one tomogram: some 16 million voxels, more than training can see often
 _WARM_UP = 50  # steps
 _MEMORY = 0.995  # share of the mean weights that a step leaves
-_EDGE_PX = 8
 _SLOWER, _SLOWEST = 4.0, 2  # the rate is divided by so much where looks show no progress; so often, then it ends
 _PROGRESS = 1e-4  # share by which a look must be better than the best before
 _CLIP = 1.0
@@ -107,7 +115,7 @@ class _Training:
             one for seeing in seeings for one in learned_from(seeing, self._cube_px, settings.held_out, _MOST_BLOCKS)
         ]
         self._turns = all_turns()
-        self._edge = soft_edge(self._cube_px, _EDGE_PX, device)
+        self._edge = soft_edge(self._cube_px, edge_of(self._cube_px), device)
         self._inner = float(self._edge.square().mean())
         with seeded(settings.seed):
             self._network = network(settings.channels, device)
