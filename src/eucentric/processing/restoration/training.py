@@ -37,6 +37,7 @@ _MEMORY = 0.995  # share of the mean weights that a step leaves
 _SLOWER, _SLOWEST = 4.0, 2  # the rate is divided by so much where looks show no progress; so often, then it ends
 _PROGRESS = 1e-4  # share by which a look must be better than the best before
 _CLIP = 1.0
+_TICKS = 1000  # of the progress bar
 _FEWEST_ROWS = 8  # that are held out
 
 
@@ -132,15 +133,16 @@ class _Training:
         begun = time.monotonic() - self._spent_s
         ended = resume.ended if resume is not None else ""
         ended = self._over(time.monotonic() - begun) if not self._looks or not ended else ended
-        total = self._settings.most_steps
-        with self._reporter.task(f"Training {self._settings.method}", total) as step:
-            for _ in range(self._step):
-                step()
+        with self._reporter.task(f"Training {self._settings.method}, thousandths", _TICKS) as tick:
+            told = 0
             while not ended:
+                self._round(time.monotonic() - begun)
                 seconds = time.monotonic() - begun
-                self._round(seconds, step)
-                seconds = time.monotonic() - begun
-                due = self._step // self._settings.look_steps > (len(self._looks))
+                now = int(_TICKS * self._done(seconds))
+                for _ in range(now - told):
+                    tick()
+                told = now
+                due = self._step // self._settings.look_steps > len(self._looks)
                 ended = self._over(seconds)
                 if due or ended:
                     self._look(seconds)
@@ -150,7 +152,7 @@ class _Training:
                         keep(self._trained(ended))
         return self._trained(ended)
 
-    def _round(self, seconds: float, step: Callable[[], None]) -> None:
+    def _round(self, seconds: float) -> None:
         """Take some steps on cubes of one view, which the place in training alone chooses."""
         random = stream(self._settings.seed, "restoration", self._step)
         learned = self._learned[int(random.integers(len(self._learned)))]
@@ -171,7 +173,6 @@ class _Training:
             self._optimiser.step()
             self._step += 1
             self._remember()
-            step()
 
     def _view(self, learned: Learned, random: np.random.Generator) -> View:
         swap = bool(random.random() < 0.5)
@@ -191,13 +192,14 @@ class _Training:
                 break
         return place
 
+    def _done(self, seconds: float) -> float:
+        """Return the share of the training that is done, by steps or by time, whichever will end it."""
+        steps, minutes = self._step / self._settings.most_steps, self._settings.minutes
+        return min(1.0, max(steps, seconds / (60 * minutes) if minutes is not None else 0.0))
+
     def _rate(self, seconds: float) -> float:
-        settings = self._settings
-        done = self._step / settings.most_steps
-        if settings.minutes is not None:
-            done = max(done, seconds / (60 * settings.minutes))
-        falling = 0.5 * (1 + math.cos(math.pi * min(1.0, done))) + 0.02
-        return settings.rate * min(1.0, (self._step + 1) / _WARM_UP) * falling / _SLOWER**self._slowed
+        falling = 0.5 * (1 + math.cos(math.pi * self._done(seconds))) + 0.02
+        return self._settings.rate * min(1.0, (self._step + 1) / _WARM_UP) * falling / _SLOWER**self._slowed
 
     def _remember(self) -> None:
         """Move the mean weights towards those of the step."""
@@ -211,10 +213,13 @@ class _Training:
         found = []
         for learned in self._learned:
             learned.answers = answers(self._mean, learned.block)
-            found.append(held_out_loss(learned))
+            if bool(learned.held_out.any()):  # of a large tomogram, few blocks are crossed by the slab
+                found.append(held_out_loss(learned))
         loss = float(np.mean(self._losses)) if self._losses else math.nan
         self._losses.clear()
-        self._looks.append(Look(step=self._step, seconds=seconds, loss=loss, held_out=float(np.mean(found))))
+        self._looks.append(
+            Look(step=self._step, seconds=seconds, loss=loss, held_out=float(np.mean(found) if found else loss))
+        )
 
     def _judge(self) -> str:
         """Slow down where held-out data are not explained better any more, and say so where that did not help."""
@@ -295,8 +300,8 @@ def unseen_part(shape: tuple[int, int, int], held_out: float) -> tuple[slice, sl
 
 def held_out_loss(learned: Learned) -> float:
     """Return the loss over the part that was not learned from, over what noise alone would give."""
-    if learned.answers is None or not bool(learned.held_out.any()):
-        return math.nan
+    if learned.answers is None:
+        raise ValueError("nothing was answered yet")
     block, seeing = learned.block, learned.block.seeing
     specimen, noise = seeing.spectra.on(seeing.side)
     power = seeing.transfer**2 * specimen + noise
