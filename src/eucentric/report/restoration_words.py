@@ -25,8 +25,8 @@ _FURTHER = 0.8  # of the detail to which the halves agree: restored halves that 
 _LOOKS_BACK, _BETTER = 3, 0.98  # looks before the last one, and what the last is of them where training should go on
 
 METHODS: dict[Method, str] = {
-    "noise2noise": "Noise2Noise: a network that learned to predict one half from the other. It takes noise away and "
-    "leaves the missing wedge as it is.",
+    "noise2noise": "Noise2Noise: a network that learned to predict one half from the other. It takes noise away and is "
+    "not taught to fill the missing wedge.",
     "wedge": "Wedge: a network that learned to predict turned copies of the specimen from what the tilts would have "
     "shown of them. It takes noise away and fills the missing wedge with what it learned.",
     "cryogen": "CryoGEN: a specimen that agrees with the data and that a critic, which sees it turned and through the "

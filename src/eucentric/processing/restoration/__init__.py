@@ -4,7 +4,7 @@
 did and what of it is measured. A tomogram is ``y = T x + noise``, with the transfer T of `transfer`.
 """
 
-from eucentric.processing.restoration.checking import check_halves
+from eucentric.processing.restoration.checking import SAME_VOXEL, check_halves
 from eucentric.processing.restoration.examining import examine
 from eucentric.processing.restoration.records import (
     Examination,
@@ -20,6 +20,7 @@ from eucentric.processing.restoration.training import train
 from eucentric.processing.restoration.transfer import Gain, transfer
 
 __all__ = [
+    "SAME_VOXEL",
     "Examination",
     "Gain",
     "HalfTomograms",

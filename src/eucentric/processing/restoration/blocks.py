@@ -4,7 +4,6 @@ A small tomogram is one block, which is larger where the tomogram is thin; of a 
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -24,7 +23,6 @@ LARGEST = 160
 MARGIN = 16
 """Voxels at a border between blocks where one gives way to the other."""
 
-_TAPER = 8
 _SPREAD_PX = 9  # over which the power of what stands out is spread
 _STRONG = 10.0  # times the specimen's mean power, beyond which a place counts for less
 
@@ -67,6 +65,10 @@ class Seeing:
     def wiener(self) -> Tensor:
         """Filter from a half's spectrum to the best linear estimate of the specimen."""
         return self.spectra.wiener(self.transfer)
+
+    def estimate(self, half: Tensor) -> Tensor:
+        """Return the best linear estimate from one half of a block, over the strength: what a network is shown."""
+        return inverse(self.wiener * torch.fft.rfftn(half)) / self.strength
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def look_at(pair: HalfTomograms, device: torch.device, most: int = 8) -> Seeing:
     through = transfer((side,) * 3, pair.voxel_A, pair.tilts_deg, pair.gain, device=device)
     coverage = transfer((side,) * 3, pair.voxel_A, pair.tilts_deg, device=device).clamp(max=1)
     corners = spaced(corners_of(pair.shape, side), most)
-    window = _window(side, device)
+    window = soft_edge(side, device)
     sums = torch.zeros(3, dtype=torch.float64)  # of values, of squares of the difference, and how many of each
     halves = []
     for corner in corners:
@@ -212,23 +214,30 @@ def _cut(
     return found[0], found[1], inside
 
 
-def _window(side: int, device: torch.device) -> Tensor:
-    """Return a soft edge of an eighth of the side."""
-    return soft_edge(side, edge_of(side), device)
-
-
 def edge_of(side: int) -> int:
     """Return how deep the soft edge of a cube is: what lies beyond its faces is in the data near them."""
     return side // 8
 
 
-def soft_edge(side: int, depth: int, device: torch.device) -> Tensor:
-    """Return a cube of ones that falls to nothing over `depth` voxels at each face."""
-    line = torch.ones(side, device=device)
-    if depth:
-        rise = torch.sin((torch.arange(depth, device=device) + 0.5) / depth * (torch.pi / 2)) ** 2
-        line[:depth], line[side - depth :] = rise, rise.flip(0)
+def soft_edge(side: int, device: torch.device) -> Tensor:
+    """Return a cube of ones that falls to nothing at each face."""
+    line, depth = torch.ones(side, device=device), edge_of(side)
+    rise = torch.sin((torch.arange(depth, device=device) + 0.5) / depth * (torch.pi / 2)) ** 2
+    line[:depth], line[side - depth :] = rise, rise.flip(0)
     return line[:, None, None] * line[:, None] * line
+
+
+def somewhere(where: Tensor, side: int, least: float, random: np.random.Generator) -> tuple[slice, ...]:
+    """Choose the place of a cube in a block, of which more than the share `least` is where `where` is above nothing.
+
+    After twenty tries it may be any.
+    """
+    for _ in range(20):
+        firsts = random.integers(0, where.shape[0] - side + 1, 3)
+        place = tuple(slice(int(first), int(first) + side) for first in firsts)
+        if float((where[place] > 0).float().mean()) > least:
+            break
+    return place
 
 
 def blended(shape: tuple[int, ...], corner: tuple[int, ...], side: int, device: torch.device) -> Tensor:
@@ -243,9 +252,3 @@ def blended(shape: tuple[int, ...], corner: tuple[int, ...], side: int, device: 
             line[side - 2 * MARGIN :] = rise.flip(0)
         lines.append(line)
     return lines[0][:, None, None] * lines[1][:, None] * lines[2]
-
-
-def each_block(seeing: Seeing) -> Iterator[Block]:
-    """Cut the blocks that cover a tomogram, one after the other."""
-    for corner in corners_of(seeing.pair.shape, seeing.side):
-        yield cut(seeing, corner)

@@ -5,6 +5,9 @@ import numpy as np
 from eucentric.core import InputError
 from eucentric.processing.restoration.records import HalfTomograms
 
+SAME_VOXEL = 0.01
+"""How far sizes of voxels may differ, relatively, and be one: headers round their cells."""
+
 _LEAST_PX = 32
 _FEWEST_TILTS = 3
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eucentric.processing.restoration.blocks import Block, edge_of, soft_edge
+from eucentric.processing.restoration.blocks import Block, edge_of, soft_edge, somewhere
 from eucentric.processing.restoration.network import FOLD, fold
 from eucentric.processing.restoration.records import RestoreSettings
 from eucentric.processing.restoration.turns import all_turns
@@ -29,6 +29,7 @@ _STRONG = 4.0  # standard deviations beyond which values are compressed, or gold
 _SLOPE = 10.0  # weight of the penalty on the critic's slope
 _BEGIN, _FULL = 200, 600  # steps between which the energy comes in: an estimate from nothing has nothing to compare
 _CHANNELS = 24
+_INSIDE = 0.75  # share of a cube that lies in the tomogram, or its border would tell cubes apart
 
 
 class Critic(nn.Module):
@@ -60,7 +61,7 @@ class Game:
         self._critic = Critic().to(device)
         self._optimiser = torch.optim.Adam(self._critic.parameters(), settings.rate, betas=(0.0, 0.9))
         self._turns = all_turns()
-        self._edge = soft_edge(cube_px, edge_of(cube_px), device)
+        self._edge = soft_edge(cube_px, device)
         self._step = 0
 
     def energy(self, answer: Tensor, block: Block, viewing: Viewing, random: np.random.Generator) -> Tensor:
@@ -78,12 +79,14 @@ class Game:
         self._step += 1
         turn = self._turns[int(random.integers(len(self._turns)))]
         side = answer.shape[0]
-        noise = noise_of(block, random)[_somewhere(block, side, random)]
+        noise = noise_of(block, random)[somewhere(block.inside, side, _INSIDE, random)]
         seen = torch.fft.irfftn(
             viewing.transfer * torch.fft.rfftn(turn.of(answer) * viewing.seeing.strength), answer.shape
         )
         made = self._shown(seen + noise, viewing)
-        measured = self._shown((block.even, block.odd)[self._step % 2][_somewhere(block, side, random)], viewing)
+        measured = self._shown(
+            (block.even, block.odd)[self._step % 2][somewhere(block.inside, side, _INSIDE, random)], viewing
+        )
         self._learn(made.detach(), measured, float(random.random()))
         share = min(1.0, max(0.0, (self._step - _BEGIN) / (_FULL - _BEGIN)))
         energy: Tensor = self._settings.prior * share * self._critic(made)[0]
@@ -120,13 +123,3 @@ class Game:
         self._critic.load_state_dict(state["critic"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._step = state["step"]
-
-
-def _somewhere(block: Block, side: int, random: np.random.Generator) -> tuple[slice, ...]:
-    """Return the place of a cube in a block, most of it inside the tomogram."""
-    for _ in range(20):
-        firsts = random.integers(0, block.even.shape[0] - side + 1, 3)
-        place = tuple(slice(int(first), int(first) + side) for first in firsts)
-        if float(block.inside[place].mean()) > 0.75:
-            break
-    return place

@@ -31,9 +31,7 @@ FEWEST_CELLS = 20
 THRESHOLD = 0.143
 """Correlation of halves at which their mean is right to 0.5 (Rosenthal & Henderson 2003, 10.1016/j.jmb.2003.07.013)."""
 
-_EDGE = (
-    0.2  # of each side, over which a raised cosine takes the box to nothing: at 0.1 a percent of power is smeared far
-)
+_EDGE = 0.2  # of each side, over which a raised cosine takes the box to nothing: at 0.1 a percent of power spreads far
 _MOST_SHELLS = 96
 _SIGMAS = 4.0  # above which correlation begins: of a hundred shells of noise alone one exceeds it in three hundred runs
 

@@ -1,4 +1,4 @@
-"""The network at work: the specimen as it answers for a block, or for a whole tomogram."""
+"""The network at work: the specimen as it answers for a block."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from eucentric.processing.restoration.blocks import Block, Seeing, inverse
+from eucentric.processing.restoration.blocks import Block
 from eucentric.processing.restoration.network import UNet
 
 
@@ -33,13 +33,6 @@ def seeded(seed: int) -> Iterator[None]:
 @torch.no_grad()
 def answers(unet: UNet, block: Block) -> tuple[Tensor, Tensor]:
     """Return what a network makes of either half of a block, in the block's units."""
-    even, odd = (answer(unet, block.seeing, half) for half in (block.even, block.odd))
+    seeing = block.seeing
+    even, odd = (unet(seeing.estimate(half)[None, None])[0, 0] * seeing.strength for half in (block.even, block.odd))
     return even, odd
-
-
-@torch.no_grad()
-def answer(unet: UNet, seeing: Seeing, half: Tensor) -> Tensor:
-    """Return what a network makes of one half of a block."""
-    shown = inverse(seeing.wiener * torch.fft.rfftn(half)) / seeing.strength
-    found: Tensor = unet(shown[None, None])[0, 0] * seeing.strength
-    return found

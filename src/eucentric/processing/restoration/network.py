@@ -19,7 +19,7 @@ class UNet(nn.Module):
     `channels` of the blocks; twice and three times as many one and two levels down.
     """
 
-    def __init__(self, channels: int = 32) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         one, two, three = channels, 2 * channels, 3 * channels
         self.enter = nn.Conv3d(FOLD**3, one, 3, padding=1)

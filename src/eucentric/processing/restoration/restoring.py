@@ -11,7 +11,7 @@ from eucentric.processing.restoration.blocks import Block, Seeing, blended, corn
 from eucentric.processing.restoration.checking import check_halves
 from eucentric.processing.restoration.model import answers, network
 from eucentric.processing.restoration.records import HalfTomograms, Restored, Trained
-from eucentric.processing.restoration.spectra import TICKS, radius
+from eucentric.processing.restoration.spectra import TICKS, radius, shells, whole_mean
 from eucentric.processing.restoration.training import unseen_part
 
 _SEEN = 0.5
@@ -137,26 +137,18 @@ def sigma(block: Block, full: Tensor, halves: tuple[Tensor, Tensor], measured: T
     lacking = (specimen - torch.fft.rfftn(full).abs() ** 2 / full.numel()).clamp(min=0)
     share = seeing.coverage.clamp(max=1)
     power = share * measured + (1 - share) * _by_shell(lacking, seeing, seeing.coverage < 0.01)
-    variance = float(_whole(power).mean())
+    variance = float(whole_mean(power))
     return torch.sqrt(variance * _where(block, halves))
 
 
 def _by_shell(power: Tensor, seeing: Seeing, of: Tensor) -> Tensor:
     """Return the mean over each shell, of the cells that are meant."""
-    shell = torch.clamp((radius(seeing.side, power.device) * (2 * (TICKS - 1))).round().long(), max=TICKS - 1)
+    shell = shells(seeing.side, power.device)
     sums, cells = (
         torch.zeros(TICKS, device=power.device).index_add_(0, shell.flatten(), values.flatten())
         for values in (power * of, of.float())
     )
     return (sums / cells.clamp(min=1))[shell]
-
-
-def _whole(half: Tensor) -> Tensor:
-    """Return half-spectrum values such that their mean is that over the whole spectrum."""
-    n = half.shape[0]
-    twice = torch.full((n // 2 + 1,), 2.0, device=half.device)
-    twice[0] = twice[-1] = 1
-    return half * twice * ((n // 2 + 1) / n)
 
 
 def _where(block: Block, halves: tuple[Tensor, Tensor]) -> Tensor:

@@ -18,6 +18,7 @@ TICKS = 65
 _SEEN = 0.5  # of the coverage that a frequency must have to count as measured
 _FLOOR = 1e-6  # of the strongest power: what a spectrum is taken to be at least
 _LEAST_TRANSFER = 1e-2
+_NOT_SEEN = 1e-3  # transfer below which a coefficient says nothing
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,30 @@ class Spectra:
         specimen, noise = self.on(transfer.shape[0])
         return transfer * specimen / (transfer**2 * specimen + noise / halves)
 
+    def error_filter(self, transfer: Tensor) -> Tensor:
+        """Return what residuals are multiplied by: the error they mean in the specimen, where not noise alone."""
+        specimen, noise = self.on(transfer.shape[0])
+        wanted = torch.sqrt(specimen / (transfer**2 * specimen + noise))
+        return torch.where(transfer > _NOT_SEEN, wanted, torch.zeros_like(wanted))
+
 
 def radius(side: int, device: torch.device | None = None) -> Tensor:
     """Return the spatial frequency of each cell of a cube's half spectrum, in cycles per voxel."""
     k, half = torch.fft.fftfreq(side, device=device), torch.fft.rfftfreq(side, device=device)
     return torch.sqrt(k[:, None, None] ** 2 + k[:, None] ** 2 + half**2)
+
+
+def shells(side: int, device: torch.device | None = None) -> Tensor:
+    """Return the shell, of `TICKS`, that each cell of a cube's half spectrum belongs to."""
+    return torch.clamp((radius(side, device) * (2 * (TICKS - 1))).round().long(), max=TICKS - 1)
+
+
+def whole_mean(half: Tensor) -> Tensor:
+    """Return the mean over a cube's whole spectrum of what is the same at k and -k."""
+    n = half.shape[0]
+    twice = torch.full((n // 2 + 1,), 2.0, device=half.device)
+    twice[0] = twice[-1] = 1
+    return (half * twice).sum() / n**3
 
 
 def measure(halves: Sequence[tuple[Tensor, Tensor]], transfer: Tensor, coverage: Tensor) -> Spectra:
@@ -58,7 +78,7 @@ def measure(halves: Sequence[tuple[Tensor, Tensor]], transfer: Tensor, coverage:
         Of these blocks: with what each tilt let through, and without.
     """
     side = transfer.shape[0]
-    shell = torch.clamp((radius(side, transfer.device) * (2 * (TICKS - 1))).round().long(), max=TICKS - 1).flatten()
+    shell = shells(side, transfer.device).flatten()
     seen = (coverage > _SEEN).float().flatten()
     passed, cells = _sums(shell, seen * transfer.flatten() ** 2), _sums(shell, seen)
     cross, own = torch.zeros_like(cells), torch.zeros_like(cells)

@@ -18,12 +18,12 @@ from eucentric.processing.restoration.blocks import (
     Seeing,
     corners_of,
     cut,
-    edge_of,
     look_at,
     soft_edge,
+    somewhere,
     spaced,
 )
-from eucentric.processing.restoration.checking import check_halves
+from eucentric.processing.restoration.checking import SAME_VOXEL, check_halves
 from eucentric.processing.restoration.critic import Game
 from eucentric.processing.restoration.model import answers, network, seeded
 from eucentric.processing.restoration.records import HalfTomograms, Look, RestoreSettings, Trained
@@ -31,6 +31,7 @@ from eucentric.processing.restoration.turns import all_turns
 from eucentric.processing.restoration.views import View, Viewing, misfit
 
 _CUBES_PER_VIEW = 8
+_COUNTS = 0.25  # least share of a cube whose residuals count
 _MOST_BLOCKS = 8  # of one tomogram: some 16 million voxels, more than training can see often
 _WARM_UP = 50  # steps
 _MEMORY = 0.995  # share of the mean weights that a step leaves
@@ -93,7 +94,7 @@ def train(
     if not pairs:
         raise InputError("No half tomograms were given.")
     sizes = [pair.voxel_A for pair in pairs]
-    if max(sizes) > 1.01 * min(sizes):
+    if max(sizes) > (1 + SAME_VOXEL) * min(sizes):
         raise InputError(
             f"Voxels of {min(sizes):.2f} and {max(sizes):.2f} Å cannot be learned from together.", "Train them apart."
         )
@@ -108,7 +109,7 @@ class _Training:
     def __init__(
         self, pairs: Sequence[HalfTomograms], settings: RestoreSettings, device: torch.device, reporter: Reporter
     ) -> None:
-        self._settings, self._device, self._reporter = settings, device, reporter
+        self._settings, self._reporter = settings, reporter
         self._voxel_A = pairs[0].voxel_A
         seeings = [look_at(pair, device) for pair in pairs]
         self._cube_px = min(settings.cube_px, *(seeing.side for seeing in seeings))
@@ -116,14 +117,14 @@ class _Training:
             one for seeing in seeings for one in learned_from(seeing, self._cube_px, settings.held_out, _MOST_BLOCKS)
         ]
         self._turns = all_turns()
-        self._edge = soft_edge(self._cube_px, edge_of(self._cube_px), device)
+        self._edge = soft_edge(self._cube_px, device)
         self._inner = float(self._edge.square().mean())
         with seeded(settings.seed):
             self._network = network(settings.channels, device)
             self._game = Game(settings, self._cube_px, device) if settings.method == "cryogen" else None
         self._mean = copy.deepcopy(self._network)
         self._optimiser = torch.optim.Adam(self._network.parameters(), settings.rate, betas=(0.9, 0.99))
-        self._step, self._slowed, self._spent_s = 0, 0, 0.0
+        self._step, self._slowed, self._slowed_at, self._spent_s = 0, 0, 0, 0.0
         self._looks: list[Look] = []
         self._losses: list[float] = []
 
@@ -131,8 +132,7 @@ class _Training:
         if resume is not None:
             self._load(resume)
         begun = time.monotonic() - self._spent_s
-        ended = resume.ended if resume is not None else ""
-        ended = self._over(time.monotonic() - begun) if not self._looks or not ended else ended
+        ended = (resume.ended if resume is not None else "") or self._over(self._spent_s)
         with self._reporter.task(f"Training {self._settings.method}, thousandths", _TICKS) as tick:
             told = 0
             while not ended:
@@ -160,7 +160,7 @@ class _Training:
         for _ in range(min(_CUBES_PER_VIEW, self._settings.most_steps - self._step)):
             for group in self._optimiser.param_groups:
                 group["lr"] = self._rate(seconds)
-            place = self._place(view, random)
+            place = somewhere(view.weight, self._cube_px, _COUNTS, random)
             shown = view.shown[place][None, None]
             answer = self._network(shown)[0, 0]
             loss = misfit(answer, view, place, self._edge) / (learned.viewing.noise_loss * self._inner)
@@ -181,16 +181,6 @@ class _Training:
         turn = self._turns[int(random.integers(len(self._turns)))]
         filled = learned.answers[1 if swap else 0] if learned.answers is not None else None
         return learned.viewing.turned(learned.block, learned.held_in, turn, random, swap=swap, filled=filled)
-
-    def _place(self, view: View, random: np.random.Generator) -> tuple[slice, ...]:
-        """Choose a cube of which at least a quarter may count."""
-        side, cube = view.shown.shape[0], self._cube_px
-        for _ in range(20):
-            firsts = random.integers(0, side - cube + 1, 3)
-            place = tuple(slice(int(first), int(first) + cube) for first in firsts)
-            if float((view.weight[place] > 0).float().mean()) > 0.25:
-                break
-        return place
 
     def _done(self, seconds: float) -> float:
         """Return the share of the training that is done, by steps or by time, whichever will end it."""
@@ -232,8 +222,6 @@ class _Training:
             return ""
         self._slowed, self._slowed_at = self._slowed + 1, self._looks[-1].step
         return "held-out data were not explained better any more" if self._slowed > _SLOWEST else ""
-
-    _slowed_at = 0
 
     def _over(self, seconds: float) -> str:
         if self._step >= self._settings.most_steps:
@@ -303,9 +291,7 @@ def held_out_loss(learned: Learned) -> float:
     if learned.answers is None:
         raise ValueError("nothing was answered yet")
     block, seeing = learned.block, learned.block.seeing
-    specimen, noise = seeing.spectra.on(seeing.side)
-    power = seeing.transfer**2 * specimen + noise
-    filter_ = torch.sqrt(specimen / power) * (seeing.transfer > 1e-3)
+    filter_ = seeing.spectra.error_filter(seeing.transfer)
     weight = learned.held_out * block.evenness.sqrt()
     total, floor = 0.0, 0.0
     for answer, target in zip(learned.answers, (block.odd, block.even), strict=True):

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from eucentric.processing.restoration.blocks import Block, Seeing, inverse
+from eucentric.processing.restoration.spectra import whole_mean
 from eucentric.processing.restoration.turns import Turn
 
-_NOT_SEEN = 1e-3  # transfer below which a coefficient says nothing
 _FILLING = 2.0  # how much more what was hidden counts than what was only noisy
 
 
@@ -53,17 +53,18 @@ class Viewing:
         self.seeing, self.cube_px = seeing, cube_px
         self.transfer, self.coverage = seeing.of_cube(cube_px)
         self.specimen, self.noise = seeing.spectra.on(cube_px)
-        self.noise_loss = self._noise_loss(self._filter(self.transfer))
+        wanted = seeing.spectra.error_filter(self.transfer)
+        self.noise_loss = float(whole_mean(wanted**2 * self.noise * self.coverage))  # of an answer without error
 
     def as_it_is(self, block: Block, held_in: Tensor, *, swap: bool) -> View:
         """Return a view of one half beside the other, not turned; `held_in` is 1 where residuals may count."""
         shown, target = (block.odd, block.even) if swap else (block.even, block.odd)
         return View(
-            shown=inverse(self.seeing.wiener * torch.fft.rfftn(shown)) / self.seeing.strength,
+            shown=self.seeing.estimate(shown),
             target=target,
             weight=held_in * block.inside * block.evenness.sqrt(),
             transfer=self.transfer,
-            filter=self._filter(self.transfer),
+            filter=self.seeing.spectra.error_filter(self.transfer),
             strength=self.seeing.strength,
         )
 
@@ -103,32 +104,15 @@ class Viewing:
             target=turn.of(target),
             weight=turn.of(held_in * block.inside * block.evenness.sqrt()),
             transfer=transfer,
-            filter=self._filter(transfer) * (1 + (math.sqrt(_FILLING) - 1) * hidden),
+            filter=seeing.spectra.error_filter(transfer) * (1 + (math.sqrt(_FILLING) - 1) * hidden),
             strength=seeing.strength,
         )
-
-    def _filter(self, transfer: Tensor) -> Tensor:
-        """Weigh residuals by the error they mean in the specimen, where they are not noise alone."""
-        power = transfer**2 * self.specimen + self.noise
-        return torch.where(transfer > _NOT_SEEN, torch.sqrt(self.specimen / power), torch.zeros_like(power))
-
-    def _noise_loss(self, filter_: Tensor) -> float:
-        """Return the loss of an answer without error, by noise in the target alone."""
-        return float(whole_mean(filter_**2 * self.noise * self.coverage))
 
 
 def noise_of(block: Block, random: np.random.Generator) -> Tensor:
     """Return noise of one half, from another place: what the halves differ by, moved about the block."""
     move = [int(n) for n in random.integers(0, block.even.shape[0], 3)]
     return ((block.even - block.odd) / math.sqrt(2)).roll(move, (0, 1, 2))
-
-
-def whole_mean(half: Tensor) -> Tensor:
-    """Return the mean over a cube's whole spectrum of what is the same at k and -k."""
-    n = half.shape[0]
-    twice = torch.full((n // 2 + 1,), 2.0, device=half.device)
-    twice[0] = twice[-1] = 1
-    return (half * twice).sum() / n**3
 
 
 def misfit(answer: Tensor, view: View, place: tuple[slice, ...], edge: Tensor) -> Tensor:

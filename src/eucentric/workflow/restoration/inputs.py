@@ -6,13 +6,11 @@ from pathlib import Path
 
 from eucentric.core import InputError
 from eucentric.io import open_mrc, read_alignment, read_angles
-from eucentric.processing.restoration import HalfTomograms
+from eucentric.processing.restoration import SAME_VOXEL, HalfTomograms
 from eucentric.session import Session
 from eucentric.workflow.restoration.gain import ViewsGain, gain_of_series
 
 EVEN, ODD, ALIGNMENT = "tomogram_even.mrc", "tomogram_odd.mrc", "alignment.json"
-SAME_VOXEL = 0.01
-"""How far sizes of voxels may differ, relatively, and be one: headers round their cells."""
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from typing import TypeVar, get_args
 import torch
 
 from eucentric.core import SILENT, EucentricError, InputError, Record, Reporter
-from eucentric.processing.restoration import Method, RestoreSettings, check_halves
+from eucentric.processing.restoration import SAME_VOXEL, Method, RestoreSettings, check_halves
 from eucentric.session import Session, StageRun
 from eucentric.workflow.restoration.gain import ViewsGain
 from eucentric.workflow.restoration.inputs import (
-    SAME_VOXEL,
     FilePair,
     Subject,
     series_with_halves,
