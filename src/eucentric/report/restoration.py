@@ -85,6 +85,7 @@ def _provenance(data: RestorationShown) -> str:
         ("voxels", f"{' × '.join(map(str, data.pair.shape))} (z y x)"),
         ("voxel", f"{data.pair.voxel_A:g} Å"),
         ("tilts", f"{len(tilts)}, {min(tilts):g}° to {max(tilts):g}°".replace("-", "−")),
+        ("halves", "of frames, each with all tilts" if data.pair.even_views is None else "of tilts, every other one"),
         ("what views let through", "all of everything" if data.pair.gain is None else "by their CTF and exposure"),
     )
     tables = [

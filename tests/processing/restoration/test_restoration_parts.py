@@ -7,6 +7,7 @@ import torch
 from eucentric.processing.restoration import transfer
 from eucentric.processing.restoration.blocks import MARGIN, blended, corners_of, parts, spaced
 from eucentric.processing.restoration.network import UNet, fold, unfold
+from eucentric.processing.restoration.sights import Sight
 from eucentric.processing.restoration.spectra import TICKS, measure, radius
 from eucentric.processing.restoration.turns import all_turns
 from phantoms.halves import TILTS_DEG
@@ -49,7 +50,8 @@ def test_spectra_are_those_that_were_put_in() -> None:
         specimen * through + torch.fft.rfftn(torch.from_numpy(random.normal(0, 3, (side,) * 3)).float()) * (through > 0)
         for _ in range(2)
     ]
-    found = measure([(halves[0], halves[1])], through, through)
+    sight = Sight(through, through, torch.ones_like(through))
+    found = measure([(halves[0], halves[1])], sight, sight)
     ticks = torch.linspace(0, 0.5, TICKS)
     middle = (ticks > 0.1) & (ticks < 0.25)
     assert float((found.noise / 9)[middle].mean()) == pytest.approx(1, abs=0.03)

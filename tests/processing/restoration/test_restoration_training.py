@@ -35,7 +35,7 @@ def hidden() -> np.ndarray:
 def linear(halves: Halves) -> np.ndarray:
     seeing = look_at(halves.pair, torch.device("cpu"))
     mean = torch.from_numpy(halves.pair.even + halves.pair.odd) / 2
-    return np.asarray(inverse(seeing.spectra.wiener(seeing.transfer, 2) * torch.fft.rfftn(mean)))
+    return np.asarray(inverse(seeing.spectra.wiener(seeing.sights.both, 2) * torch.fft.rfftn(mean)))
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from eucentric.processing.restoration.records import (
     Trained,
 )
 from eucentric.processing.restoration.restoring import restore
+from eucentric.processing.restoration.splitting import split_views
 from eucentric.processing.restoration.training import train
 from eucentric.processing.restoration.transfer import Gain, transfer
 
@@ -32,6 +33,7 @@ __all__ = [
     "check_halves",
     "examine",
     "restore",
+    "split_views",
     "train",
     "transfer",
 ]

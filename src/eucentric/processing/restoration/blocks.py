@@ -14,8 +14,8 @@ from torch import Tensor
 
 from eucentric.processing.restoration.network import MULTIPLE
 from eucentric.processing.restoration.records import HalfTomograms
-from eucentric.processing.restoration.spectra import Spectra, measure
-from eucentric.processing.restoration.transfer import transfer
+from eucentric.processing.restoration.sights import Sight, Sights, sights_of
+from eucentric.processing.restoration.spectra import Spectra, measure, whole_mean
 
 LARGEST = 160
 """Voxels along the side of a block: what a cube of 64 sees, and streaks that run further."""
@@ -29,14 +29,14 @@ _STRONG = 10.0  # times the specimen's mean power, beyond which a place counts f
 
 @dataclass(frozen=True)
 class Seeing:
-    """How a tomogram sees its specimen: transfers of blocks and cubes, and the spectra of specimen and noise.
+    """How a tomogram sees its specimen: how its blocks and cubes do, and the spectra of specimen and noise.
 
     Attributes
     ----------
     side
         Of the blocks, voxels.
-    transfer, coverage
-        Of a block, on the frequencies of its `torch.fft.rfftn`; coverage is without what tilts let through.
+    sights
+        Of its blocks.
     spectra
         In units of the halves over `scale`.
     mean, scale
@@ -47,28 +47,44 @@ class Seeing:
 
     pair: HalfTomograms
     side: int
-    transfer: Tensor
-    coverage: Tensor
+    sights: Sights
     spectra: Spectra
     mean: float
     scale: float
     strength: float
 
-    def of_cube(self, side: int) -> tuple[Tensor, Tensor]:
-        """Return transfer and coverage of a smaller cube."""
-        device = self.transfer.device
-        tilts, voxel_A = self.pair.tilts_deg, self.pair.voxel_A
-        through = transfer((side,) * 3, voxel_A, tilts, self.pair.gain, device=device)
-        return through, transfer((side,) * 3, voxel_A, tilts, device=device).clamp(max=1)
+    @property
+    def device(self) -> torch.device:
+        """Where all of it is."""
+        return self.sights.both.transfer.device
+
+    def of_cube(self, side: int) -> Sights:
+        """Return how a smaller cube sees the specimen."""
+        return sights_of(self.pair, side, self.device)
 
     @cached_property
-    def wiener(self) -> Tensor:
-        """Filter from a half's spectrum to the best linear estimate of the specimen."""
-        return self.spectra.wiener(self.transfer)
+    def wieners(self) -> tuple[Tensor, Tensor]:
+        """Filters from the spectrum of either half to the best linear estimate of the specimen."""
+        return self.spectra.wiener(self.sights.even), self.spectra.wiener(self.sights.odd)
 
-    def estimate(self, half: Tensor) -> Tensor:
-        """Return the best linear estimate from one half of a block, over the strength: what a network is shown."""
-        return inverse(self.wiener * torch.fft.rfftn(half)) / self.strength
+
+@dataclass(frozen=True)
+class Half:
+    """One half of a block: its values, how it saw the specimen, and the filter to the best linear estimate of that."""
+
+    values: Tensor
+    sight: Sight
+    wiener: Tensor
+    strength: float
+
+    def left_by(self, answer: Tensor) -> Tensor:
+        """Return what an answer for the specimen, in the block's units, leaves of these values."""
+        return inverse(self.sight.transfer * torch.fft.rfftn(answer)) - self.values
+
+    @property
+    def estimate(self) -> Tensor:
+        """The best linear estimate of the specimen, over its strength: what a network is shown."""
+        return inverse(self.wiener * torch.fft.rfftn(self.values)) / self.strength
 
 
 @dataclass(frozen=True)
@@ -93,12 +109,46 @@ class Block:
     odd: Tensor
     inside: Tensor
 
+    @property
+    def halves(self) -> tuple[Half, Half]:
+        """The even and the odd half."""
+        sights, strength = self.seeing.sights, self.seeing.strength
+        even, odd = self.seeing.wieners
+        return Half(self.even, sights.even, even, strength), Half(self.odd, sights.odd, odd, strength)
+
+    def noise_power(self, counts: Tensor, sight: Sight, halves: int = 1) -> Tensor:
+        """Return the power of noise in each coefficient of a half, or of the mean of two, times `counts`.
+
+        It is measured where halves differ by noise alone, and else that of the spectra.
+        """
+        if self.seeing.pair.even_views is None:
+            return torch.fft.rfftn((self.even - self.odd) / math.sqrt(2 * halves) * counts).abs() ** 2
+        return self.seeing.spectra.noise_of(sight, halves) * counts.square().sum()
+
+    @property
+    def noise_square(self) -> Tensor:
+        """The square of a half's noise at each voxel, or where that is not measured, what it is in the mean."""
+        if self.seeing.pair.even_views is None:
+            return (self.even - self.odd).square() / 2
+        noise = self.seeing.spectra.noise_of(self.seeing.sights.both)
+        return self.inside * float(whole_mean(noise))
+
+    def noise(self, half: Half, random: np.random.Generator) -> Tensor:
+        """Return noise such as a half has, and none of its own: from another place of the block, or drawn anew."""
+        if self.seeing.pair.even_views is None:
+            move = [int(n) for n in random.integers(0, self.even.shape[0], 3)]
+            return ((self.even - self.odd) / math.sqrt(2)).roll(move, (0, 1, 2))
+        white = random.standard_normal(self.even.shape, dtype=np.float32)
+        power = self.seeing.spectra.noise_of(half.sight)
+        spectrum = torch.fft.rfftn(torch.from_numpy(white).to(power.device))
+        return inverse(spectrum * power.sqrt())
+
     @cached_property
     def evenness(self) -> Tensor:
         """How much a voxel's residual counts: less where gold or dirt would drown what is around it."""
         seeing = self.seeing
         both = torch.fft.rfftn((self.even + self.odd) / 2)
-        return evenness(inverse(seeing.spectra.wiener(seeing.transfer, 2) * both) / seeing.strength)
+        return evenness(inverse(seeing.spectra.wiener(seeing.sights.both, 2) * both) / seeing.strength)
 
 
 def evenness(estimate: Tensor) -> Tensor:
@@ -121,8 +171,7 @@ def block_side(pair: HalfTomograms) -> int:
 def look_at(pair: HalfTomograms, device: torch.device, most: int = 8) -> Seeing:
     """Measure how a tomogram sees its specimen, from at most so many blocks."""
     side = block_side(pair)
-    through = transfer((side,) * 3, pair.voxel_A, pair.tilts_deg, pair.gain, device=device)
-    coverage = transfer((side,) * 3, pair.voxel_A, pair.tilts_deg, device=device).clamp(max=1)
+    sights = sights_of(pair, side, device)
     corners = spaced(corners_of(pair.shape, side), most)
     window = soft_edge(side, device)
     sums = torch.zeros(3, dtype=torch.float64)  # of values, of squares of the difference, and how many of each
@@ -141,26 +190,26 @@ def look_at(pair: HalfTomograms, device: torch.device, most: int = 8) -> Seeing:
     mean, scale = float(sums[0] / sums[2]), max(math.sqrt(float(sums[1] / sums[2])), 1e-30)
     halves = [((even - mean * inside) / scale, (odd - mean * inside) / scale, inside) for even, odd, inside in halves]
     counting = [window * inside for _, _, inside in halves]
-    spectra, strength = _spectra(halves, counting, through, coverage)
+    spectra, strength = _spectra(halves, counting, sights)
     # Again without what stands out, whose power would be taken for that of everything.
-    estimates = [inverse(spectra.wiener(through, 2) * torch.fft.rfftn((a + b) / 2)) for a, b, _ in halves]
+    estimates = [inverse(spectra.wiener(sights.both, 2) * torch.fft.rfftn((a + b) / 2)) for a, b, _ in halves]
     counting = [counts * evenness(x / strength).sqrt() for counts, x in zip(counting, estimates, strict=True)]
-    spectra, strength = _spectra(halves, counting, through, coverage)
-    return Seeing(pair, side, through, coverage, spectra, mean, scale, strength)
+    spectra, strength = _spectra(halves, counting, sights)
+    return Seeing(pair, side, sights, spectra, mean, scale, strength)
 
 
 def _spectra(
-    halves: list[tuple[Tensor, Tensor, Tensor]], counting: list[Tensor], transfer: Tensor, coverage: Tensor
+    halves: list[tuple[Tensor, Tensor, Tensor]], counting: list[Tensor], sights: Sights
 ) -> tuple[Spectra, float]:
     """Return the spectra over what counts, and the usual strength of the best linear estimate."""
     seen = [
         tuple(torch.fft.rfftn(half * counts) / counts.square().mean().sqrt() for half in (even, odd))
         for (even, odd, _), counts in zip(halves, counting, strict=True)
     ]
-    spectra = measure([(a, b) for a, b in seen], transfer, coverage)
+    spectra = measure([(a, b) for a, b in seen], sights.even, sights.odd)
     strengths = []
     for a, b in seen:
-        estimate = inverse(spectra.wiener(transfer, 2) * (a + b) / 2)
+        estimate = inverse(spectra.wiener(sights.both, 2) * (a + b) / 2)
         usual = 1.4826 * float(estimate.abs().median())
         strengths.append(float(estimate.clamp(-5 * usual, 5 * usual).std()))
     return spectra, max(sum(strengths) / len(strengths), 1e-12)
@@ -168,7 +217,7 @@ def _spectra(
 
 def cut(seeing: Seeing, corner: tuple[int, int, int]) -> Block:
     """Cut a block from a tomogram."""
-    device = seeing.transfer.device
+    device = seeing.device
     even, odd, inside = _cut(seeing.pair, corner, seeing.side, seeing.mean, seeing.scale, device)
     return Block(seeing, corner, even, odd, inside)
 

@@ -22,8 +22,10 @@ from torch import Tensor, nn
 from eucentric.processing.restoration.blocks import Block, edge_of, soft_edge, somewhere
 from eucentric.processing.restoration.network import FOLD, fold
 from eucentric.processing.restoration.records import RestoreSettings
+from eucentric.processing.restoration.sights import Sight
+from eucentric.processing.restoration.spectra import Spectra
 from eucentric.processing.restoration.turns import all_turns
-from eucentric.processing.restoration.views import Viewing, noise_of
+from eucentric.processing.restoration.views import Viewing
 
 _STRONG = 4.0  # standard deviations beyond which values are compressed, or gold would be all that the critic sees
 _SLOPE = 10.0  # weight of the penalty on the critic's slope
@@ -79,24 +81,23 @@ class Game:
         self._step += 1
         turn = self._turns[int(random.integers(len(self._turns)))]
         side = answer.shape[0]
-        noise = noise_of(block, random)[somewhere(block.inside, side, _INSIDE, random)]
-        seen = torch.fft.irfftn(
-            viewing.transfer * torch.fft.rfftn(turn.of(answer) * viewing.seeing.strength), answer.shape
-        )
-        made = self._shown(seen + noise, viewing)
-        measured = self._shown(
-            (block.even, block.odd)[self._step % 2][somewhere(block.inside, side, _INSIDE, random)], viewing
-        )
+        half = block.halves[self._step % 2]
+        sight = (viewing.sights.even, viewing.sights.odd)[self._step % 2]
+        noise = block.noise(half, random)[somewhere(block.inside, side, _INSIDE, random)]
+        seen = torch.fft.irfftn(sight.transfer * torch.fft.rfftn(turn.of(answer) * half.strength), answer.shape)
+        spectra = viewing.seeing.spectra
+        made = self._shown(seen + noise, sight, spectra)
+        measured = self._shown(half.values[somewhere(block.inside, side, _INSIDE, random)], sight, spectra)
         self._learn(made.detach(), measured, float(random.random()))
         share = min(1.0, max(0.0, (self._step - _BEGIN) / (_FULL - _BEGIN)))
         energy: Tensor = self._settings.prior * share * self._critic(made)[0]
         return energy
 
-    def _shown(self, cube: Tensor, viewing: Viewing) -> Tensor:
+    def _shown(self, cube: Tensor, sight: Sight, spectra: Spectra) -> Tensor:
         """Return the inner part of a cube (1, 1, m, m, m) as the critic sees it: the specimen over the noise."""
-        power = viewing.transfer**2 * viewing.specimen + viewing.noise
-        filter_ = torch.sqrt(viewing.specimen / power)
-        usual = torch.sqrt((filter_**2 * viewing.noise * viewing.coverage).mean())
+        (specimen, _), noise = spectra.on(cube.shape[0]), spectra.noise_of(sight)
+        filter_ = torch.sqrt(specimen / (sight.transfer**2 * specimen + noise))
+        usual = torch.sqrt((filter_**2 * noise * sight.coverage).mean())
         filtered = torch.fft.irfftn(torch.fft.rfftn(cube * self._edge) * (filter_ / usual), cube.shape)
         inner = filtered[(slice(edge_of(len(cube)), -edge_of(len(cube))),) * 3]
         return _STRONG * torch.asinh(inner / _STRONG)[None, None]

@@ -67,11 +67,11 @@ def examine(pair: HalfTomograms, restored: Restored) -> Examination:
     if any(part.shape != pair.shape for part in (pair.odd, restored.full, restored.even, restored.odd)):
         raise InputError(f"{pair.name}: halves and restored volumes differ in shape.", "Restore these halves again.")
     box = _central((slice(None),) * 3, pair.shape)
-    plan = _Shells(_shape(box), min(max(_shape(box)) // 2, _MOST_SHELLS), pair.tilts_deg)
+    plan = _Shells(_shape(box), min(max(_shape(box)) // 2, _MOST_SHELLS), pair)
     even, odd = (plan.spectrum(half[box]) for half in (pair.even, pair.odd))
-    of_even, of_odd, cross = plan.sums(plan.measured, _power(even), _power(odd), _cross(even, odd))
+    of_even, of_odd, cross = plan.sums(plan.shared, _power(even), _power(odd), _cross(even, odd))
     noise = (of_even + of_odd - 2 * cross) / 4
-    kept = np.flatnonzero((plan.cells >= FEWEST_CELLS) & (noise > 0))
+    kept = np.flatnonzero((plan.shared_cells >= FEWEST_CELLS) & (noise > 0))
     if kept.size == 0:
         raise InputError(
             f"{pair.name}: no shell of frequency has enough measured coefficients that differ between the halves.",
@@ -80,14 +80,13 @@ def examine(pair: HalfTomograms, restored: Restored) -> Examination:
     mean = (even + odd) / 2
     del even, odd
     full, seen = plan.spectrum(restored.full[box]), plan.spectrum(_as_seen(restored.full[box], pair))
-    before, after, of_both, of_seen = plan.sums(
-        plan.measured, _power(mean), _power(full), _cross(mean, seen), _power(seen)
-    )
+    before, after = plan.sums(plan.measured, _power(mean), _power(full))
+    of_mean, of_both, of_seen = plan.sums(plan.shared, _power(mean), _cross(mean, seen), _power(seen))
     missing_before, missing_after = plan.sums(plan.missing, _power(mean), _power(full))
     (everywhere,) = plan.sums(np.ones_like(plan.measured), _power(full))
     del mean, full, seen
     measured, missing = (np.maximum(plan.count(where), 1)[kept] for where in (plan.measured, plan.missing))
-    fsc = _correlation(cross, of_even, of_odd, plan.cells)[kept]
+    fsc = _correlation(cross, of_even, of_odd, plan.shared_cells)[kept]
     frequency = np.asarray((kept + 0.5) / (2 * plan.number * pair.voxel_A), dtype=np.float64)
     return Examination(
         frequency_1_A=tuple(frequency.tolist()),
@@ -95,26 +94,32 @@ def examine(pair: HalfTomograms, restored: Restored) -> Examination:
         power_after=tuple((after[kept] / measured).tolist()),
         missing_before=tuple((missing_before[kept] / missing).tolist()),
         missing_after=tuple((missing_after[kept] / missing).tolist()),
-        misfit=tuple(_misfit(before[kept], of_both[kept], of_seen[kept], noise[kept]).tolist()),
+        misfit=tuple(_misfit(of_mean[kept], of_both[kept], of_seen[kept], noise[kept]).tolist()),
         fsc_before=_given(fsc),
         fsc_after=_given(_of_halves(restored, box, plan)[kept]),
         fsc_unseen=_given(_of_unseen(restored, pair, plan.number)[kept]),
-        supported_A=_supported_A(frequency, fsc, plan.cells[kept], pair.voxel_A),
+        supported_A=_supported_A(frequency, fsc, plan.shared_cells[kept], pair.voxel_A),
         missing_share=float(missing_after.sum() / max(everywhere.sum(), 1e-30)),
     )
 
 
 class _Shells:
-    """The shells of a box, and which of its coefficients (z, x), for all y alike, were measured or are missing."""
+    """The shells of a box, and which of its coefficients (z, x), for all y alike, were measured or are missing.
 
-    def __init__(self, shape: tuple[int, int, int], number: int, tilts_deg: Sequence[float]) -> None:
+    Those that both halves measured (`shared`) are all that were measured, or of halves of tilts those where their
+    planes still overlap: there alone they can agree.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], number: int, pair: HalfTomograms) -> None:
         self.shape, self.number = shape, number
-        coverage = transfer((shape[0], 1, shape[2]), 1.0, tilts_deg)[:, 0].numpy()
+        coverage = transfer((shape[0], 1, shape[2]), 1.0, pair.tilts_deg)[:, 0].numpy()
         self.measured = coverage > MEASURED
-        self.missing = (coverage < MISSING) & (_off_planes(shape, tilts_deg) >= OFF_PLANE)
+        self.shared = self.measured if pair.even_views is None else _shared(shape, pair)
+        self.missing = (coverage < MISSING) & (_off_planes(shape, pair.tilts_deg) >= OFF_PLANE)
         self.windows = [_soft_edge(n) for n in shape]
         share = math.prod(float(np.sum(w**2) ** 2 / (w.size * np.sum(w**4))) for w in self.windows)
-        self.cells = self.count(self.measured) * share  # independent ones: soft edges tie neighbours together
+        # Independent ones: soft edges tie neighbours together.
+        self.cells, self.shared_cells = (self.count(which) * share for which in (self.measured, self.shared))
 
     def spectrum(self, part: NDArray[Any]) -> Spectrum:
         """Return the half spectrum of a box with its mean taken off and its edges made soft."""
@@ -183,7 +188,7 @@ def _of_unseen(restored: Restored, pair: HalfTomograms, number: int) -> NDArray[
     box = _central(restored.unseen, pair.shape)
     if min(_shape(box)) < 4:
         return np.full(number, np.nan)
-    return _of_halves(restored, box, _Shells(_shape(box), number, pair.tilts_deg))
+    return _of_halves(restored, box, _Shells(_shape(box), number, pair))
 
 
 def _correlation(
@@ -235,6 +240,14 @@ def _soft_edge(n: int) -> NDArray[np.float32]:
     """Return a window of ones that falls to zero at either end."""
     depth = (np.minimum(np.arange(n), np.arange(n)[::-1]) + 0.5) / max(_EDGE * n, 0.5)
     return (0.5 - 0.5 * np.cos(np.pi * np.minimum(depth, 1))).astype(np.float32)
+
+
+def _shared(shape: tuple[int, int, int], pair: HalfTomograms) -> NDArray[np.bool_]:
+    """Return which coefficients (z, x) the views of either half measured."""
+    found = np.ones((shape[0], shape[2] // 2 + 1), dtype=bool)
+    for counts in pair.counts:
+        found &= transfer((shape[0], 1, shape[2]), 1.0, pair.tilts_deg, counts=counts)[:, 0].numpy() > MEASURED
+    return found
 
 
 def _off_planes(shape: tuple[int, int, int], tilts_deg: Sequence[float]) -> NDArray[np.float64]:

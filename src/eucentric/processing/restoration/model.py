@@ -33,6 +33,5 @@ def seeded(seed: int) -> Iterator[None]:
 @torch.no_grad()
 def answers(unet: UNet, block: Block) -> tuple[Tensor, Tensor]:
     """Return what a network makes of either half of a block, in the block's units."""
-    seeing = block.seeing
-    even, odd = (unet(seeing.estimate(half)[None, None])[0, 0] * seeing.strength for half in (block.even, block.odd))
+    even, odd = (unet(half.estimate[None, None])[0, 0] * half.strength for half in block.halves)
     return even, odd

@@ -53,9 +53,12 @@ class HalfTomograms:
     voxel_A
         Their voxels' side.
     tilts_deg
-        Of the views that both were made of.
+        Of the views that they were made of.
     gain
         What each view lets through of the specimen (see `transfer`); all of everything if absent.
+    even_views
+        Which of these views the even half was made of, and the odd one of all others; each of all of them, by frames
+        of its own, if absent.
     """
 
     name: str
@@ -64,6 +67,16 @@ class HalfTomograms:
     voxel_A: float
     tilts_deg: tuple[float, ...]
     gain: Gain | None = None
+    even_views: tuple[int, ...] | None = None
+
+    @property
+    def counts(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """How often each view counts in the even half, and in the odd one: their mean holds every view once."""
+        every = range(len(self.tilts_deg))
+        if self.even_views is None:
+            return (1.0,) * len(every), (1.0,) * len(every)
+        even = tuple(2.0 if view in self.even_views else 0.0 for view in every)
+        return even, tuple(2.0 - count for count in even)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -1,7 +1,5 @@
 """`restore`: a tomogram by a trained model, held to what was measured, with how sure it is."""
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +12,7 @@ from eucentric.processing.restoration.records import HalfTomograms, Restored, Tr
 from eucentric.processing.restoration.spectra import TICKS, radius, shells, whole_mean
 from eucentric.processing.restoration.training import unseen_part
 
-_SEEN = 0.5
+_SEEN, _NOT_SEEN = 0.5, 0.01
 _ACTIVITY_PX = 5  # thrice, over which error is tied to how much structure there is
 _VOXELS_ALIKE = 1.05
 _COARSE_CELLS = 6.0  # of a block's spectrum, from its middle, below which data are heeded less
@@ -90,16 +88,14 @@ def error_power(block: Block, even: Tensor, odd: Tensor) -> Tensor:
     """
     seeing = block.seeing
     counts = (block.evenness * block.inside).sqrt()  # or gold's error would pass for that of all
-    left = torch.zeros_like(seeing.transfer)
-    for answer, target in ((even, block.odd), (odd, block.even)):
-        residual = inverse(seeing.transfer * torch.fft.rfftn(answer)) - target
-        left += torch.fft.rfftn(residual * counts).abs() ** 2 / 2
-    noise = torch.fft.rfftn((block.even - block.odd) / math.sqrt(2) * counts).abs() ** 2
-    seen = seeing.coverage > _SEEN
-    excess = _by_shell(left - noise, seeing, seen) / (block.even.numel() * counts.square().mean())
-    passed = _by_shell(seeing.transfer**2, seeing, seen).clamp(min=_LEAST_TRANSFER**2)
+    power = torch.zeros_like(block.seeing.sights.both.transfer)
+    for answer, target in zip((even, odd), reversed(block.halves), strict=True):
+        left = torch.fft.rfftn(target.left_by(answer) * counts).abs() ** 2
+        seen = target.sight.coverage > _SEEN
+        excess = _by_shell(left - block.noise_power(counts, target.sight), seeing, seen) / counts.square().sum()
+        power += excess / _by_shell(target.sight.transfer**2, seeing, seen).clamp(min=_LEAST_TRANSFER**2) / 2
     specimen, _ = seeing.spectra.on(seeing.side)
-    return torch.minimum((excess / passed).clamp(min=0), specimen)
+    return torch.minimum(power.clamp(min=0), specimen)
 
 
 def held_to_data(block: Block, answer: Tensor) -> Tensor:
@@ -109,14 +105,14 @@ def held_to_data(block: Block, answer: Tensor) -> Tensor:
     principle; Morozov 1966): what explains the data is not moved at all. Coarse shells are moved less: what comes into
     view from beyond the field as the stage tilts, and what backgrounds leave, is the same in both halves and not true.
     """
-    seeing = block.seeing
-    transfer = seeing.transfer
+    seeing, sight = block.seeing, block.seeing.sights.both
+    transfer = sight.transfer
     counts = (block.evenness * block.inside).sqrt()
     spectrum = torch.fft.rfftn(answer)
     left = torch.fft.rfftn((block.even + block.odd) / 2) - transfer * spectrum
     remains, noise = (
-        _by_shell(torch.fft.rfftn(cube * counts).abs() ** 2, seeing, seeing.coverage > _SEEN)
-        for cube in (inverse(left), (block.even - block.odd) / 2)
+        _by_shell(power, seeing, sight.coverage > _SEEN)
+        for power in (torch.fft.rfftn(inverse(left) * counts).abs() ** 2, block.noise_power(counts, sight, 2))
     )
     share = 1 - torch.sqrt((noise / remains.clamp(min=1e-30)).clamp(max=1))
     cells = radius(seeing.side, transfer.device) * seeing.side
@@ -132,11 +128,10 @@ def sigma(block: Block, full: Tensor, halves: tuple[Tensor, Tensor], measured: T
     variance, for the mean of what could be there). Where it lies follows from what either answer leaves of the other
     half, which grows with the structure around a voxel.
     """
-    seeing = block.seeing
+    seeing, share = block.seeing, block.seeing.sights.both.coverage
     specimen, _ = seeing.spectra.on(seeing.side)
     lacking = (specimen - torch.fft.rfftn(full).abs() ** 2 / full.numel()).clamp(min=0)
-    share = seeing.coverage.clamp(max=1)
-    power = share * measured + (1 - share) * _by_shell(lacking, seeing, seeing.coverage < 0.01)
+    power = share * measured + (1 - share) * _by_shell(lacking, seeing, share < _NOT_SEEN)
     variance = float(whole_mean(power))
     return torch.sqrt(variance * _where(block, halves))
 
@@ -153,11 +148,9 @@ def _by_shell(power: Tensor, seeing: Seeing, of: Tensor) -> Tensor:
 
 def _where(block: Block, halves: tuple[Tensor, Tensor]) -> Tensor:
     """Return the share of the error's variance at each voxel, of mean one inside the tomogram."""
-    seeing = block.seeing
-    left = torch.zeros_like(block.even)
-    for answer, target in zip(halves, (block.odd, block.even), strict=True):
-        left += (inverse(seeing.transfer * torch.fft.rfftn(answer)) - target).square() / 2
-    left -= (block.even - block.odd).square() / 2  # noise
+    left = -block.noise_square
+    for answer, target in zip(halves, reversed(block.halves), strict=True):
+        left += target.left_by(answer).square() / 2
     mean = (halves[0] + halves[1]) / 2
     activity = _around((mean - mean.mean()).square())
     inside = block.inside > 0

@@ -1,16 +1,20 @@
 """Power spectra of specimen and noise, from the halves themselves, and the filters that follow from them.
 
-Halves share the specimen and not the noise: where tilts measured, the cross-spectrum of two halves is ``T² S`` and
-their own power ``T² S + N``, with the transfer T, the specimen's power S and that of a half's noise N (as a mean over a
-shell of spatial frequency). What an estimate needs, and what is known of a frequency, are written with these three.
+Halves share the specimen and not the noise: where both measured, their cross-spectrum is ``T U S``, and their own power
+``T² S + g N`` and ``U² S + h N``, with the transfers T and U, the specimen's power S, the power N of a half's noise (as
+a mean over a shell of spatial frequency) and its grain g and h. What an estimate needs, and what is known of a
+frequency, are written with these.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
+
+from eucentric.processing.restoration.sights import Sight
 
 TICKS = 65
 """Curves are given at so many frequencies, evenly from 0 to Nyquist; corners of the cube have the last one's."""
@@ -36,16 +40,20 @@ class Spectra:
         specimen, noise = (torch.lerp(c[below], c[below + 1], share) for c in (self.specimen, self.noise))
         return specimen, noise
 
-    def wiener(self, transfer: Tensor, halves: int = 1) -> Tensor:
-        """Return the filter that makes the best linear estimate of the specimen from one half, or the mean of two."""
-        specimen, noise = self.on(transfer.shape[0])
-        return transfer * specimen / (transfer**2 * specimen + noise / halves)
+    def noise_of(self, sight: Sight, halves: int = 1) -> Tensor:
+        """Return the power of the noise in each coefficient of one half, or of the mean of two."""
+        return self.on(sight.transfer.shape[0])[1] * sight.grain / halves
 
-    def error_filter(self, transfer: Tensor) -> Tensor:
+    def wiener(self, sight: Sight, halves: int = 1) -> Tensor:
+        """Return the filter that makes the best linear estimate of the specimen from one half, or the mean of two."""
+        specimen, _ = self.on(sight.transfer.shape[0])
+        return sight.transfer * specimen / (sight.transfer**2 * specimen + self.noise_of(sight, halves))
+
+    def error_filter(self, sight: Sight) -> Tensor:
         """Return what residuals are multiplied by: the error they mean in the specimen, where not noise alone."""
-        specimen, noise = self.on(transfer.shape[0])
-        wanted = torch.sqrt(specimen / (transfer**2 * specimen + noise))
-        return torch.where(transfer > _NOT_SEEN, wanted, torch.zeros_like(wanted))
+        specimen, _ = self.on(sight.transfer.shape[0])
+        wanted = torch.sqrt(specimen / (sight.transfer**2 * specimen + self.noise_of(sight)))
+        return torch.where(sight.transfer > _NOT_SEEN, wanted, torch.zeros_like(wanted))
 
 
 def radius(side: int, device: torch.device | None = None) -> Tensor:
@@ -67,30 +75,40 @@ def whole_mean(half: Tensor) -> Tensor:
     return (half * twice).sum() / n**3
 
 
-def measure(halves: Sequence[tuple[Tensor, Tensor]], transfer: Tensor, coverage: Tensor) -> Spectra:
+def measure(halves: Sequence[tuple[Tensor, Tensor]], even: Sight, odd: Sight) -> Spectra:
     """Measure the spectra of blocks.
 
     Parameters
     ----------
     halves
         Spectra (`torch.fft.rfftn`) of even and odd halves of blocks of one size.
-    transfer, coverage
-        Of these blocks: with what each tilt let through, and without.
+    even, odd
+        How these blocks saw the specimen.
     """
-    side = transfer.shape[0]
-    shell = shells(side, transfer.device).flatten()
-    seen = (coverage > _SEEN).float().flatten()
-    passed, cells = _sums(shell, seen * transfer.flatten() ** 2), _sums(shell, seen)
-    cross, own = torch.zeros_like(cells), torch.zeros_like(cells)
-    for even, odd in halves:
-        cross += _sums(shell, seen * (even * odd.conj()).real.flatten())
-        own += _sums(shell, seen * (even.abs() ** 2 + odd.abs() ** 2).flatten() / 2)
-    cross, own = cross / (len(halves) * side**3), own / (len(halves) * side**3)
-    cross[0] = own[0] = passed[0] = cells[0] = 0  # means were taken off
-    cross, own, passed, cells = (_blurred(sums, side) for sums in (cross, own, passed, cells))
-    specimen = cross / torch.maximum(passed, _LEAST_TRANSFER**2 * cells).clamp(min=1e-9)
-    noise = (own - cross) / cells.clamp(min=1e-3)
-    return Spectra(_positive(specimen), _positive(noise))
+    side = even.transfer.shape[0]
+    shell = shells(side, even.transfer.device).flatten()
+    voxels = len(halves) * side**3
+    shared = ((even.coverage > _SEEN) & (odd.coverage > _SEEN)).float()
+
+    def summed(values: Tensor) -> Tensor:
+        sums = _sums(shell, values.flatten())
+        sums[0] = 0  # means were taken off
+        return _blurred(sums, side)
+
+    cross = summed(shared * _added((a * b.conj()).real for a, b in halves)) / voxels
+    passed, cells = summed(shared * even.transfer * odd.transfer), summed(shared)
+    specimen = _positive(cross / torch.maximum(passed, _LEAST_TRANSFER**2 * cells).clamp(min=1e-9))
+    noise, grain = torch.zeros_like(cells), torch.zeros_like(cells)
+    for sight, own in zip((even, odd), zip(*halves, strict=True), strict=True):
+        seen = (sight.coverage > _SEEN).float()
+        power = summed(seen * _added(one.abs() ** 2 for one in own)) / voxels
+        noise += power - specimen * summed(seen * sight.transfer**2)
+        grain += summed(seen * sight.grain)
+    return Spectra(specimen, _positive(noise / grain.clamp(min=1e-3)))
+
+
+def _added(cubes: Iterable[Tensor]) -> Tensor:
+    return reduce(torch.add, cubes)
 
 
 def _sums(shell: Tensor, values: Tensor) -> Tensor:

@@ -31,8 +31,9 @@ from eucentric.processing.restoration.turns import all_turns
 from eucentric.processing.restoration.views import View, Viewing, misfit
 
 _CUBES_PER_VIEW = 8
+_NOT_TURNED = 0.5  # share of views, where others are turned: what was measured is learned from them best
 _COUNTS = 0.25  # least share of a cube whose residuals count
-_MOST_BLOCKS = 8  # of one tomogram: some 16 million voxels, more than training can see often
+_MOST_BLOCKS = 4  # of one tomogram: some 16 million voxels, more than training can see often
 _WARM_UP = 50  # steps
 _MEMORY = 0.995  # share of the mean weights that a step leaves
 _SLOWER, _SLOWEST = 4.0, 2  # the rate is divided by so much where looks show no progress; so often, then it ends
@@ -163,7 +164,7 @@ class _Training:
             place = somewhere(view.weight, self._cube_px, _COUNTS, random)
             shown = view.shown[place][None, None]
             answer = self._network(shown)[0, 0]
-            loss = misfit(answer, view, place, self._edge) / (learned.viewing.noise_loss * self._inner)
+            loss = misfit(answer, view, place, self._edge) / (view.noise_loss * self._inner)
             self._losses.append(loss.item())
             if self._game is not None:
                 loss = loss + self._game.energy(answer, learned.block, learned.viewing, random)
@@ -176,7 +177,7 @@ class _Training:
 
     def _view(self, learned: Learned, random: np.random.Generator) -> View:
         swap = bool(random.random() < 0.5)
-        if self._settings.method == "noise2noise":
+        if self._settings.method == "noise2noise" or random.random() < _NOT_TURNED:
             return learned.viewing.as_it_is(learned.block, learned.held_in, swap=swap)
         turn = self._turns[int(random.integers(len(self._turns)))]
         filled = learned.answers[1 if swap else 0] if learned.answers is not None else None
@@ -291,14 +292,13 @@ def held_out_loss(learned: Learned) -> float:
     if learned.answers is None:
         raise ValueError("nothing was answered yet")
     block, seeing = learned.block, learned.block.seeing
-    filter_ = seeing.spectra.error_filter(seeing.transfer)
     weight = learned.held_out * block.evenness.sqrt()
     total, floor = 0.0, 0.0
-    for answer, target in zip(learned.answers, (block.odd, block.even), strict=True):
-        residual = torch.fft.irfftn(seeing.transfer * torch.fft.rfftn(answer), answer.shape) - target
+    for answer, target in zip(learned.answers, reversed(block.halves), strict=True):
+        filter_ = seeing.spectra.error_filter(target.sight)
+        residual = target.left_by(answer)
         total += float((torch.fft.rfftn(residual * weight) * filter_).abs().square().mean())
-        apart = (block.even - block.odd) / math.sqrt(2)
-        floor += float((torch.fft.rfftn(apart * weight) * filter_).abs().square().mean())
+        floor += float((block.noise_power(weight, target.sight) * filter_.square()).mean())
     return total / floor
 
 

@@ -4,17 +4,21 @@ Weighted back-projection puts the spectrum of view i on the plane through the or
 the ramp and the angle that the view stands for. In a block of finite extent each plane is as thick as one over that
 extent; the sum of all of them, each times what the view transfers (its CTF after phases were flipped, its dose weight),
 is the factor by which the block's spectrum differs from the specimen's: the *transfer*. It is one where planes overlap
-and all was let through, and nothing in the missing wedge (Natterer & Wübbeling 2001, chapter 3).
+and all was let through, and nothing in the missing wedge (Natterer & Wübbeling 2001, chapter 3). The noise of a view
+lies on its plane too, and its power goes with the square of the ramp: the *grain*.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 Gain = Callable[[Tensor], Tensor]
 """What each view lets through, (views, *k.shape), at frequencies k in 1/Å."""
+
+_BEYOND = 0.03  # of what grain is where planes lie close: a view's noise reaches beyond its own
 
 
 def transfer(
@@ -23,6 +27,7 @@ def transfer(
     tilts_deg: Sequence[float],
     gain: Gain | None = None,
     *,
+    counts: Sequence[float] | None = None,
     device: torch.device | None = None,
 ) -> Tensor:
     """Return the transfer of a block, on the frequencies of its `torch.fft.rfftn`.
@@ -35,6 +40,8 @@ def transfer(
         Of the views that the tomogram was made of, in any order.
     gain
         What each view lets through, in the order of the tilts; all of everything if absent.
+    counts
+        How often each view counts, beside the angle that it stands for; once if absent.
     device
         Where to compute; the CPU if absent.
 
@@ -44,35 +51,75 @@ def transfer(
         (z, y, x // 2 + 1), float32, at least 0.
     """
     device = device or torch.device("cpu")
-    kz, ky, kx = _frequencies(shape_zyx, device)
-    across = torch.hypot(kz[:, None], kx)  # cycles per voxel, from the tilt axis
-    k_1_A = torch.sqrt(across[:, None] ** 2 + ky[:, None] ** 2) / voxel_A
-    total = torch.zeros_like(k_1_A)
-    angles = torch.deg2rad(torch.tensor(sorted(tilts_deg), dtype=torch.float64))
-    order = sorted(range(len(tilts_deg)), key=lambda i: tilts_deg[i])
-    steps = _quadrature(angles)
-    nearest = 1 / float(steps.sum())  # the ramp's value in the cell at the axis, where all views share it
-    through = _curves(gain, k_1_A, len(order)) if gain is not None else None
-    depth, width = shape_zyx[0], shape_zyx[2]
-    for place, i in enumerate(order):
-        angle, step = float(angles[place]), float(steps[place])
-        cosine, sine = math.cos(angle), math.sin(angle)
-        extent = 1 / math.hypot(cosine / depth, sine / width)  # of the block along the plane's normal, voxels
-        off = (kz[:, None] * cosine - kx * sine).abs() * extent
-        ramp = torch.clamp(across * extent, min=nearest)
-        plane = step * ramp * torch.clamp(1 - off, min=0)
-        total += plane[:, None] * (1.0 if through is None else through(i))
+    ky = torch.fft.fftfreq(shape_zyx[1], device=device)
+    total = torch.zeros((*shape_zyx[:2], shape_zyx[2] // 2 + 1), device=device)
+    through = None
+    for plane in _planes(shape_zyx, tilts_deg, counts, device):
+        if gain is not None and through is None:
+            k_1_A = torch.sqrt(plane.across[:, None] ** 2 + ky[:, None] ** 2) / voxel_A
+            through = _curves(gain, k_1_A, len(tilts_deg))
+        total += (plane.weight * plane.share)[:, None] * (1.0 if through is None else through(plane.view))
     return total
 
 
-def _frequencies(shape_zyx: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the frequencies along z, y and (half) x, in cycles per voxel."""
-    depth, rows, columns = shape_zyx
-    return (
-        torch.fft.fftfreq(depth, device=device),
-        torch.fft.fftfreq(rows, device=device),
-        torch.fft.rfftfreq(columns, device=device),
-    )
+def grain(
+    shape_zyx: Sequence[int],
+    tilts_deg: Sequence[float],
+    *,
+    counts: Sequence[float] | None = None,
+    device: torch.device | None = None,
+) -> Tensor:
+    """Return the power of a block's noise in each coefficient, over that of one view's own noise at its frequency.
+
+    Parameters
+    ----------
+    shape_zyx, tilts_deg, counts, device
+        As for `transfer`.
+
+    Returns
+    -------
+    Tensor
+        (z, y, x // 2 + 1), float32, the same for all y.
+    """
+    device = device or torch.device("cpu")
+    total = torch.zeros((shape_zyx[0], shape_zyx[2] // 2 + 1), device=device)
+    usual = torch.zeros_like(total)
+    for plane in _planes(shape_zyx, tilts_deg, counts, device):
+        total += plane.weight**2 * plane.share
+        torch.maximum(usual, plane.weight, out=usual)
+    return torch.maximum(total, _BEYOND * usual)[:, None].expand(-1, shape_zyx[1], -1)
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """What a view adds to frequencies (z, x): by which `weight`, and how much of it off its plane (`share`)."""
+
+    view: int
+    across: Tensor  # cycles per voxel, from the tilt axis
+    weight: Tensor
+    share: Tensor
+
+
+def _planes(
+    shape_zyx: Sequence[int], tilts_deg: Sequence[float], counts: Sequence[float] | None, device: torch.device
+) -> Iterator[_Plane]:
+    """Return the planes of the views that count, by rising tilt."""
+    depth, _, width = shape_zyx
+    kz, kx = torch.fft.fftfreq(depth, device=device)[:, None], torch.fft.rfftfreq(width, device=device)
+    across = torch.hypot(kz, kx)
+    order = sorted(range(len(tilts_deg)), key=lambda i: tilts_deg[i])
+    angles = torch.deg2rad(torch.tensor([tilts_deg[i] for i in order], dtype=torch.float64))
+    steps = _quadrature(angles)
+    nearest = 1 / float(steps.sum())  # the ramp's value in the cell at the axis, where all views share it
+    for place, i in enumerate(order):
+        count = 1.0 if counts is None else counts[i]
+        if count == 0:
+            continue
+        cosine, sine = math.cos(float(angles[place])), math.sin(float(angles[place]))
+        extent = 1 / math.hypot(cosine / depth, sine / width)  # of the block along the plane's normal, voxels
+        off = (kz * cosine - kx * sine).abs() * extent
+        ramp = torch.clamp(across * extent, min=nearest)
+        yield _Plane(i, across, count * float(steps[place]) * ramp, torch.clamp(1 - off, min=0))
 
 
 def _quadrature(angles: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eucentric.processing.restoration.blocks import Block, Seeing, inverse
+from eucentric.processing.restoration.blocks import Block, Half, Seeing, inverse
+from eucentric.processing.restoration.sights import Sight
 from eucentric.processing.restoration.spectra import whole_mean
 from eucentric.processing.restoration.turns import Turn
 
@@ -34,6 +35,8 @@ class View:
         The other half; over `weight`, residuals count.
     transfer, filter
         On the half spectrum of a cube: from the specimen to the target, and what residuals are multiplied by.
+    noise_loss
+        Misfit of an answer without error.
     strength
         Of the specimen.
     """
@@ -43,6 +46,7 @@ class View:
     weight: Tensor
     transfer: Tensor
     filter: Tensor
+    noise_loss: float
     strength: float
 
 
@@ -51,20 +55,18 @@ class Viewing:
 
     def __init__(self, seeing: Seeing, cube_px: int) -> None:
         self.seeing, self.cube_px = seeing, cube_px
-        self.transfer, self.coverage = seeing.of_cube(cube_px)
-        self.specimen, self.noise = seeing.spectra.on(cube_px)
-        wanted = seeing.spectra.error_filter(self.transfer)
-        self.noise_loss = float(whole_mean(wanted**2 * self.noise * self.coverage))  # of an answer without error
+        self.sights = seeing.of_cube(cube_px)
 
     def as_it_is(self, block: Block, held_in: Tensor, *, swap: bool) -> View:
         """Return a view of one half beside the other, not turned; `held_in` is 1 where residuals may count."""
-        shown, target = (block.odd, block.even) if swap else (block.even, block.odd)
+        shown, target, sight = self._halves(block, swap)
         return View(
-            shown=self.seeing.estimate(shown),
-            target=target,
+            shown=shown.estimate,
+            target=target.values,
             weight=held_in * block.inside * block.evenness.sqrt(),
-            transfer=self.transfer,
-            filter=self.seeing.spectra.error_filter(self.transfer),
+            transfer=sight.transfer,
+            filter=self.seeing.spectra.error_filter(sight),
+            noise_loss=self._noise_loss(sight),
             strength=self.seeing.strength,
         )
 
@@ -91,28 +93,31 @@ class Viewing:
         filled
             What the network made of the half before, if it did.
         """
-        seeing = self.seeing
-        shown, target = (block.odd, block.even) if swap else (block.even, block.odd)
-        not_seen = 1 - turn.of_spectrum(seeing.coverage)
-        spectrum = torch.fft.rfftn(turn.of(shown)) + not_seen * torch.fft.rfftn(noise_of(block, random))
+        shown, target, sight = self._halves(block, swap)
+        not_seen = 1 - turn.of_spectrum(shown.sight.coverage)
+        spectrum = torch.fft.rfftn(turn.of(shown.values)) + not_seen * torch.fft.rfftn(block.noise(shown, random))
         if filled is not None:
-            spectrum += not_seen * seeing.transfer * torch.fft.rfftn(turn.of(filled))
-        transfer = turn.of_spectrum(self.transfer)
-        hidden = (1 - self.coverage) * turn.of_spectrum(self.coverage)
+            spectrum += not_seen * shown.sight.transfer * torch.fft.rfftn(turn.of(filled))
+        turned = sight.turned(turn)
+        hidden = (1 - self.sights.both.coverage) * turned.coverage
         return View(
-            shown=inverse(seeing.wiener * seeing.coverage * spectrum) / seeing.strength,
-            target=turn.of(target),
+            shown=inverse(shown.wiener * shown.sight.coverage * spectrum) / shown.strength,
+            target=turn.of(target.values),
             weight=turn.of(held_in * block.inside * block.evenness.sqrt()),
-            transfer=transfer,
-            filter=seeing.spectra.error_filter(transfer) * (1 + (math.sqrt(_FILLING) - 1) * hidden),
-            strength=seeing.strength,
+            transfer=turned.transfer,
+            filter=self.seeing.spectra.error_filter(turned) * (1 + (math.sqrt(_FILLING) - 1) * hidden),
+            noise_loss=self._noise_loss(sight),
+            strength=self.seeing.strength,
         )
 
+    def _halves(self, block: Block, swap: bool) -> tuple[Half, Half, Sight]:
+        """Return the half that is shown, the one that it is compared with, and how a cube of that one sees."""
+        even, odd = block.halves
+        return (odd, even, self.sights.even) if swap else (even, odd, self.sights.odd)
 
-def noise_of(block: Block, random: np.random.Generator) -> Tensor:
-    """Return noise of one half, from another place: what the halves differ by, moved about the block."""
-    move = [int(n) for n in random.integers(0, block.even.shape[0], 3)]
-    return ((block.even - block.odd) / math.sqrt(2)).roll(move, (0, 1, 2))
+    def _noise_loss(self, sight: Sight) -> float:
+        spectra = self.seeing.spectra
+        return float(whole_mean(spectra.error_filter(sight) ** 2 * spectra.noise_of(sight) * sight.coverage))
 
 
 def misfit(answer: Tensor, view: View, place: tuple[slice, ...], edge: Tensor) -> Tensor:

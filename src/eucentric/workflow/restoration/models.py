@@ -27,6 +27,7 @@ class Learned(Record):
     voxel_A: float
     tilts_deg: tuple[float, ...]
     gain: ViewsGain | None
+    even_views: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

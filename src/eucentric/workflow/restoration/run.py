@@ -1,14 +1,14 @@
 """Restoration of half tomograms, of a session's series or of files: one model for all, then each by itself."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar, get_args
 
 import torch
 
 from eucentric.core import SILENT, EucentricError, InputError, Record, Reporter
-from eucentric.processing.restoration import SAME_VOXEL, Method, RestoreSettings, check_halves
+from eucentric.processing.restoration import SAME_VOXEL, Method, RestoreSettings, check_halves, split_views
 from eucentric.session import Session, StageRun
 from eucentric.workflow.restoration.gain import ViewsGain
 from eucentric.workflow.restoration.inputs import (
@@ -28,7 +28,7 @@ R = TypeVar("R")
 Restore = Callable[[Subject, Model, Path], RestoredSeries]
 
 # Raised whenever the code gives other results, so that what was restored before is outdated.
-VERSIONS = {f"restore_{method}": 1 for method in get_args(Method)}
+VERSIONS = {f"restore_{method}": 2 for method in get_args(Method)}
 
 
 class RestoreStage(Record):
@@ -158,7 +158,7 @@ class _Work:
         """Get the model, and do what is to be done with `one` pair after the other."""
         model_at = self._how.applied or self._files.model
         model = read_model(model_at) if self._how.applied is not None else None
-        good = self.each(((subject.name, subject) for subject in subjects), _checked)
+        good = self.each(((subject.name, subject) for subject in subjects), self._checked)
         if not good:
             raise self._none_left()
         if model is None:
@@ -181,6 +181,14 @@ class _Work:
             failed={name: str(error) for name, error in self._failed.items()},
         )
 
+    def _checked(self, subject: Subject) -> Subject:
+        """Refuse what nothing can be learned from, and see of what the halves are."""
+        check_halves(subject.pair)
+        views = split_views(subject.pair)
+        if views is not None:
+            self._how.reporter.say(f"{subject.name}: its halves are of tilts, {len(views)} in the even one.")
+        return replace(subject, pair=replace(subject.pair, even_views=views))
+
     def each(self, items: Iterable[tuple[str, T]], work: Callable[[T], R]) -> list[R]:
         """Return what comes of each item, but for those that fail."""
         found = []
@@ -202,11 +210,6 @@ class _Work:
         if len(errors) == 1:
             return errors[0]
         return InputError(f"None of these can be restored. {' '.join(map(str, errors))}")
-
-
-def _checked(subject: Subject) -> Subject:
-    check_halves(subject.pair)
-    return subject
 
 
 def _alike(subject: Subject, first: Subject) -> Subject:

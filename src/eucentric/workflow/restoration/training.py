@@ -105,6 +105,7 @@ def _learned(subject: Subject, reporter: Reporter) -> Learned:
         voxel_A=subject.pair.voxel_A,
         tilts_deg=subject.pair.tilts_deg,
         gain=subject.gain,
+        even_views=subject.pair.even_views,
     )
 
 
