@@ -122,7 +122,8 @@ class Block:
         It is measured where halves differ by noise alone, and else that of the spectra.
         """
         if self.seeing.pair.even_views is None:
-            return torch.fft.rfftn((self.even - self.odd) / math.sqrt(2 * halves) * counts).abs() ** 2
+            differing: Tensor = torch.fft.rfftn((self.even - self.odd) / math.sqrt(2 * halves) * counts)
+            return differing.abs() ** 2
         return self.seeing.spectra.noise_of(sight, halves) * counts.square().sum()
 
     @property
@@ -130,8 +131,7 @@ class Block:
         """The square of a half's noise at each voxel, or where that is not measured, what it is in the mean."""
         if self.seeing.pair.even_views is None:
             return (self.even - self.odd).square() / 2
-        noise = self.seeing.spectra.noise_of(self.seeing.sights.both)
-        return self.inside * float(whole_mean(noise))
+        return self.inside * float(whole_mean(self.seeing.spectra.noise_of(self.seeing.sights.both)))
 
     def noise(self, half: Half, random: np.random.Generator) -> Tensor:
         """Return noise such as a half has, and none of its own: from another place of the block, or drawn anew."""
@@ -153,8 +153,17 @@ class Block:
 
 def evenness(estimate: Tensor) -> Tensor:
     """Return how much each place of an estimate, over its strength, is to count: 1 but where something stands out."""
-    power = torch.nn.functional.avg_pool3d(estimate.square()[None, None], _SPREAD_PX, 1, _SPREAD_PX // 2)[0, 0]
-    return 1 / (1 + power / _STRONG)
+    return 1 / (1 + mean_around(estimate.square(), _SPREAD_PX) / _STRONG)
+
+
+def mean_around(values: Tensor, width: int) -> Tensor:
+    """Return the mean over a cube of so many voxels about each, of which those beyond the border do not count."""
+    pooled = values[None, None]
+    for axis in range(3):  # one after the other: a tenth of the time of all at once
+        kernel, padding = [1, 1, 1], [0, 0, 0]
+        kernel[axis], padding[axis] = width, width // 2
+        pooled = torch.nn.functional.avg_pool3d(pooled, kernel, 1, padding, count_include_pad=False)
+    return pooled[0, 0]
 
 
 def inverse(half: Tensor) -> Tensor:

@@ -5,7 +5,17 @@ import torch
 from torch import Tensor
 
 from eucentric.core import SILENT, InputError, Reporter
-from eucentric.processing.restoration.blocks import Block, Seeing, blended, corners_of, cut, inverse, look_at, parts
+from eucentric.processing.restoration.blocks import (
+    Block,
+    Seeing,
+    blended,
+    corners_of,
+    cut,
+    inverse,
+    look_at,
+    mean_around,
+    parts,
+)
 from eucentric.processing.restoration.checking import check_halves
 from eucentric.processing.restoration.model import answers, network
 from eucentric.processing.restoration.records import HalfTomograms, Restored, Trained
@@ -168,7 +178,6 @@ def _where(block: Block, halves: tuple[Tensor, Tensor]) -> Tensor:
 
 def _around(values: Tensor) -> Tensor:
     """Return the mean over the surroundings of each voxel, without the corners that a cube would have."""
-    pooled = values[None, None]
     for _ in range(3):
-        pooled = torch.nn.functional.avg_pool3d(pooled, _ACTIVITY_PX, 1, _ACTIVITY_PX // 2, count_include_pad=False)
-    return pooled[0, 0]
+        values = mean_around(values, _ACTIVITY_PX)
+    return values
