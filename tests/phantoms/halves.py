@@ -1,12 +1,13 @@
 """Half tomograms of round things, by the transfer of a tilt range and with white noise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from eucentric.processing.restoration import HalfTomograms, transfer
+from eucentric.processing.restoration.transfer import grain
 
 Floats = NDArray[np.float32]
 TILTS_DEG = tuple(float(a) for a in range(-60, 61, 3))
@@ -47,6 +48,20 @@ def seen_halves(truth: Floats, noise: float, seed: int, tilts_deg: tuple[float, 
         seen = clean + torch.fft.rfftn(grain) * (through > 0.01)
         halves.append(torch.fft.irfftn(seen, truth.shape).numpy())
     return Halves(HalfTomograms("phantom", halves[0], halves[1], 10.0, tilts_deg), truth, noise)
+
+
+def seen_halves_of_tilts(truth: Floats, noise: float, seed: int, tilts_deg: tuple[float, ...] = TILTS_DEG) -> Halves:
+    """Return what every other tilt shows of a cube, and noise on the planes of its own views alone."""
+    random = np.random.default_rng(seed)
+    even_views = tuple(range(0, len(tilts_deg), 2))
+    pair = HalfTomograms("phantom", truth, truth, 10.0, tilts_deg, None, even_views)
+    spectrum, halves = torch.fft.rfftn(torch.from_numpy(truth)), []
+    for counts in pair.counts:
+        through = transfer(truth.shape, 10.0, tilts_deg, counts=counts)
+        white = torch.from_numpy(random.normal(0, noise, truth.shape).astype(np.float32))
+        grains = grain(truth.shape, tilts_deg, counts=counts).sqrt() * (through > 0)
+        halves.append(torch.fft.irfftn(through * spectrum + grains * torch.fft.rfftn(white), truth.shape).numpy())
+    return Halves(replace(pair, even=halves[0], odd=halves[1]), truth, noise)
 
 
 def correlation(a: Floats, b: Floats, cells: NDArray[np.bool_]) -> float:

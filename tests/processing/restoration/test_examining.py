@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from eucentric.core import InputError, stream
 from eucentric.processing.restoration import HalfTomograms, Restored, examining, transfer
 from eucentric.processing.restoration.examining import examine
+from phantoms.halves import seen_halves_of_tilts
 
 SIDE, VOXEL_A = 48, 10.0
 SHAPE = (SIDE, SIDE, SIDE)
@@ -105,6 +106,19 @@ def test_what_views_let_through_is_counted_in() -> None:
     x = 30 * specimen()
     pair = halves(seen(x, through=True), through=True)
     assert max(examine(replace(pair, gain=None), restored(x)).misfit) > 3
+
+
+def test_halves_of_tilts_are_compared_where_they_can_agree() -> None:
+    coarse_deg = tuple(float(tilt) for tilt in range(-60, 61, 10))  # planes lie apart in a box as small as this
+    shown = seen_halves_of_tilts(30 * specimen(), 1.0, 5, coarse_deg)
+    found, taken_for_frames = (
+        examine(pair, restored(shown.truth)) for pair in (shown.pair, replace(shown.pair, even_views=None))
+    )
+    agreement, taken = (
+        float(np.nanmean(figures(one.fsc_before)[np.array(one.frequency_1_A) > 0.5 / (2 * VOXEL_A)]))
+        for one in (found, taken_for_frames)
+    )
+    assert agreement > taken + 0.2
 
 
 def test_a_restoration_that_is_all_but_empty_leaves_the_signal_too() -> None:

@@ -1,16 +1,18 @@
 """Turns, spectra, blocks and the network, each against what must hold of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from eucentric.processing.restoration import transfer
-from eucentric.processing.restoration.blocks import MARGIN, blended, corners_of, parts, spaced
+from eucentric.processing.restoration.blocks import MARGIN, blended, corners_of, look_at, parts, spaced
 from eucentric.processing.restoration.network import UNet, fold, unfold
 from eucentric.processing.restoration.sights import Sight
-from eucentric.processing.restoration.spectra import TICKS, measure, radius
+from eucentric.processing.restoration.spectra import TICKS, measure, radius, shells
 from eucentric.processing.restoration.turns import all_turns
-from phantoms.halves import TILTS_DEG
+from phantoms.halves import TILTS_DEG, round_things, seen_halves_of_tilts
 
 
 def test_there_are_24_turns_and_the_first_does_nothing() -> None:
@@ -58,6 +60,24 @@ def test_spectra_are_those_that_were_put_in() -> None:
     assert float((found.specimen / (144 * torch.exp(-2 * (ticks / 0.2) ** 2)))[middle].mean()) == pytest.approx(
         1, abs=0.1
     )
+
+
+def test_spectra_of_halves_of_tilts_are_those_that_were_put_in() -> None:
+    """They share planes near the axis alone, but that is enough to know the specimen's power by."""
+    halves = seen_halves_of_tilts(round_things(64, 3), 2.0, 4)
+    spectra = look_at(halves.pair, torch.device("cpu")).spectra
+    frames = look_at(replace(halves.pair, even_views=None), torch.device("cpu")).spectra
+    truth = torch.fft.rfftn(torch.from_numpy(halves.truth)).abs() ** 2 / 64**3
+    of = torch.bincount(shells(64).flatten(), truth.flatten()) / torch.bincount(shells(64).flatten())
+    middle, parted = slice(12, 32), slice(40, 56)
+    scale = float((spectra.noise[middle] / 4).mean())  # halves were divided by their noise
+    assert float((spectra.noise[middle] / scale / 4 - 1).abs().max()) < 0.1
+    assert float(spectra.specimen[middle].sum() / (scale * of[middle]).sum()) == pytest.approx(1, abs=0.2)
+    fine, taken_for_frames = (
+        float(one.specimen[parted].sum() / (scale * of[parted]).sum()) for one in (spectra, frames)
+    )
+    assert fine == pytest.approx(1, abs=0.2)
+    assert taken_for_frames < 0.7
 
 
 @pytest.mark.parametrize("shape", [(40, 200, 333), (160, 160, 160), (300, 64, 170)])

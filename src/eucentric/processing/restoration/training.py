@@ -177,11 +177,11 @@ class _Training:
 
     def _view(self, learned: Learned, random: np.random.Generator) -> View:
         swap = bool(random.random() < 0.5)
+        before = learned.answers[1 if swap else 0] if learned.answers is not None else None
         if self._settings.method == "noise2noise" or random.random() < _NOT_TURNED:
-            return learned.viewing.as_it_is(learned.block, learned.held_in, swap=swap)
+            return learned.viewing.as_it_is(learned.block, learned.held_in, swap=swap, before=before)
         turn = self._turns[int(random.integers(len(self._turns)))]
-        filled = learned.answers[1 if swap else 0] if learned.answers is not None else None
-        return learned.viewing.turned(learned.block, learned.held_in, turn, random, swap=swap, filled=filled)
+        return learned.viewing.turned(learned.block, learned.held_in, turn, random, swap=swap, before=before)
 
     def _done(self, seconds: float) -> float:
         """Return the share of the training that is done, by steps or by time, whichever will end it."""

@@ -31,8 +31,10 @@ class View:
     ----------
     shown
         (side, side, side): best linear estimate of the specimen, over its strength.
+    before
+        What the network answered before, in the block's units; nothing if it did not.
     target
-        The other half; over `weight`, residuals count.
+        The other half, less what that answer, of the whole block, explains of it; over `weight`, residuals count.
     transfer, filter
         On the half spectrum of a cube: from the specimen to the target, and what residuals are multiplied by.
     noise_loss
@@ -42,6 +44,7 @@ class View:
     """
 
     shown: Tensor
+    before: Tensor
     target: Tensor
     weight: Tensor
     transfer: Tensor
@@ -57,12 +60,25 @@ class Viewing:
         self.seeing, self.cube_px = seeing, cube_px
         self.sights = seeing.of_cube(cube_px)
 
-    def as_it_is(self, block: Block, held_in: Tensor, *, swap: bool) -> View:
-        """Return a view of one half beside the other, not turned; `held_in` is 1 where residuals may count."""
+    def as_it_is(self, block: Block, held_in: Tensor, *, swap: bool, before: Tensor | None = None) -> View:
+        """Return a view of one half beside the other, not turned.
+
+        Parameters
+        ----------
+        block
+            Of the tomogram.
+        held_in
+            1 where residuals may count.
+        swap
+            Whether the odd half is shown.
+        before
+            What the network made of that half before, if it did.
+        """
         shown, target, sight = self._halves(block, swap)
         return View(
             shown=shown.estimate,
-            target=target.values,
+            before=torch.zeros_like(block.inside) if before is None else before,
+            target=_left(target, before),
             weight=held_in * block.inside * block.evenness.sqrt(),
             transfer=sight.transfer,
             filter=self.seeing.spectra.error_filter(sight),
@@ -78,31 +94,30 @@ class Viewing:
         random: np.random.Generator,
         *,
         swap: bool,
-        filled: Tensor | None = None,
+        before: Tensor | None = None,
     ) -> View:
         """Return a view of one half, turned and hidden as tilts hide, beside the other, turned.
 
         Parameters
         ----------
-        block, held_in, swap
+        block, held_in, swap, before
             As for `as_it_is`.
         turn
             How it is turned.
         random
             From where noise is taken.
-        filled
-            What the network made of the half before, if it did.
         """
         shown, target, sight = self._halves(block, swap)
         not_seen = 1 - turn.of_spectrum(shown.sight.coverage)
         spectrum = torch.fft.rfftn(turn.of(shown.values)) + not_seen * torch.fft.rfftn(block.noise(shown, random))
-        if filled is not None:
-            spectrum += not_seen * shown.sight.transfer * torch.fft.rfftn(turn.of(filled))
+        turned_before = torch.zeros_like(block.inside) if before is None else turn.of(before)
+        spectrum += not_seen * shown.sight.transfer * torch.fft.rfftn(turned_before)
         turned = sight.turned(turn)
         hidden = (1 - self.sights.both.coverage) * turned.coverage
         return View(
             shown=inverse(shown.wiener * shown.sight.coverage * spectrum) / shown.strength,
-            target=turn.of(target.values),
+            before=turned_before,
+            target=turn.of(_left(target, before)),
             weight=turn.of(held_in * block.inside * block.evenness.sqrt()),
             transfer=turned.transfer,
             filter=self.seeing.spectra.error_filter(turned) * (1 + (math.sqrt(_FILLING) - 1) * hidden),
@@ -120,8 +135,15 @@ class Viewing:
         return float(whole_mean(spectra.error_filter(sight) ** 2 * spectra.noise_of(sight) * sight.coverage))
 
 
+def _left(target: Half, before: Tensor | None) -> Tensor:
+    return target.values if before is None else -target.left_by(before)
+
+
 def misfit(answer: Tensor, view: View, place: tuple[slice, ...], edge: Tensor) -> Tensor:
-    """Return how badly answers for a cube explain the target there: the mean square of filtered residuals.
+    """Return how badly an answer for a cube explains the target there: the mean square of filtered residuals.
+
+    What lies beyond the cube is in the data too, as streaks of gold are: of that the answer before is believed, and the
+    cube's answer explains what it changes of it.
 
     Parameters
     ----------
@@ -130,9 +152,10 @@ def misfit(answer: Tensor, view: View, place: tuple[slice, ...], edge: Tensor) -
     view, place
         What it was asked for.
     edge
-        Soft edge of the cube: what lies beyond it is in the data near the border, and not in the answer.
+        Soft edge of the cube: of what lies near its border, it sees a part.
     """
-    expected = torch.fft.irfftn(view.transfer * torch.fft.rfftn(answer * view.strength), answer.shape)
+    change = answer * view.strength - view.before[place]
+    expected = torch.fft.irfftn(view.transfer * torch.fft.rfftn(change), answer.shape)
     residual = (expected - view.target[place]) * (edge * view.weight[place])
     filtered = torch.fft.rfftn(residual) * view.filter
     return whole_mean(filtered.abs() ** 2) / answer.numel()
