@@ -9,7 +9,7 @@ import torch
 from eucentric.processing.restoration import transfer
 from eucentric.processing.restoration.blocks import MARGIN, blended, corners_of, look_at, parts, spaced
 from eucentric.processing.restoration.network import UNet, fold, unfold
-from eucentric.processing.restoration.sights import Sight
+from eucentric.processing.restoration.sights import Sight, Sights
 from eucentric.processing.restoration.spectra import TICKS, measure, radius, shells
 from eucentric.processing.restoration.turns import all_turns
 from phantoms.halves import TILTS_DEG, round_things, seen_halves_of_tilts
@@ -53,7 +53,7 @@ def test_spectra_are_those_that_were_put_in() -> None:
         for _ in range(2)
     ]
     sight = Sight(through, through, torch.ones_like(through))
-    found = measure([(halves[0], halves[1])], sight, sight)
+    found = measure([(halves[0], halves[1])], Sights(sight, sight, sight, through < 0))
     ticks = torch.linspace(0, 0.5, TICKS)
     middle = (ticks > 0.1) & (ticks < 0.25)
     assert float((found.noise / 9)[middle].mean()) == pytest.approx(1, abs=0.03)

@@ -40,7 +40,7 @@ def linear(halves: Halves) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def wedge(halves: Halves) -> Trained:
-    return train([halves.pair], QUICK.replace(method="wedge", most_steps=160, look_steps=80))
+    return train([halves.pair], QUICK.replace(method="wedge", most_steps=240, look_steps=40))
 
 
 def test_what_was_measured_is_told_better_than_by_the_best_linear_filter(
@@ -72,9 +72,12 @@ def test_what_was_measured_is_kept_within_its_noise(halves: Halves, wedge: Train
 
 
 def test_stated_intervals_hold_the_truth(halves: Halves, wedge: Trained) -> None:
-    restored = restore(halves.pair, wedge)
-    error = (restored.full - restored.full.mean() - halves.truth) / restored.sigma
-    assert 0.85 < float(np.mean(np.abs(error) < 1.645)) < 0.95
+    """Of a tomogram as small as this, that the network learned from, they are too narrow: it knows its noise."""
+    never_seen = seen_halves(round_things(SIDE, 11, THINGS), NOISE, 12)
+    for known, least, most in ((never_seen, 0.85, 0.97), (halves, 0.75, 0.95)):
+        restored = restore(known.pair, wedge)
+        error = (restored.full - restored.full.mean() - known.truth) / restored.sigma
+        assert least < float(np.mean(np.abs(error) < 1.645)) < most
 
 
 def test_a_model_restores_what_it_never_saw(wedge: Trained, hidden: np.ndarray) -> None:

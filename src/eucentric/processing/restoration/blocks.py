@@ -215,7 +215,7 @@ def _spectra(
         tuple(torch.fft.rfftn(half * counts) / counts.square().mean().sqrt() for half in (even, odd))
         for (even, odd, _), counts in zip(halves, counting, strict=True)
     ]
-    spectra = measure([(a, b) for a, b in seen], sights.even, sights.odd)
+    spectra = measure([(a, b) for a, b in seen], sights)
     strengths = []
     for a, b in seen:
         estimate = inverse(spectra.wiener(sights.both, 2) * (a + b) / 2)

@@ -134,13 +134,13 @@ def sigma(block: Block, full: Tensor, halves: tuple[Tensor, Tensor], measured: T
     """Return the standard deviation of each voxel's error.
 
     How much error there is in all follows from spectra: of measured coefficients, the power `measured` (see
-    `error_power`); of those that no tilt saw, what an estimate lacks of the specimen's power (the law of total
-    variance, for the mean of what could be there). Where it lies follows from what either answer leaves of the other
-    half, which grows with the structure around a voxel.
+    `error_power`); of those that no tilt saw, what an estimate lacks of the power that is to be expected there (the
+    law of total variance, for the mean of what could be). Where it lies follows from what either answer leaves of the
+    other half, which grows with the structure around a voxel. A small tomogram that was long learned from is known too
+    well by the network: then it is too small.
     """
     seeing, share = block.seeing, block.seeing.sights.both.coverage
-    specimen, _ = seeing.spectra.on(seeing.side)
-    lacking = (specimen - torch.fft.rfftn(full).abs() ** 2 / full.numel()).clamp(min=0)
+    lacking = (seeing.spectra.unseen_on(seeing.side) - torch.fft.rfftn(full).abs() ** 2 / full.numel()).clamp(min=0)
     power = share * measured + (1 - share) * _by_shell(lacking, seeing, share < _NOT_SEEN)
     variance = float(whole_mean(power))
     return torch.sqrt(variance * _where(block, halves))

@@ -1,5 +1,6 @@
 """How a pair of half tomograms saw its specimen: alike if both are of frames, each by its own tilts if of tilts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor
 from eucentric.processing.restoration.records import HalfTomograms
 from eucentric.processing.restoration.transfer import grain, transfer
 from eucentric.processing.restoration.turns import Turn
+
+_STEEP = 0.7  # of the largest tilt, from where on the specimen is taken to be as it is beyond it
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,12 @@ class Sight:
 
 @dataclass(frozen=True)
 class Sights:
-    """Those of both halves, and of their mean."""
+    """Those of both halves, and of their mean; `steep` is where tilts measured what lies next to what they did not."""
 
     even: Sight
     odd: Sight
     both: Sight
+    steep: Tensor
 
 
 def sights_of(pair: HalfTomograms, side: int, device: torch.device) -> Sights:
@@ -50,10 +54,11 @@ def sights_of(pair: HalfTomograms, side: int, device: torch.device) -> Sights:
     """
     shape, tilts_deg, voxel_A = (side,) * 3, pair.tilts_deg, pair.voxel_A
     coverage = transfer(shape, voxel_A, tilts_deg, device=device).clamp(max=1)
+    steep = _steep(side, tilts_deg, device) & (coverage > 0)
     if pair.even_views is None:
         through = transfer(shape, voxel_A, tilts_deg, pair.gain, device=device)
         alike = Sight(through, coverage, torch.ones((), device=device).expand(shape[0], shape[1], side // 2 + 1))
-        return Sights(alike, alike, alike)
+        return Sights(alike, alike, alike, steep)
     even, odd = (
         Sight(
             transfer(shape, voxel_A, tilts_deg, pair.gain, counts=counts, device=device),
@@ -63,4 +68,12 @@ def sights_of(pair: HalfTomograms, side: int, device: torch.device) -> Sights:
         for counts in pair.counts
     )
     both = Sight((even.transfer + odd.transfer) / 2, coverage, (even.grain + odd.grain) / 2)
-    return Sights(even, odd, both)
+    return Sights(even, odd, both, steep)
+
+
+def _steep(side: int, tilts_deg: Sequence[float], device: torch.device) -> Tensor:
+    """Return which frequencies (z, y, x) lie among the steepest planes, or beyond them."""
+    kz, kx = torch.fft.fftfreq(side, device=device)[:, None], torch.fft.rfftfreq(side, device=device)
+    angle_deg = torch.rad2deg(torch.atan2(kz.abs(), kx))
+    steep = angle_deg > _STEEP * max(abs(tilt) for tilt in tilts_deg)
+    return steep[:, None].expand(-1, side, -1)

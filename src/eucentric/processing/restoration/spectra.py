@@ -14,7 +14,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from eucentric.processing.restoration.sights import Sight
+from eucentric.processing.restoration.sights import Sight, Sights
 
 TICKS = 65
 """Curves are given at so many frequencies, evenly from 0 to Nyquist; corners of the cube have the last one's."""
@@ -22,23 +22,29 @@ TICKS = 65
 _SEEN = 0.5  # of the coverage that a frequency must have to count as measured
 _FLOOR = 1e-6  # of the strongest power: what a spectrum is taken to be at least
 _LEAST_TRANSFER = 1e-2
+_FEW = 6  # ticks each way, over which steep directions are compared with all
+_LEAST_SHARE = 0.1  # of the specimen's power, that there is at least where no tilt measured
 _NOT_SEEN = 1e-3  # transfer below which a coefficient says nothing
 
 
 @dataclass(frozen=True)
 class Spectra:
-    """Mean power of the specimen and of a half's noise in a coefficient, over the voxels of the block; (`TICKS`,)."""
+    """Mean power of the specimen and of a half's noise in a coefficient, over the voxels of the block; (`TICKS`,).
+
+    `unseen` is that of the specimen where no tilt measured, as it is next to it: flat things have less power there.
+    """
 
     specimen: Tensor
     noise: Tensor
+    unseen: Tensor
 
     def on(self, side: int) -> tuple[Tensor, Tensor]:
         """Return both on the frequencies of a cube's `torch.fft.rfftn`."""
-        place = radius(side, self.specimen.device) * (2 * (TICKS - 1))
-        below = torch.clamp(place.long(), max=TICKS - 2)
-        share = torch.clamp(place - below, max=1)
-        specimen, noise = (torch.lerp(c[below], c[below + 1], share) for c in (self.specimen, self.noise))
-        return specimen, noise
+        return _read_off(self.specimen, side), _read_off(self.noise, side)
+
+    def unseen_on(self, side: int) -> Tensor:
+        """Return the power of what no tilt measured, on these frequencies."""
+        return _read_off(self.unseen, side)
 
     def noise_of(self, sight: Sight, halves: int = 1) -> Tensor:
         """Return the power of the noise in each coefficient of one half, or of the mean of two."""
@@ -54,6 +60,12 @@ class Spectra:
         specimen, _ = self.on(sight.transfer.shape[0])
         wanted = torch.sqrt(specimen / (sight.transfer**2 * specimen + self.noise_of(sight)))
         return torch.where(sight.transfer > _NOT_SEEN, wanted, torch.zeros_like(wanted))
+
+
+def _read_off(curve: Tensor, side: int) -> Tensor:
+    place = radius(side, curve.device) * (2 * (TICKS - 1))
+    below = torch.clamp(place.long(), max=TICKS - 2)
+    return torch.lerp(curve[below], curve[below + 1], torch.clamp(place - below, max=1))
 
 
 def radius(side: int, device: torch.device | None = None) -> Tensor:
@@ -75,28 +87,29 @@ def whole_mean(half: Tensor) -> Tensor:
     return (half * twice).sum() / n**3
 
 
-def measure(halves: Sequence[tuple[Tensor, Tensor]], even: Sight, odd: Sight) -> Spectra:
+def measure(halves: Sequence[tuple[Tensor, Tensor]], sights: Sights) -> Spectra:
     """Measure the spectra of blocks.
 
     Parameters
     ----------
     halves
         Spectra (`torch.fft.rfftn`) of even and odd halves of blocks of one size.
-    even, odd
+    sights
         How these blocks saw the specimen.
     """
+    even, odd = sights.even, sights.odd
     side = even.transfer.shape[0]
     shell = shells(side, even.transfer.device).flatten()
     voxels = len(halves) * side**3
     shared = ((even.coverage > _SEEN) & (odd.coverage > _SEEN)).float()
 
-    def summed(values: Tensor) -> Tensor:
+    def summed(values: Tensor, ticks: int = math.ceil(2 * (TICKS - 1) / side)) -> Tensor:
         sums = _sums(shell, values.flatten())
         sums[0] = 0  # means were taken off
-        return _blurred(sums, side)
+        return _blurred(sums, ticks)
 
-    cross = summed(shared * _added((a * b.conj()).real for a, b in halves)) / voxels
-    passed, cells = summed(shared * even.transfer * odd.transfer), summed(shared)
+    crossed, through = shared * _added((a * b.conj()).real for a, b in halves) / voxels, even.transfer * odd.transfer
+    cross, passed, cells = summed(crossed), summed(shared * through), summed(shared)
     specimen = _positive(cross / torch.maximum(passed, _LEAST_TRANSFER**2 * cells).clamp(min=1e-9))
     noise, grain = torch.zeros_like(cells), torch.zeros_like(cells)
     for sight, own in zip((even, odd), zip(*halves, strict=True), strict=True):
@@ -104,7 +117,10 @@ def measure(halves: Sequence[tuple[Tensor, Tensor]], even: Sight, odd: Sight) ->
         power = summed(seen * _added(one.abs() ** 2 for one in own)) / voxels
         noise += power - specimen * summed(seen * sight.transfer**2)
         grain += summed(seen * sight.grain)
-    return Spectra(specimen, _positive(noise / grain.clamp(min=1e-3)))
+    expected = specimen[shell].reshape(through.shape) * shared * through
+    found, usual = (summed(sights.steep * cells, _FEW) for cells in (crossed, expected))
+    unseen = specimen * (found / usual.clamp(min=1e-9)).clamp(_LEAST_SHARE, 1)
+    return Spectra(specimen, _positive(noise / grain.clamp(min=1e-3)), unseen)
 
 
 def _added(cubes: Iterable[Tensor]) -> Tensor:
@@ -115,9 +131,8 @@ def _sums(shell: Tensor, values: Tensor) -> Tensor:
     return torch.zeros(TICKS, device=values.device).index_add_(0, shell, values)
 
 
-def _blurred(sums: Tensor, side: int) -> Tensor:
-    """Return sums over shells with those of their neighbours, as far as one cell of the block's spectrum reaches."""
-    reach = math.ceil(2 * (TICKS - 1) / side)
+def _blurred(sums: Tensor, reach: int) -> Tensor:
+    """Return sums over shells with those of so many neighbours; one cell of the block's spectrum reaches some."""
     weights = 1 - torch.arange(-reach, reach + 1, device=sums.device).abs() / (reach + 1)
     blurred: Tensor = torch.nn.functional.conv1d(sums[None, None], weights[None, None], padding=reach)[0, 0]
     return blurred
