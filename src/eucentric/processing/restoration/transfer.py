@@ -18,7 +18,7 @@ from torch import Tensor
 Gain = Callable[[Tensor], Tensor]
 """What each view lets through, (views, *k.shape), at frequencies k in 1/Å."""
 
-_BEYOND = 0.03  # of what grain is where planes lie close: a view's noise reaches beyond its own
+_BEYOND = 0.15  # of what grain is where planes lie close: noise of a block reaches beyond the planes of its views
 
 
 def transfer(
