@@ -82,3 +82,8 @@ def test_wrong_usage_is_named_and_leaves_nothing(
     assert said in ran.err
     assert "--help" in ran.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_package_runs_as_the_program_does() -> None:
+    done = subprocess.run([sys.executable, "-m", "eucentric", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == __version__
