@@ -110,7 +110,7 @@ def test_what_views_let_through_is_counted_in() -> None:
 
 def test_halves_of_tilts_are_compared_where_they_can_agree() -> None:
     coarse_deg = tuple(float(tilt) for tilt in range(-60, 61, 10))  # planes lie apart in a box as small as this
-    shown = seen_halves_of_tilts(30 * specimen(), 1.0, 5, coarse_deg)
+    shown = seen_halves_of_tilts(30 * specimen(), 7.0, 5, coarse_deg)
     found, taken_for_frames = (
         examine(pair, restored(shown.truth)) for pair in (shown.pair, replace(shown.pair, even_views=None))
     )

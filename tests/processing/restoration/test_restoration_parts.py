@@ -64,14 +64,15 @@ def test_spectra_are_those_that_were_put_in() -> None:
 
 def test_spectra_of_halves_of_tilts_are_those_that_were_put_in() -> None:
     """They share planes near the axis alone, but that is enough to know the specimen's power by."""
-    halves = seen_halves_of_tilts(round_things(64, 3), 2.0, 4)
+    noise = 16.0
+    halves = seen_halves_of_tilts(round_things(64, 3), noise, 4)
     spectra = look_at(halves.pair, torch.device("cpu")).spectra
     frames = look_at(replace(halves.pair, even_views=None), torch.device("cpu")).spectra
     truth = torch.fft.rfftn(torch.from_numpy(halves.truth)).abs() ** 2 / 64**3
     of = torch.bincount(shells(64).flatten(), truth.flatten()) / torch.bincount(shells(64).flatten())
     middle, parted = slice(12, 32), slice(40, 56)
-    scale = float((spectra.noise[middle] / 4).mean())  # halves were divided by their noise
-    assert float((spectra.noise[middle] / scale / 4 - 1).abs().max()) < 0.1
+    scale = float((spectra.noise[middle] / noise**2).mean())  # halves were divided by their noise
+    assert float((spectra.noise[middle] / scale / noise**2 - 1).abs().max()) < 0.1
     assert float(spectra.specimen[middle].sum() / (scale * of[middle]).sum()) == pytest.approx(1, abs=0.2)
     fine, taken_for_frames = (
         float(one.specimen[parted].sum() / (scale * of[parted]).sum()) for one in (spectra, frames)

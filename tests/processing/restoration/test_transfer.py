@@ -9,6 +9,7 @@ import torch
 from eucentric.core import Alignment, TiltAlignment
 from eucentric.processing.reconstruction import Halves, ReconstructSettings, reconstruct
 from eucentric.processing.restoration import HalfTomograms, split_views, transfer
+from eucentric.processing.restoration.spectra import radius
 from eucentric.processing.restoration.transfer import grain
 
 SIDE = 48
@@ -73,6 +74,18 @@ def test_grain_is_where_reconstructed_noise_lies(noise: Halves) -> None:
         assert np.corrcoef(by_cell[0].ravel(), by_cell[1].ravel())[0, 1] > 0.85
         foreign = band & (expected < 0.1 * expected[band].mean())
         assert power[foreign].mean() < 0.35 * power[band].mean()
+
+
+def test_grain_is_per_voxel_whatever_the_block() -> None:
+    counts = [2.0 if view % 2 == 0 else 0.0 for view in range(len(TILTS_DEG))]
+    whole = [grain((side,) * 3, TILTS_DEG, counts=counts) for side in (48, 96)]
+    seen = [transfer((side,) * 3, 1.0, TILTS_DEG, counts=counts) for side in (48, 96)]
+    for low, high in ((0.1, 0.2), (0.2, 0.4)):
+        small, large = (
+            float((one * (through > 0))[(k > low) & (k < high)].mean())
+            for one, through, k in zip(whole, seen, (radius(48), radius(96)), strict=True)
+        )
+        assert small == pytest.approx(large, rel=0.15)
 
 
 def test_halves_of_tilts_are_told_by_where_their_noise_lies(noise: Halves) -> None:

@@ -69,7 +69,7 @@ def grain(
     counts: Sequence[float] | None = None,
     device: torch.device | None = None,
 ) -> Tensor:
-    """Return the power of a block's noise in each coefficient, over that of one view's own noise at its frequency.
+    """Return the power of a block's noise in each coefficient, over that of one view's noise at its frequency.
 
     Parameters
     ----------
@@ -85,19 +85,24 @@ def grain(
     total = torch.zeros((shape_zyx[0], shape_zyx[2] // 2 + 1), device=device)
     usual = torch.zeros_like(total)
     for plane in _planes(shape_zyx, tilts_deg, counts, device):
-        total += plane.weight**2 * plane.share
-        torch.maximum(usual, plane.weight, out=usual)
+        power = plane.weight / plane.extent  # of white noise, whose planes are thinner in a larger block, and stronger
+        total += plane.weight * power * plane.share
+        torch.maximum(usual, power, out=usual)
     return torch.maximum(total, _BEYOND * usual)[:, None].expand(-1, shape_zyx[1], -1)
 
 
 @dataclass(frozen=True)
 class _Plane:
-    """What a view adds to frequencies (z, x): by which `weight`, and how much of it off its plane (`share`)."""
+    """What a view adds to frequencies (z, x): by which `weight`, and how much of it off its plane (`share`).
+
+    The block has `extent` voxels along the plane's normal; `across` is in cycles per voxel from the tilt axis.
+    """
 
     view: int
-    across: Tensor  # cycles per voxel, from the tilt axis
+    across: Tensor
     weight: Tensor
     share: Tensor
+    extent: float
 
 
 def _planes(
@@ -119,7 +124,7 @@ def _planes(
         extent = 1 / math.hypot(cosine / depth, sine / width)  # of the block along the plane's normal, voxels
         off = (kz * cosine - kx * sine).abs() * extent
         ramp = torch.clamp(across * extent, min=nearest)
-        yield _Plane(i, across, count * float(steps[place]) * ramp, torch.clamp(1 - off, min=0))
+        yield _Plane(i, across, count * float(steps[place]) * ramp, torch.clamp(1 - off, min=0), extent)
 
 
 def _quadrature(angles: Tensor) -> Tensor:
