@@ -16,8 +16,9 @@ from eucentric.processing.alignment import prepare_images
 from eucentric.processing.alignment._median import median_3x3
 from eucentric.processing.alignment.matcher import Matcher
 from eucentric.processing.alignment.prepare import standardise
-from eucentric.processing.alignment.quality import poorly_predicted
+from eucentric.processing.alignment.quality import doubted, poorly_predicted
 from eucentric.processing.alignment.search import climb, local_peaks
+from eucentric.processing.alignment.spoilt import swapped_views
 from eucentric.processing.alignment.steps import align_outwards, match_others, refine
 
 Doubles = NDArray[np.float64]
@@ -539,6 +540,29 @@ def test_a_garbage_view_pulls_nobody_along(seed: int) -> None:
     refined = refine(trial, 20.0, coarse, torch.arange(len(tilts)), rounds=2)
     match = match_others(trial, 20.0, refined.shifts, torch.arange(len(tilts)))
     assert list(poorly_predicted(match.correlation.numpy(), tilts.tolist())) == [12]
+
+
+@pytest.mark.parametrize("pair", [(), (3, 13), (12, 17)])
+def test_views_in_each_others_place_are_named_and_no_others(pair: tuple[int, ...]) -> None:
+    """All are tried with each other: neighbours in tilt, which nearly fit in each other's place, are left alone."""
+    tilts = np.arange(-45, 46, 5.0)
+    images = series(3, 20.0, np.zeros((len(tilts), 2)), tilts)
+    images[list(pair)] = images[list(pair[::-1])]
+    trial = Matcher(images).with_slab(torch.from_numpy(np.deg2rad(tilts)), 10)
+    views = torch.arange(len(tilts))
+    shifts = torch.zeros((len(tilts), 2), dtype=torch.float64)
+    found = swapped_views(trial, 20.0, shifts, views, list(range(len(tilts))), 6.0)
+    assert found == dict(zip(pair, pair[::-1], strict=True))
+    assert swapped_views(trial, 20.0, shifts, views, list(pair[:1]), 6.0) == {}
+
+
+def test_views_a_little_below_their_neighbours_are_doubted_the_worst_first() -> None:
+    tilts = np.arange(-45, 46, 5.0).tolist()
+    correlation = 0.6 + stream(0, "spread").normal(0, 0.005, len(tilts))
+    assert doubted(correlation, tilts) == []
+    correlation[[4, 11]] = 0.5, 0.45
+    assert doubted(correlation, tilts) == [11, 4]
+    assert poorly_predicted(correlation, tilts) == {}
 
 
 def test_views_not_asked_for_stay_where_they_are() -> None:

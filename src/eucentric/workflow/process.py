@@ -40,7 +40,7 @@ VERSIONS = {
     "gain": 1,
     "motion": 1,
     "sums": 1,
-    "align": 2,
+    "align": 3,
     "ctf": 1,
     "reconstruct": 2,
     "assess": 1,

@@ -121,7 +121,7 @@ class Matcher:
     def predict(self, filtered: Tensor, sources: Tensor, target: Tensor) -> Tensor:
         """Project the volume made of the filtered views `sources` at the tilts of the views `target`."""
         width = filtered.shape[2]
-        volume = backproject(filtered, self.tilts_rad[sources], (self.depth, self._volume_width(width)))
+        volume = backproject(filtered, self.tilts_rad[sources], self.size(width))
         return project(volume, self.tilts_rad[target], width)
 
     def predict_from_others(self, filtered: Tensor, views: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ class Matcher:
         tell a wrong axis (measured on a needle: with single views held out, its axis comes out 13° off that of blocks).
         """
         width = filtered.shape[2]
-        size = (self.depth, self._volume_width(width))
+        size = self.size(width)
         tilts = self.tilts_rad[views]
         volume = backproject(filtered, tilts, size)
         predicted = torch.empty_like(filtered)
@@ -208,6 +208,10 @@ class Matcher:
         if float(weights.sum()) > 0:
             self.weights = weights
 
+    def size(self, width: int) -> tuple[int, int]:
+        """Return depth and width of the volume that predicts images `width` pixels wide."""
+        return self.depth, self._volume_width(width)
+
     def _volume_width(self, width: int) -> int:
         """Return how wide a volume must be for every column of every view to be predicted from its neighbours.
 
@@ -227,7 +231,7 @@ class Matcher:
         """Return the bands of `own_projection_bands`, kept from call to call: they are those of the geometry alone."""
         key = (tuple(views.tolist()), width)
         if self._known_bands is None or self._known_bands[0] != key:
-            size = (self.depth, self._volume_width(width))
+            size = self.size(width)
             self._known_bands = key, own_projection_bands(self.tilts_rad[views], size, width)
         return self._known_bands[1]
 

@@ -27,9 +27,9 @@ from eucentric.processing.alignment.levels import (
 from eucentric.processing.alignment.matcher import Match
 from eucentric.processing.alignment.pairs import within_90
 from eucentric.processing.alignment.prepare import PreparedImages
-from eucentric.processing.alignment.quality import poorly_predicted
 from eucentric.processing.alignment.records import AlignmentResult, AxisSearch, TiltResidual
 from eucentric.processing.alignment.settings import AlignSettings
+from eucentric.processing.alignment.spoilt import find_spoilt
 from eucentric.processing.alignment.steps import Refined
 
 _UNKNOWN_DEPTH = 0.3  # share of the field to begin with; typical of cells and lamellae in a field of half a micrometre
@@ -139,8 +139,7 @@ def _settle(
         climb_axis(levels, state, MIDDLE_FIELD, 2.0, 1.0, NEAR_BLOCK, reporter)
     settle_slab(levels, state, MIDDLE_FIELD, 1.0)
     _, match, _ = refine_level(levels, state, MIDDLE_FIELD, settings.rounds, reporter)
-    poor = poorly_predicted(match.correlation.cpu().numpy(), levels.tilts_deg[state.views].tolist())
-    reasons = dict(prepared.reasons) | {int(state.views[place]): reason for place, reason in poor.items()}
+    reasons = dict(prepared.reasons) | find_spoilt(levels, state, match)
     state.views = torch.tensor([section for section in range(len(levels.tilts_deg)) if section not in reasons])
     return reasons
 

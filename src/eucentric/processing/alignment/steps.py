@@ -13,7 +13,6 @@ from eucentric.processing.alignment.matcher import Match, Matcher, turn_matrix
 _NEIGHBOURS = 8  # aligned views that predict the next one: more add views too far in angle to overlap
 _LOCAL_MOVE = 0.1  # share of the field that a view may move in one refining round
 _TRUSTED = 0.3  # a view predicted this much worse than those before it says nothing about its neighbours
-_WIDE_BLOCK = 11  # views held out together where the specimen's place is judged: what is near agrees anyway
 _LEARNING_ROUNDS = 2  # rounds after which the coherence, and with it the weights, no longer change
 
 
@@ -61,9 +60,11 @@ def align_outwards(matcher: Matcher, axis_deg: float, views: Tensor, max_move: f
             known = torch.tensor(trusted)
             nearest = known[(tilts[known] - tilts[view]).abs().argsort(stable=True)][:_NEIGHBOURS]
             shifts[view] = shifts[nearest[0]]
-            image = matcher.aligned(axis_deg, shifts[this], this)
-            match = matcher.match(matcher.predict(filtered[nearest], nearest, this), image, max_move)
-            shifts[view] += turn @ match.move_vu[0].cpu()
+            predicted = matcher.predict(filtered[nearest], nearest, this)
+            # Twice: what two images far apart have in common lies off the windows' middle, which draws the match to it.
+            for farthest in (max_move, _LOCAL_MOVE * matcher.field):
+                match = matcher.match(predicted, matcher.aligned(axis_deg, shifts[this], this), farthest)
+                shifts[view] += turn @ match.move_vu[0].cpu()
             correlation = float(match.correlation[0])
             if correlations and correlation < _TRUSTED * median(correlations[-_NEIGHBOURS:]):
                 continue
@@ -135,15 +136,6 @@ def judge(matcher: Matcher, axis_deg: float, shifts: Tensor, views: Tensor, bloc
         return matcher.predict_from_afar(filtered, views, block_views)
 
     return _match(matcher, axis_deg, shifts, views, predict).correlation.cpu()
-
-
-def judge_in_place(matcher: Matcher, axis_deg: float, shifts: Tensor, views: Tensor) -> Tensor:
-    """Return the correlation (len(views),) of each view where it is with its prediction from views far off in tilt."""
-
-    def predict(filtered: Tensor, views: Tensor) -> Tensor:
-        return matcher.predict_from_afar(filtered, views, _WIDE_BLOCK)
-
-    return _match(matcher, axis_deg, shifts, views, predict).in_place.cpu()
 
 
 def _match(
