@@ -80,7 +80,7 @@ def restore(
     half2
         That of odd ones, with noise of its own; again for more pairs, in the same order.
     tilts
-        Tilt angles of the views that both were made of (.tlt, .rawtlt), or an alignment.json; one file for all pairs,
+        Tilt angles of all views, of both halves (.tlt, .rawtlt), or an alignment.json; one file for all pairs,
         or one for each.
     pixel
         Size of the voxels of the files in Å, in place of what they say.
