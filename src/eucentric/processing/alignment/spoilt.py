@@ -34,14 +34,8 @@ def swapped_views(
 
     Parameters
     ----------
-    matcher
-        The level's images.
-    axis_deg
-        Tilt-axis angle.
-    shifts
-        (n, 2) in pixels of the level.
-    views
-        Indices of the views in use.
+    matcher, axis_deg, shifts, views
+        As for `steps.refine`.
     doubted
         Places in `views` of those to be tried with each other.
     max_move

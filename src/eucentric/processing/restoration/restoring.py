@@ -98,7 +98,7 @@ def error_power(block: Block, even: Tensor, odd: Tensor) -> Tensor:
     """
     seeing = block.seeing
     counts = (block.evenness * block.inside).sqrt()  # or gold's error would pass for that of all
-    power = torch.zeros_like(block.seeing.sights.both.transfer)
+    power = torch.zeros_like(seeing.sights.both.transfer)
     for answer, target in zip((even, odd), reversed(block.halves), strict=True):
         left = torch.fft.rfftn(target.left_by(answer) * counts).abs() ** 2
         seen = target.sight.coverage > _SEEN

@@ -57,7 +57,7 @@ class Viewing:
     """Makes views of the blocks of one tomogram, whose cubes have `cube_px` voxels a side."""
 
     def __init__(self, seeing: Seeing, cube_px: int) -> None:
-        self.seeing, self.cube_px = seeing, cube_px
+        self.seeing = seeing
         self.sights = seeing.of_cube(cube_px)
 
     def as_it_is(self, block: Block, held_in: Tensor, *, swap: bool, before: Tensor | None = None) -> View:
