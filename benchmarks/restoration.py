@@ -1,11 +1,12 @@
 """Restoration against the twin's truth: WBP, the best linear filter, and the methods of `eucentric restore`.
 
 Run: python benchmarks/restoration.py make FOLDER [--specimen cell] [--seed 1]
-     python benchmarks/restoration.py score FOLDER... [--method noise2noise wedge cryogen] [--minutes 10] [--threads 2]
+     python benchmarks/restoration.py score FOLDER... [--method noise2noise wedge cryogen] [--minutes 10] [--together]
 
 `make` simulates a series (41 tilts of 3 e/Å², ±60°, 384² pixels of 3.6 Å, 4 frames; cell or lamella 1100 Å thick, which
 does not dome, so that there is one truth), processes its movies, and reconstructs the halves of the frames by the true
-alignment, at 10.8 Å, 128³ voxels. `score` trains each method on one tomogram alone, and compares with the truth:
+alignment, at 10.8 Å, 128³ voxels. `score` trains each method on one tomogram alone (on all of them together, if asked),
+and compares with the truth:
 
 - correlation over Fourier cells that tilts measured, and over those deep in the missing wedge (three cells off the last
   tilt's plane and more), of all and with beads of gold masked out, which else hold most of the power;
@@ -33,7 +34,7 @@ from numpy.typing import NDArray
 from eucentric.io import open_mrc, read_alignment, write_mrc
 from eucentric.optics import SeriesCTF
 from eucentric.processing.reconstruction import ReconstructSettings
-from eucentric.processing.restoration import HalfTomograms, RestoreSettings, restore, train, transfer
+from eucentric.processing.restoration import HalfTomograms, RestoreSettings, Trained, restore, train, transfer
 from eucentric.session import Session
 from eucentric.workflow.records import ReconstructStage
 from eucentric.workflow.restoration.gain import gain_of_series
@@ -59,6 +60,7 @@ def main() -> None:
     scored.add_argument("folders", type=Path, nargs="+")
     scored.add_argument("--method", nargs="*", default=["noise2noise", "wedge", "cryogen"])
     scored.add_argument("--minutes", type=float, nargs="*", default=[10.0], help="of each method, or one for all")
+    scored.add_argument("--together", action="store_true", help="one model of all folders, not one of each")
     scored.add_argument("--threads", type=int, default=2)
     scored.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -67,8 +69,9 @@ def main() -> None:
         return
     torch.set_num_threads(options.threads)
     minutes = options.minutes * len(options.method) if len(options.minutes) == 1 else options.minutes
-    for folder in options.folders:
-        score_set(folder, dict(zip(options.method, minutes, strict=True)), options.seed)
+    sets = [ScoredSet.read(folder) for folder in options.folders]
+    for group in [sets] if options.together else [[one] for one in sets]:
+        score_sets(group, dict(zip(options.method, minutes, strict=True)), options.seed)
 
 
 def make_set(folder: Path, specimen: str, seed: int) -> None:
@@ -240,42 +243,61 @@ def _width(line: Floats) -> float:
     return float(sum(ends))
 
 
-def score_set(folder: Path, methods: dict[str, float], seed: int) -> None:
-    """Restore one set by each method, and print what is right."""
-    half1, half2, truth = (open_mrc(folder / f"{name}.mrc") for name in ("half1", "half2", "truth"))
-    voxel_A = float(half1.pixel_A or 0)
-    alignment = read_alignment(folder / "truth" / "TS_001" / "alignment.json")
-    tilts = tuple(view.tilt_deg for view in alignment.used)
-    beads = []
-    with (folder / "truth" / "TS_001" / "particles.csv").open() as file:
-        for row in csv.DictReader(file):
-            if row["label"] == "gold":
-                z, y, x = (round(float(row[f"{axis}_A"]) / voxel_A) + SIDE // 2 for axis in "zyx")
-                beads.append((z, y, x))
-    scoring = Scoring(np.asarray(truth.data), beads, voxel_A, tilts)
-    even, odd = -np.asarray(half1.data), -np.asarray(half2.data)  # dense matter is dark in them
-    print(json.dumps({"set": folder.name, "beads": len(beads)}), flush=True)
-    scoring.report("wbp", (even + odd) / 2)
-    scoring.report("linear, true spectra", scoring.linear((even + odd) / 2))
-    with Session.create_or_open(folder) as session:
-        gain = gain_of_series(session, "TS_001", alignment, SIDE * voxel_A)
-    pair = HalfTomograms(folder.name, even, odd, voxel_A, tilts, gain)
-    through = transfer((SIDE,) * 3, voxel_A, tilts, gain).numpy()
-    unit = scoring.unit((even + odd) / 2, through)
+@dataclass
+class ScoredSet:
+    """A set as `make` left it: its halves as a user has them, and what they are held to."""
+
+    folder: Path
+    pair: HalfTomograms
+    scoring: Scoring
+    unit: float
+
+    @classmethod
+    def read(cls, folder: Path) -> "ScoredSet":
+        """Read a set, and print how it does before restoration."""
+        half1, half2, truth = (open_mrc(folder / f"{name}.mrc") for name in ("half1", "half2", "truth"))
+        voxel_A = float(half1.pixel_A or 0)
+        alignment = read_alignment(folder / "truth" / "TS_001" / "alignment.json")
+        tilts = tuple(view.tilt_deg for view in alignment.used)
+        beads = []
+        with (folder / "truth" / "TS_001" / "particles.csv").open() as file:
+            for row in csv.DictReader(file):
+                if row["label"] == "gold":
+                    z, y, x = (round(float(row[f"{axis}_A"]) / voxel_A) + SIDE // 2 for axis in "zyx")
+                    beads.append((z, y, x))
+        scoring = Scoring(np.asarray(truth.data), beads, voxel_A, tilts)
+        even, odd = -np.asarray(half1.data), -np.asarray(half2.data)  # dense matter is dark in them
+        print(json.dumps({"set": folder.name, "beads": len(beads)}), flush=True)
+        scoring.report("wbp", (even + odd) / 2)
+        scoring.report("linear, true spectra", scoring.linear((even + odd) / 2))
+        with Session.create_or_open(folder) as session:
+            gain = gain_of_series(session, "TS_001", alignment, SIDE * voxel_A)
+        through = transfer((SIDE,) * 3, voxel_A, tilts, gain).numpy()
+        unit = scoring.unit((even + odd) / 2, through)
+        return cls(folder, HalfTomograms(folder.name, even, odd, voxel_A, tilts, gain), scoring, unit)
+
+    def score(self, trained: Trained, began_s: float) -> None:
+        """Restore by a model, write the result, and print what is right."""
+        restored, method = restore(self.pair, trained), trained.settings.method
+        seconds = time.perf_counter() - began_s
+        inside = self.scoring.calibration(restored.full, restored.sigma, self.unit)
+        label = f"{self.folder.name}: {method} ({trained.looks[-1].step} steps)"
+        self.scoring.report(label, restored.full, seconds=seconds, inside_90_percent=inside)
+        for name, volume in (("full", restored.full), ("sigma", restored.sigma)):
+            path = self.folder / f"{method}_{name}.mrc"
+            write_mrc(path, volume, self.pair.voxel_A, kind="volume", label=f"{method} {name}")
+
+
+def score_sets(sets: list[ScoredSet], methods: dict[str, float], seed: int) -> None:
+    """Learn one model from all sets by each method, and score each set."""
     for method, minutes in methods.items():
         begun = time.perf_counter()
         settings = RestoreSettings.model_validate(
             {"method": method, "minutes": minutes, "most_steps": 100_000, "seed": seed}
         )
-        trained = train([pair], settings)
-        restored = restore(pair, trained)
-        seconds = time.perf_counter() - begun
-        inside = scoring.calibration(restored.full, restored.sigma, unit)
-        scoring.report(
-            f"{method} ({trained.looks[-1].step} steps)", restored.full, seconds=seconds, inside_90_percent=inside
-        )
-        for name, volume in (("full", restored.full), ("sigma", restored.sigma)):
-            write_mrc(folder / f"{method}_{name}.mrc", volume, voxel_A, kind="volume", label=f"{method} {name}")
+        trained = train([one.pair for one in sets], settings)
+        for one in sets:
+            one.score(trained, begun)
 
 
 if __name__ == "__main__":
