@@ -35,6 +35,7 @@ from eucentric.io import open_mrc, write_mrc
 from eucentric.io.movies import open_movie
 from eucentric.processing.dose_weighting import accumulated_e_A2
 from eucentric.processing.motion import (
+    KeptTransforms,
     MotionSettings,
     MotionTrack,
     estimate_movie,
@@ -154,17 +155,18 @@ def ours(series: Series) -> dict[str, Found]:
 
 def _ours(series: Series, settings: MotionSettings, name: str) -> dict[str, Found]:
     clock = Clock()
-    readers = [series.frames(tilt) for tilt in series.tilts]
+    kept = KeptTransforms()
+    readers = [kept.of(which, series.frames(tilt)) for which, tilt in enumerate(series.tilts)]
     motion = estimate_series(readers, series.pixel_A, settings)
     estimated = clock.read()
     tracks = [
         track or MotionTrack.still(len(tilt["shifts_yx_A"]))
         for track, tilt in zip(motion.tracks, series.tilts, strict=True)
     ]
-    for track, tilt in zip(tracks, series.tilts, strict=True):
+    for track, tilt, reader in zip(tracks, series.tilts, readers, strict=True):
         received = accumulated_e_A2(tilt["pre_exposure_e_A2"], tilt["exposure_e_A2"], len(tilt["shifts_yx_A"]))
         each = [received[frame] for frame in track.frames]
-        sum_movie(series.frames(tilt)(), track, series.pixel_A, accumulated_e_A2=each)
+        sum_movie(reader(), track, series.pixel_A, accumulated_e_A2=each)
     summed = clock.read()
     shifts = [np.array(track.shifts_yx_A) for track in tracks]
     at_places = []

@@ -1,4 +1,4 @@
-"""The frames of a series' movies, corrected for the camera and read anew whenever they are asked for."""
+"""The frames of a series' movies, corrected for the camera and read whenever they are asked for."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -8,6 +8,7 @@ from torch import Tensor
 from eucentric.core import InputError
 from eucentric.io.movies import MovieFile
 from eucentric.processing.gain import FrameCorrector
+from eucentric.processing.motion import Frames, KeptTransforms
 
 
 class MovieFrames:
@@ -28,13 +29,12 @@ class MovieFrames:
     ) -> None:
         self._movies, self._make, self._device = movies, corrector, device
         self._corrector: FrameCorrector | None = None
+        self._kept = KeptTransforms()
         self.readable: dict[int, tuple[int, ...]] = {}
 
-    def reader(self, section: int) -> Callable[[], Iterator[Tensor]] | None:
-        """Return what reads the frames of a section, (y, x) float32; None where there is no movie."""
-        if self._movies[section] is None:
-            return None
-        return lambda: self.read(section)
+    def transforms(self, section: int) -> Frames:
+        """Return what gives the transforms of a section's frames, which are kept for once more while there is room."""
+        return self._kept.of(section, lambda: self.read(section))
 
     def read(self, section: int) -> Iterator[Tensor]:
         """Give the frames that can be read.

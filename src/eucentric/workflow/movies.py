@@ -153,7 +153,7 @@ class _MoviesRun:
         return rest.all_stages()
 
     def _motion(self, run: StageRun, frames: MovieFrames) -> None:
-        readers = [frames.reader(section) for section in range(len(self._movies.movies))]
+        readers = [frames.transforms(section) if movie else None for section, movie in enumerate(self._movies.movies)]
         found = estimate_series(readers, self._series.pixel_A, self._settings.motion, reporter=self._reporter)
         # The estimate counts the frames that it was given; the record says which of the movie's they are.
         tracks = [

@@ -1,6 +1,6 @@
 """The stage `sums`: the frames of each movie, laid on each other and summed, as the sections of stacks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 
 import torch
@@ -9,7 +9,16 @@ from torch import Tensor
 from eucentric.core import SILENT, EucentricError, InputError, OutputError, Reporter, Tilt, TiltSeries, write_text
 from eucentric.io.mrc_writer import mrc_sections
 from eucentric.processing.dose_weighting import accumulated_e_A2
-from eucentric.processing.motion import MotionTrack, MovieSums, SeriesMotion, sum_movie
+from eucentric.processing.motion import (
+    Frame,
+    FrameTransform,
+    MotionTrack,
+    MovieSums,
+    SeriesMotion,
+    sum_movie,
+    transformed,
+)
+from eucentric.processing.operators import inverse_transform
 from eucentric.session import StageRun
 from eucentric.workflow.movie_frames import MovieFrames
 from eucentric.workflow.records import Sums, SumsStage
@@ -79,7 +88,7 @@ def sum_series(
             if track is None:
                 continue
             try:
-                summed = _summed(plain.through(frames.read(section)), track, section, motion, settings)
+                summed = _summed(plain.through(frames.transforms(section)()), track, section, motion, settings)
             except OutputError:
                 raise
             except EucentricError as error:
@@ -90,8 +99,8 @@ def sum_series(
                 continue
             for part, image in _images(summed).items():
                 append[part](image.cpu().numpy())
-            if plain.total is not None:
-                shown += _spectra(len(kept), plain.total, summed, settings, section)
+            if (total := plain.total) is not None:
+                shown += _spectra(len(kept), total, summed, settings, section)
             kept.append(section)
             n_frames.append(len(track.frames))
         if not kept:
@@ -111,17 +120,25 @@ class _Plain:
 
     def __init__(self, wanted: bool) -> None:
         self._wanted = wanted
-        self.total: Tensor | None = None
+        self._sum: Tensor | None = None
+        self._shape_yx = (0, 0)
 
-    def through(self, frames: Iterator[Tensor]) -> Iterator[Tensor]:
+    @property
+    def total(self) -> Tensor | None:
+        """The sum, (y, x)."""
+        return None if self._sum is None else inverse_transform(self._sum.clone(), self._shape_yx)
+
+    def through(self, frames: Iterable[Frame]) -> Iterator[FrameTransform]:
         for frame in frames:
+            one = transformed(frame)
             if self._wanted:
-                self.total = frame.clone() if self.total is None else self.total + frame
-            yield frame
+                self._sum = one.values.clone() if self._sum is None else self._sum + one.values
+                self._shape_yx = one.shape_yx
+            yield one
 
 
 def _summed(
-    frames: Iterator[Tensor], track: MotionTrack, section: int, motion: SeriesMotion, settings: SumsStage
+    frames: Iterable[Frame], track: MotionTrack, section: int, motion: SeriesMotion, settings: SumsStage
 ) -> MovieSums:
     tilt, received = settings.series.tilts[section], None
     if settings.dose_weighting and tilt.exposure_e_A2 is not None and tilt.pre_exposure_e_A2 is not None:

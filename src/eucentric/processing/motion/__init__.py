@@ -4,11 +4,15 @@ Shifts are where, in a frame, the specimen is seen from its mean place over the 
 """
 
 from eucentric.processing.motion.records import LocalField, MotionSettings, MotionTrack, SeriesMotion
-from eucentric.processing.motion.series import Frames, estimate_movie, estimate_series
+from eucentric.processing.motion.series import estimate_movie, estimate_series
 from eucentric.processing.motion.sums import MovieSums, sum_movie
+from eucentric.processing.motion.transforms import Frame, Frames, FrameTransform, KeptTransforms, transformed
 
 __all__ = [
+    "Frame",
+    "FrameTransform",
     "Frames",
+    "KeptTransforms",
     "LocalField",
     "MotionSettings",
     "MotionTrack",
@@ -17,4 +21,5 @@ __all__ = [
     "estimate_movie",
     "estimate_series",
     "sum_movie",
+    "transformed",
 ]

@@ -34,7 +34,8 @@ class Evaluation:
     gradient
         Of the likelihood's logarithm, by each frame's shift, (n, 2), 1/Å; zero where it was not asked for.
     power
-        ``|T|²`` summed over the coefficients of each ring: with the weights, that logarithm but for a constant.
+        ``|T|²`` summed over the coefficients of each ring, 0 for ring 0: with the weights, that logarithm but for a
+        constant.
     """
 
     gradient: Array
@@ -68,78 +69,131 @@ def fixed_pattern(spectra: FrameSpectra) -> float | None:
     if n < 2 or grid.ring_k[-1] < 1 / _NO_SPECIMEN_A:
         return None
     every = max(1, spectra.values.shape[1] // _ROWS_SEEN)
-    values = spectra.values[:, ::every].contiguous()
-    fine = torch.as_tensor(grid.fine, device=values.device)[grid.rings[::every].long()]
-    together = float(values.sum(dim=0).abs().square()[fine].sum())
-    alone = float(values.abs().square().sum(dim=0)[fine].sum())
-    return (together - alone) / (n - 1) / alone
+    values, rings = spectra.values[:, ::every], grid.rings[::every]
+    if values.device.type == "cpu":
+        together, alone = _shared(values.numpy(), rings.numpy(), grid.fine)
+    else:
+        fine = torch.as_tensor(grid.fine, device=values.device)[rings.long()]
+        together = np.float64(values.sum(dim=0).abs().square()[fine].sum().item())
+        alone = np.float64(values.abs().square().sum(dim=0)[fine].sum().item())
+    return float((together - alone) / (n - 1) / alone)
+
+
+@compiled()
+def _shared(
+    frames: NDArray[np.complex64], rings: NDArray[np.int32], fine: NDArray[np.bool_]
+) -> tuple[np.float64, np.float64]:
+    """Return the power of the sum of frames, and the sum of their powers, over the rings that are `fine`."""
+    n, rows, columns = frames.shape
+    together, alone = np.float64(0), np.float64(0)
+    for row in range(rows):
+        for column in range(columns):
+            if fine[rings[row, column]]:
+                whole = np.complex64(0)
+                for f in range(n):
+                    one = frames[f, row, column]
+                    whole += one
+                    alone += one.real * one.real + one.imag * one.imag
+                together += whole.real * whole.real + whole.imag * whole.imag
+    return together, alone
+
+
+def turns(k: NDArray[np.floating[Any]], shifts_A: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Return real and imaginary parts of ``exp(2 pi i k s)`` of shifts (n) and frequencies (m), (2, n, m).
+
+    Right to 1e-5 up to hundreds of turns.
+    """
+    angle = (2 * np.pi * shifts_A[:, None] * k).astype(np.float32)
+    turned = np.empty((2, *angle.shape), np.float32)
+    np.cos(angle, out=turned[0])
+    np.sin(angle, out=turned[1])
+    return turned
 
 
 def phases(k: NDArray[np.floating[Any]], shifts_A: NDArray[np.floating[Any]]) -> NDArray[np.complex64]:
-    """Return ``exp(2 pi i k s)`` of shifts (n) and frequencies (m), (n, m): right to 1e-5 up to hundreds of turns."""
-    angle = (2 * np.pi * shifts_A[:, None] * k).astype(np.float32)
-    turned = np.empty(angle.shape, np.complex64)
-    np.cos(angle, out=turned.real)
-    np.sin(angle, out=turned.imag)
+    """Return ``exp(2 pi i k s)`` of shifts (n) and frequencies (m), (n, m): see `turns`."""
+    turned: NDArray[np.complex64] = np.moveaxis(turns(k, shifts_A), 0, -1).copy().view(np.complex64)[..., 0]
     return turned
+
+
+def _in_rings(power: Array) -> Array:
+    power[0] = 0.0  # what is in no ring
+    return power
 
 
 def _by_numba(spectra: FrameSpectra, weights: Array | None, shifts_yx_A: Array) -> Evaluation:
     grid, n = spectra.grid, spectra.frames
-    k_y, k_x = grid.k_y.numpy(), grid.k_x.numpy()
+    k_y, k_x, rings = grid.arrays
     gradient = np.zeros((_BLOCKS, n, 2))
     power = np.zeros((_BLOCKS, len(grid.ring_k)))
     _weigh(
-        spectra.values.numpy(),
-        grid.rings.numpy(),
+        spectra.values.numpy().view(np.float32),
+        rings,
+        grid.ends,
         k_y,
         k_x.astype(np.float32),
         (np.zeros(0) if weights is None else weights).astype(np.float32),
-        phases(k_y, shifts_yx_A[:, 0]),
-        phases(k_x, shifts_yx_A[:, 1]),
+        turns(k_y, shifts_yx_A[:, 0]),
+        turns(k_x, shifts_yx_A[:, 1]),
         gradient,
         power,
     )
-    return Evaluation(gradient.sum(axis=0), power.sum(axis=0))
+    return Evaluation(gradient.sum(axis=0), _in_rings(power.sum(axis=0)))
 
 
 @compiled(parallel=True)
 def _weigh(
-    frames: NDArray[np.complex64],
+    frames: NDArray[np.float32],
     rings: NDArray[np.int32],
+    ends: NDArray[np.int64],
     ky: Array,
     kx: NDArray[np.float32],
     weights: NDArray[np.float32],
-    phase_y: NDArray[np.complex64],
-    phase_x: NDArray[np.complex64],
+    turn_y: NDArray[np.float32],
+    turn_x: NDArray[np.float32],
     gradient: Array,
     power: Array,
 ) -> None:
-    n, rows, columns = frames.shape
+    """Weigh a track; real and imaginary parts lie in turn in `frames`, and apart in turns: so loops are vectorised."""
+    n, rows = len(frames), len(ends)
     blocks = len(gradient)  # each with sums of its own, so that they do not depend on the number of threads
-    half = np.float32(np.sqrt(0.5))  # the first column counts half
+    half = np.float32(0.5)  # the first column counts half
     for block in parallel_range(blocks):
-        moved = np.empty((n, columns), np.complex64)
+        moved = np.empty((2, n, len(kx)), np.float32)
+        whole = np.empty((2, len(kx)), np.float32)
+        each = np.empty(len(kx), np.float32)
         for row in range(block * rows // blocks, (block + 1) * rows // blocks):
-            whole = np.zeros(columns, np.complex64)
+            end = ends[row]
+            whole[:] = 0.0
             for f in range(n):
-                along = phase_y[f, row]
-                for column in range(columns):
-                    value = frames[f, row, column] * (along * phase_x[f, column])
-                    moved[f, column] = value
-                    whole[column] += value
-            whole[0] *= half
-            for column in range(columns):
-                power[block, rings[row, column]] += whole[column].real ** 2 + whole[column].imag ** 2
+                y_re, y_im = turn_y[0, f, row], turn_y[1, f, row]
+                for column in range(end):
+                    turn_re = y_re * turn_x[0, f, column] - y_im * turn_x[1, f, column]
+                    turn_im = y_re * turn_x[1, f, column] + y_im * turn_x[0, f, column]
+                    re, im = frames[f, row, 2 * column], frames[f, row, 2 * column + 1]
+                    moved_re = re * turn_re - im * turn_im
+                    moved_im = re * turn_im + im * turn_re
+                    moved[0, f, column] = moved_re
+                    moved[1, f, column] = moved_im
+                    whole[0, column] += moved_re
+                    whole[1, column] += moved_im
+            for column in range(end):
+                each[column] = whole[0, column] * whole[0, column] + whole[1, column] * whole[1, column]
+            each[0] *= half
+            for column in range(end):
+                power[block, rings[row, column]] += each[column]
             if len(weights) == 0:
                 continue
-            whole[0] *= half
-            for column in range(columns):
-                whole[column] *= weights[rings[row, column]]
+            for column in range(end):
+                each[column] = weights[rings[row, column]]
+            each[0] *= half
+            for column in range(end):
+                whole[0, column] *= each[column]
+                whole[1, column] *= each[column]
             for f in range(n):
                 by_y, by_x = np.float32(0.0), np.float32(0.0)
-                for column in range(columns):
-                    turned = whole[column].real * moved[f, column].imag - whole[column].imag * moved[f, column].real
+                for column in range(end):
+                    turned = whole[0, column] * moved[1, f, column] - whole[1, column] * moved[0, f, column]
                     by_y += turned
                     by_x += turned * kx[column]
                 gradient[block, f, 0] -= 4 * np.pi * by_y * ky[row]
@@ -155,7 +209,7 @@ def _by_torch(spectra: FrameSpectra, weights: Array | None, shifts_yx_A: Array) 
     whole = moved.sum(dim=0)
     half = torch.ones_like(k_x)
     half[0] = 0.5
-    power = grid.summed(whole.real.square() + whole.imag.square())
+    power = _in_rings(grid.summed(whole.real.square() + whole.imag.square()))
     if weights is None:
         return Evaluation(np.zeros((len(frames), 2)), power)
     table = torch.as_tensor(weights, device=frames.device)

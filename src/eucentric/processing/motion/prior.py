@@ -87,9 +87,7 @@ class TemporalPrior(Record):
         """
         n = len(observed_yx_A)
         noise = np.array([1 / (n * information)])
-        basis = _without_mean(n)
-        size, modes = np.linalg.eigh(basis @ self.covariance(n) @ basis.T)
-        into_shifts = basis.T @ modes
+        size, into_shifts = _modes(self, n)
         seen = into_shifts.T @ observed_yx_A  # how much of each mode
         log_weights = -_unlikely(np.square(seen)[None], size, noise)[:, 0]
         weights = np.exp(log_weights - log_weights.max())
@@ -102,6 +100,14 @@ class TemporalPrior(Record):
             second += weight * (np.square(into_shifts) @ (kept * noise) + np.mean(np.square(shifts), axis=1))
         spread = second - np.mean(np.square(mean), axis=1)
         return mean, np.sqrt(np.maximum(spread, 0.0))
+
+
+@lru_cache(maxsize=16)
+def _modes(prior: TemporalPrior, n: int) -> tuple[Array, Array]:
+    """Return the variance of each mode of a track of mean 0, and these modes, (n, n - 1)."""
+    basis = _without_mean(n)
+    size, modes = np.linalg.eigh(basis @ prior.covariance(n) @ basis.T)
+    return size, basis.T @ modes
 
 
 @lru_cache(maxsize=16)
@@ -118,6 +124,7 @@ def _parts_without_mean(n: int) -> Array:
     return np.asarray(_without_mean(n) @ _parts(n) @ _without_mean(n).T)
 
 
+@lru_cache(maxsize=16)
 def _parts(n: int) -> Array:
     """Return the covariance (4, n, n) of each part at unit size."""
     at = np.arange(n, dtype=float)

@@ -1,9 +1,8 @@
 """The movement within every exposure of a series: each weighed alone, then all together."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from torch import Tensor
 
 from eucentric.core import SILENT, EucentricError, Reporter
 from eucentric.core.threads import threads_for
@@ -13,9 +12,7 @@ from eucentric.processing.motion.prior import TemporalPrior
 from eucentric.processing.motion.records import MotionSettings, MotionTrack, SeriesMotion
 from eucentric.processing.motion.spectra import frame_spectra
 from eucentric.processing.motion.track import TrackEvidence, weigh_track
-
-Frames = Callable[[], Iterable[Tensor]]
-"""Gives the frames of one exposure, (y, x) float32, gain corrected, read anew at each call."""
+from eucentric.processing.motion.transforms import Frame, Frames
 
 
 class MovieEvidence:
@@ -24,7 +21,7 @@ class MovieEvidence:
     Parameters
     ----------
     frames
-        (y, x) float32, gain corrected, on any device; taken one by one.
+        Taken one by one.
     pixel_A
         Pixel size.
     settings
@@ -40,7 +37,7 @@ class MovieEvidence:
 
     def __init__(
         self,
-        frames: Iterable[Tensor],
+        frames: Iterable[Frame],
         pixel_A: float,
         settings: MotionSettings,
         which: Sequence[int] | None = None,
@@ -72,7 +69,7 @@ class MovieEvidence:
         )
 
 
-def estimate_movie(frames: Iterable[Tensor], pixel_A: float, settings: MotionSettings | None = None) -> MotionTrack:
+def estimate_movie(frames: Iterable[Frame], pixel_A: float, settings: MotionSettings | None = None) -> MotionTrack:
     """Return the track of a single movie, of which nothing else is known.
 
     Raises

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import scipy.fft
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from eucentric.core import InputError
 from eucentric.core.jit import compiled, parallel_range
+from eucentric.processing.motion.transforms import Frame, transformed
 from eucentric.processing.operators import inverse_transform, transform
 
 Array = NDArray[np.float64]
@@ -41,21 +42,33 @@ class FrequencyGrid:
     ring_k: Array
     counts: Array
 
-    @property
+    @cached_property
+    def ends(self) -> NDArray[np.int64]:
+        """Columns of each row up to the last one that is in a ring: what lies beyond counts nowhere."""
+        columns = torch.arange(1, self.rings.shape[1] + 1, device=self.rings.device)
+        return np.asarray(torch.where(self.rings > 0, columns, 0).amax(dim=1).cpu().numpy())
+
+    @cached_property
+    def arrays(self) -> tuple[Array, Array, NDArray[np.int32]]:
+        """`k_y`, `k_x` and `rings` for numba."""
+        return self.k_y.cpu().numpy(), self.k_x.cpu().numpy(), self.rings.cpu().numpy()
+
+    @cached_property
     def fine(self) -> NDArray[np.bool_]:
         """Which rings are in the finest quarter of frequencies."""
         fine: NDArray[np.bool_] = (self.ring_k > 0.75 * self.ring_k[-1]) & (self.counts > 0)
         return fine
 
-    def summed(self, squared: Tensor) -> Array:
-        """Return the sum of values (rows, columns) over each ring."""
+    def summed(self, squared: Tensor, rings: Tensor | None = None) -> Array:
+        """Return the sum of values (rows, columns) over each ring; of some rows only, with `rings` theirs."""
+        rings = self.rings if rings is None else rings
         values = np.zeros(len(self.ring_k))
         if squared.device.type == "cpu":
-            _sum_rings(squared.numpy(), self.rings.numpy(), values)
+            _sum_rings(squared.numpy(), rings.numpy(), values)
             return values
         half = squared.double()
         half[:, 0] *= 0.5
-        summed = torch.bincount(self.rings.flatten(), half.flatten(), minlength=len(values))
+        summed = torch.bincount(rings.flatten(), half.flatten(), minlength=len(values))
         return np.asarray(summed.cpu().numpy())
 
     def cut(self, resolution_A: float) -> "tuple[FrequencyGrid, Tensor, int]":
@@ -154,7 +167,7 @@ class FrameSpectra:
     @property
     def frames(self) -> int:
         """How many frames there are."""
-        return len(self.values)
+        return self.values.shape[0]
 
     def cut(self, resolution_A: float) -> "FrameSpectra":
         """Return what is not finer than a resolution: a copy, or these spectra themselves if nothing is."""
@@ -181,13 +194,13 @@ class FrameSpectra:
         return inverse_transform(spectra, (fast_rows, fast_columns))
 
 
-def frame_spectra(frames: Iterable[Tensor], pixel_A: float, resolution_A: float) -> FrameSpectra:
+def frame_spectra(frames: Iterable[Frame], pixel_A: float, resolution_A: float) -> FrameSpectra:
     """Transform frames one by one, keeping what is coarser than a resolution.
 
     Parameters
     ----------
     frames
-        Each (y, x), float32, gain corrected; they are not kept.
+        Taken one by one; they are not kept.
     pixel_A
         Pixel size.
     resolution_A
@@ -201,20 +214,21 @@ def frame_spectra(frames: Iterable[Tensor], pixel_A: float, resolution_A: float)
     shape: tuple[int, int] | None = None
     n = 0
     for frame in frames:
+        one = transformed(frame)
         if shape is None:
-            shape = (int(frame.shape[0]), int(frame.shape[1]))
-            grid, rows = _grid(shape, pixel_A, resolution_A, frame.device)
-            values = torch.empty((_ROOM, *grid.rings.shape), dtype=torch.complex64, device=frame.device)
-            squared = torch.zeros(grid.rings.shape, dtype=torch.float32, device=frame.device)
-        elif tuple(frame.shape) != shape:
-            y, x = frame.shape
+            shape, device = one.shape_yx, one.values.device
+            grid, rows = _grid(shape, pixel_A, resolution_A, device)
+            values = torch.empty((_ROOM, *grid.rings.shape), dtype=torch.complex64, device=device)
+            squared = torch.zeros(grid.rings.shape, dtype=torch.float32, device=device)
+        elif one.shape_yx != shape:
+            y, x = one.shape_yx
             raise InputError(f"Frame {n} has {y} x {x} pixels, the first {shape[0]} x {shape[1]}.")
         if n == len(values):  # how many frames come is not known before
             values = torch.cat([values, torch.empty_like(values)])
-        if frame.device.type == "cpu":
-            _keep(transform(frame).numpy(), rows.numpy(), values[n].numpy(), squared.numpy())
+        if one.values.device.type == "cpu":
+            _keep(one.values.numpy(), rows.numpy(), values[n].numpy(), squared.numpy())
         else:
-            values[n] = transform(frame)[rows, : len(grid.k_x)]
+            values[n] = one.values[rows, : len(grid.k_x)]
             squared += values[n].real.square() + values[n].imag.square()
         n += 1
     if shape is None:

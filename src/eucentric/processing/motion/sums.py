@@ -12,8 +12,9 @@ from torch import Tensor
 from eucentric.core import InputError
 from eucentric.core.jit import compiled, parallel_range
 from eucentric.processing.dose_weighting import dose_weights
-from eucentric.processing.motion.likelihood import phases
+from eucentric.processing.motion.likelihood import turns
 from eucentric.processing.motion.records import LocalField, MotionTrack
+from eucentric.processing.motion.transforms import Frame, FrameTransform, transformed
 from eucentric.processing.operators import inverse_transform, spline_gain, transform, warp
 
 _TABLE = 8192  # entries of a weight over frequency
@@ -42,7 +43,7 @@ class MovieSums:
 
 
 def sum_movie(
-    frames: Iterable[Tensor],
+    frames: Iterable[Frame],
     track: MotionTrack,
     pixel_A: float,
     *,
@@ -54,7 +55,7 @@ def sum_movie(
     Parameters
     ----------
     frames
-        Each (y, x), float32, gain corrected, those that the track is of; taken one by one.
+        Those that the track is of; taken one by one.
     track
         How they lie against each other.
     pixel_A
@@ -83,12 +84,13 @@ def sum_movie(
     for count, frame in enumerate(frames, 1):
         if count > n:
             break
+        one = transformed(frame)
         if sums is None:
-            sums = _Sums(frame, pixel_A, track.local)
-        elif tuple(frame.shape) != sums.shape_yx:
-            raise InputError(f"Frame {count - 1} has {tuple(frame.shape)} pixels, the first {sums.shape_yx}.")
+            sums = _Sums(one, pixel_A, track.local)
+        elif one.shape_yx != sums.shape_yx:
+            raise InputError(f"Frame {count - 1} has {one.shape_yx} pixels, the first {sums.shape_yx}.")
         which = count - 1
-        sums.add(frame, which, track.frames[which] % 2, track.shifts_yx_A[which], weights[which] / mean_weight)
+        sums.add(one.values, which, track.frames[which] % 2, track.shifts_yx_A[which], weights[which] / mean_weight)
     if sums is None or count != n:
         raise InputError(f"The track is of {n} frames, and {'more' if count > n else count} were given.")
     return sums.done(mean_weight)
@@ -97,21 +99,21 @@ def sum_movie(
 class _Sums:
     """Frames on their way into the sums."""
 
-    def __init__(self, frame: Tensor, pixel_A: float, local: LocalField | None) -> None:
-        self.shape_yx = (int(frame.shape[0]), int(frame.shape[1]))
+    def __init__(self, first: FrameTransform, pixel_A: float, local: LocalField | None) -> None:
+        self.shape_yx, device = first.shape_yx, first.values.device
         self._pixel_A, self._local = pixel_A, local
         n_y, n_x = self.shape_yx
         self._k_y, self._k_x = np.fft.fftfreq(n_y), np.fft.rfftfreq(n_x)  # cycles a pixel
-        self._entries = _entries(self.shape_yx, frame.device)
+        self._entries = _entries(self.shape_yx, device)
+        self._spline_gains = [spline_gain(torch.from_numpy(k)).float().numpy() for k in (self._k_y, self._k_x)]
         if local is None:
-            self._halves = torch.zeros((2, n_y, n_x // 2 + 1), dtype=torch.complex64, device=frame.device)
+            self._halves = torch.zeros((2, n_y, n_x // 2 + 1), dtype=torch.complex64, device=device)
         else:
-            self._halves = torch.zeros((2, n_y, n_x), dtype=torch.float32, device=frame.device)
+            self._halves = torch.zeros((2, n_y, n_x), dtype=torch.float32, device=device)
 
     def add(
-        self, frame: Tensor, which: int, parity: int, shift_yx_A: tuple[float, float], weight: NDArray[np.float64]
+        self, spectrum: Tensor, which: int, parity: int, shift_yx_A: tuple[float, float], weight: NDArray[np.float64]
     ) -> None:
-        spectrum = transform(frame)
         if self._local is None:
             self._accumulate(self._halves[parity], spectrum, shift_yx_A, weight)
             return
@@ -150,18 +152,18 @@ class _Sums:
         for_spline: bool = False,
     ) -> None:
         """Add a spectrum, moved back by a shift and weighted by a table over frequency."""
-        phase_y, phase_x = (
-            phases(k, np.array([shift_A / self._pixel_A]))[0]
-            * (spline_gain(torch.from_numpy(k)).float().numpy() if for_spline else np.float32(1))
-            for k, shift_A in zip((self._k_y, self._k_x), shift_yx_A, strict=True)
+        turn_y, turn_x = (
+            turns(k, np.array([shift_A / self._pixel_A]))[:, 0] * (gain if for_spline else np.float32(1))
+            for k, gain, shift_A in zip((self._k_y, self._k_x), self._spline_gains, shift_yx_A, strict=True)
         )
         table = weight.astype(np.float32)
         if into.device.type == "cpu":
-            _add_moved(spectrum.numpy(), phase_y, phase_x, self._entries.numpy(), table, into.numpy())
+            from_, to = (one.numpy().view(np.float32) for one in (spectrum, into))
+            _add_moved(from_, turn_y, turn_x, self._entries.numpy(), table, to)
             return
         device = into.device
-        phase = torch.as_tensor(phase_y, device=device)[:, None] * torch.as_tensor(phase_x, device=device)
-        into += spectrum * phase * torch.as_tensor(table, device=device)[self._entries.long()]
+        phase_y, phase_x = (torch.complex(*torch.as_tensor(turn, device=device)) for turn in (turn_y, turn_x))
+        into += spectrum * phase_y[:, None] * phase_x * torch.as_tensor(table, device=device)[self._entries.long()]
 
 
 @lru_cache(maxsize=2)
@@ -187,17 +189,23 @@ def _spread(
 
 @compiled(parallel=True)
 def _add_moved(
-    spectrum: NDArray[np.complex64],
-    phase_y: NDArray[np.complex64],
-    phase_x: NDArray[np.complex64],
+    spectrum: NDArray[np.float32],
+    turn_y: NDArray[np.float32],
+    turn_x: NDArray[np.float32],
     entries: NDArray[np.uint16],
     table: NDArray[np.float32],
-    into: NDArray[np.complex64],
+    into: NDArray[np.float32],
 ) -> None:
-    rows, columns = spectrum.shape
+    """Add a spectrum, moved and weighted; real and imaginary parts lie in turn in spectra, and apart in turns."""
+    rows, columns = entries.shape
     for row in parallel_range(rows):
         gain = np.empty(columns, np.float32)
         for column in range(columns):  # by itself, so that what follows is vectorised
             gain[column] = table[entries[row, column]]
+        y_re, y_im = turn_y[0, row], turn_y[1, row]
         for column in range(columns):
-            into[row, column] += spectrum[row, column] * (phase_y[row] * phase_x[column]) * gain[column]
+            turn_re = (y_re * turn_x[0, column] - y_im * turn_x[1, column]) * gain[column]
+            turn_im = (y_re * turn_x[1, column] + y_im * turn_x[0, column]) * gain[column]
+            re, im = spectrum[row, 2 * column], spectrum[row, 2 * column + 1]
+            into[row, 2 * column] += re * turn_re - im * turn_im
+            into[row, 2 * column + 1] += re * turn_im + im * turn_re

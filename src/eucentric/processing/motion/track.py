@@ -78,14 +78,15 @@ def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float)
     while levels:
         level, *levels = levels
         part = spectra.cut(level)
-        powers = Powers.of(part, evaluate(part, None, shifts))
+        alone = _smoothing(part.grid)(part.power)
+        powers = Powers.of(part, evaluate(part, None, shifts), alone)
         for _ in range(_STEPS if levels else _LAST_STEPS):
             evaluation, seen_at = evaluate(part, powers.weights(n), shifts), shifts
             information = powers.information(part.grid, n)
             stiff = information * (n * np.eye(n) - 1) + precision
             step = np.linalg.solve(stiff, evaluation.gradient - precision @ shifts)
             shifts = shifts + step
-            powers = Powers.of(part, evaluation)
+            powers = Powers.of(part, evaluation, alone)
             if np.square(step).mean() * information * n < STILL**2:
                 break
         if levels and _enough_A(part, powers, n) > 1.5 * level:  # finer levels would only be slow
@@ -113,20 +114,21 @@ class Powers:
     @classmethod
     def at_first(cls, part: FrameSpectra) -> "Powers":
         """Take what a frame has above white noise for signal."""
-        counts = np.maximum(part.grid.counts, 1e-9)
-        mean = part.power / counts / part.frames
-        noise = np.full(len(mean), part.noise)
-        return cls(np.maximum(_smooth(mean - noise, part), 0.0), noise)
+        noise = np.full(len(part.power), part.noise)
+        return cls(np.maximum(_smoothing(part.grid)(part.power) / part.frames - noise, 0.0), noise)
 
     @classmethod
-    def of(cls, part: FrameSpectra, evaluation: Evaluation) -> "Powers":
-        """Take what frames share, laid on each other, for signal, and in what they differ for noise."""
-        n, counts = part.frames, np.maximum(part.grid.counts, 1e-9)
-        shared = _smooth((evaluation.power - part.power) / counts / (n * (n - 1)), part)
-        noise = _smooth((part.power - evaluation.power / n) / counts / (n - 1), part)
-        noise = np.maximum(noise, _LEAST_NOISE * part.noise)
+    def of(cls, part: FrameSpectra, evaluation: Evaluation, alone: Array) -> "Powers":
+        """Take what frames share, laid on each other, for signal, and in what they differ for noise.
+
+        `alone` is the smoothed power of the frames themselves, which no track changes.
+        """
+        n, smoothing = part.frames, _smoothing(part.grid)
+        together = smoothing(evaluation.power)
+        shared = (together - alone) / (n * (n - 1))
+        noise = np.maximum((alone - together / n) / (n - 1), _LEAST_NOISE * part.noise)
         # What remains of rings without signal is chance, and alignment makes it look like signal: Stein's shrinkage.
-        chance = noise / ((n - 1) * np.sqrt(np.maximum(_pooled(part), 1.0)))
+        chance = noise / ((n - 1) * smoothing.root_pooled)
         kept = np.clip(1 - np.square(2 * chance / np.maximum(shared, 1e-12)), 0.0, 1.0)
         return cls(np.where(shared > 0, shared * kept, 0.0), noise)
 
@@ -166,7 +168,7 @@ def _even_drift(part: FrameSpectra, powers: Powers, usual_A: float, max_shift_A:
     step = 0.2 / float(grid.ring_k[-1]) / max(n - 1, 1)
     reach = max(1, min(12, int(np.ceil(max_shift_A / max(n - 1, 1) / step))))
     speeds = np.arange(-reach, reach + 1, dtype=np.float64) * step
-    k_y, k_x, rings = (one.cpu().numpy() for one in (grid.k_y, grid.k_x, grid.rings))
+    k_y, k_x, rings = grid.arrays
     table = powers.weights(n)[rings].astype(np.float32)
     table[:, 0] *= 0.5
     frames = part.values.cpu().numpy()
@@ -189,26 +191,32 @@ def _field_A(spectra: FrameSpectra) -> float:
     return float(1 / spectra.grid.ring_k[1])
 
 
-def _pooled(part: FrameSpectra) -> Array:
-    """Return over how many coefficients a smoothed ring is a mean."""
-    width = _SMOOTH_PER_A / part.grid.ring_k[1]
-    pooled: Array = part.grid.counts * max(1.0, 2 * np.sqrt(np.pi) * width)
-    return pooled
+@dataclass(frozen=True)
+class _Smoothing:
+    """Smooths over frequency what is summed over rings, each ring counting by its coefficients.
 
+    `root_pooled` is the square root of how many coefficients a smoothed ring is a mean over.
+    """
 
-def _smooth(values: Array, part: FrameSpectra) -> Array:
-    """Smooth over frequency, each ring counting by its coefficients."""
-    kernel, counts, smooth_counts = _smoothing(part.grid)
-    smoothed: Array = np.convolve(values * counts, kernel, mode="same") / smooth_counts
-    return smoothed
+    kernel: Array
+    smooth_counts: Array
+    root_pooled: Array
+
+    def __call__(self, sums: Array) -> Array:
+        """Return the smooth mean over coefficients, of sums over rings; ring 0 does not count."""
+        counted = sums.copy()
+        counted[0] = 0.0
+        smoothed: Array = np.convolve(counted, self.kernel, mode="same") / self.smooth_counts
+        return smoothed
 
 
 @lru_cache(maxsize=64)
-def _smoothing(grid: FrequencyGrid) -> tuple[Array, Array, Array]:
-    """Return the kernel that smooths over rings, their counts without ring 0, and these smoothed."""
-    width = max(0.7, _SMOOTH_PER_A / grid.ring_k[1])
-    reach = min(int(4 * width + 0.5), (len(grid.ring_k) - 1) // 2)  # no longer than the rings are
-    kernel = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / width))
+def _smoothing(grid: FrequencyGrid) -> _Smoothing:
+    width = _SMOOTH_PER_A / grid.ring_k[1]
+    reach = min(int(4 * max(0.7, width) + 0.5), (len(grid.ring_k) - 1) // 2)  # no longer than the rings are
+    kernel = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / max(0.7, width)))
     counts = grid.counts.copy()
     counts[0] = 0.0
-    return kernel, counts, np.maximum(np.convolve(counts, kernel, mode="same"), 1e-9)
+    pooled = grid.counts * max(1.0, 2 * np.sqrt(np.pi) * width)
+    smooth_counts = np.maximum(np.convolve(counts, kernel, mode="same"), 1e-9)
+    return _Smoothing(kernel, smooth_counts, np.sqrt(np.maximum(pooled, 1.0)))

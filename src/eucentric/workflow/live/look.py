@@ -96,11 +96,12 @@ def look_at_movie(request: LookRequest) -> tuple[Look, MovieSums]:
         raise InputError(f"{request.movie}: neither it nor its .mdoc gives a pixel size.", "Give it with --pixel.")
     corrector = corrector_of_one(movie, request.gain, stage.gain)
     frames = MovieFrames((movie,), lambda: corrector, resolve_device(request.device))
-    found = estimate_movie(frames.read(0), pixel_A, stage.motion)
+    transforms = frames.transforms(0)
+    found = estimate_movie(transforms(), pixel_A, stage.motion)
     readable = frames.readable[0]
     track = found.replace(frames=tuple(readable[frame] for frame in found.frames))
     sums = sum_movie(
-        frames.read(0),
+        transforms(),
         track,
         pixel_A,
         accumulated_e_A2=_received(stage, track, movie.shape[0]),
