@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from eucentric.assessment import HalfSignal, OrderVerdict, half_signal, judge_order
 from eucentric.core import InputError, TiltSeries, write_text
+from eucentric.core.mapped import section_of
 from eucentric.io import open_mrc, read_alignment
 from eucentric.optics import Lens
 from eucentric.processing.ctf.fit import fit_image
@@ -77,7 +77,7 @@ def _defocus_ratios(movies: SummedMovies, stage: CheckStage) -> tuple[float, ...
     stack = open_mrc(movies.unweighted).data
     least = sorted(range(len(stage.tilts_deg)), key=lambda section: abs(stage.tilts_deg[section]))
     images = (
-        (torch.tensor(stack[section], dtype=torch.float32), asked)
+        (torch.from_numpy(section_of(stack, section)), asked)
         for section in least[:_TILTS]
         if (asked := stage.target_defocus_A[section]) is not None
         and asked >= _LEAST_TARGET_A
@@ -111,8 +111,8 @@ def _signals(
     even, odd = open_mrc(movies.even).data, open_mrc(movies.odd).data
     return [
         half_signal(
-            np.asarray(even[section]),
-            np.asarray(odd[section]),
+            section_of(even, section),
+            section_of(odd, section),
             series.pixel_A,
             weighted_e_A2=weighted,
             voltage_kV=voltage_kV,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from eucentric.core import SILENT, InputError, Reporter, write_text
+from eucentric.core.mapped import section_of
 from eucentric.io import open_mrc, read_alignment
 from eucentric.optics import SeriesCTF
 from eucentric.processing.ctf.records import CTFSettings
@@ -49,7 +50,7 @@ def fit_ctf(
         stack = open_mrc(movies.unweighted).data
 
         def image(section: int) -> Tensor:
-            return torch.tensor(stack[section], dtype=torch.float32)
+            return torch.from_numpy(section_of(stack, section))
 
         asked = None if None in movies.target_defocus_A else [d for d in movies.target_defocus_A if d is not None]
         with about_file(movies.unweighted):

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from eucentric.core import SILENT, InputError, Reporter
+from eucentric.core.mapped import section_of
 from eucentric.core.series import FEWEST_TILTS
 from eucentric.processing.alignment._median import median_3x3
 
@@ -74,8 +75,7 @@ def prepare_images(
     mended = np.zeros(n, dtype=np.int64)
     reasons: dict[int, str] = {}
     for section in reporter.each(range(n), "Mending pixels"):
-        with np.errstate(over="ignore"):  # what is too large for a float32 is no number either, and mended
-            image = np.array(source[section], dtype=np.float32)
+        image = section_of(source, section)  # what is too large for a float32 is no number either, and mended
         bad = ~np.isfinite(image)
         if bad.mean() > _NOT_FINITE_SHARE:
             reasons[section] = f"{bad.mean():.0%} of its pixels are not numbers"

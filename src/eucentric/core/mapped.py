@@ -1,0 +1,40 @@
+"""Sections of stacks that are mapped from files, read so that memory does not fill with what was read before."""
+
+import mmap
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def section_of(stack: NDArray[Any], section: int, dtype: type[np.generic] = np.float32) -> NDArray[Any]:
+    """Return a copy of one section of a stack, and give the pages that it was read through back to the system.
+
+    Pages of a mapped file stay with the process that touched them until memory is short elsewhere: of a stack that
+    is read section by section, all of them at the end.
+
+    Parameters
+    ----------
+    stack
+        (n, y, x), in memory or mapped (`numpy.memmap`).
+    section
+        Which, from 0.
+    dtype
+        Of the copy. What is too large for it becomes infinite.
+    """
+    with np.errstate(over="ignore"):
+        image = np.array(stack[section], dtype=dtype)
+    mapped = getattr(stack, "_mmap", None)
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        part = stack[section]
+        first = _address(part) - _address(np.frombuffer(mapped, np.uint8))
+        last = first + sum((n - 1) * stride for n, stride in zip(part.shape, part.strides, strict=True))
+        start, stop = -(-first // mmap.PAGESIZE) * mmap.PAGESIZE, last // mmap.PAGESIZE * mmap.PAGESIZE  # whole pages
+        if stop > start:
+            mapped.madvise(mmap.MADV_DONTNEED, start, stop - start)
+    return image
+
+
+def _address(array: NDArray[Any]) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
