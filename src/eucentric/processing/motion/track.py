@@ -174,9 +174,12 @@ def _even_drift(part: FrameSpectra, powers: Powers, usual_A: float, max_shift_A:
     frames = part.values.cpu().numpy()
     # An even drift moves all frames that are so many apart alike: what they have in common is summed first.
     total = np.zeros((len(speeds), len(speeds)))
+    one_y, one_x = phases(k_y, speeds), phases(k_x, speeds).T
+    turn_y, turn_x = np.ones_like(one_y), np.ones_like(one_x)
     for apart in range(1, n):
+        turn_y, turn_x = turn_y * one_y, turn_x * one_x
         pairs = table * np.einsum("fyx,fyx->yx", frames[:-apart].conj(), frames[apart:])
-        total += 2 * (phases(k_y, apart * speeds) @ pairs @ phases(k_x, apart * speeds).T).real
+        total += 2 * (turn_y @ pairs @ turn_x).real
     # No drift at all is what others must beat, by more than the best of so many does by chance.
     chance = n * float(np.sqrt(np.sum(grid.counts * np.square(powers.weights(n) * powers.noise))))
     unusual = 0.5 * (np.square(speeds)[:, None] + np.square(speeds)) / usual_A**2
