@@ -40,7 +40,7 @@ VERSIONS = {
     "gain": 1,
     "motion": 1,
     "sums": 1,
-    "align": 3,
+    "align": 4,
     "ctf": 1,
     "reconstruct": 2,
     "assess": 1,

@@ -18,7 +18,6 @@ from eucentric.processing.alignment.prepare import standardise
 from eucentric.processing.alignment.records import AxisSearch
 from eucentric.processing.alignment.search import Scores, climb
 from eucentric.processing.alignment.steps import (
-    Refined,
     align_outwards,
     judge,
     match_others,
@@ -28,6 +27,7 @@ from eucentric.processing.operators import bin_images
 from eucentric.processing.stillness import still
 
 COARSE_FIELD, MIDDLE_FIELD, FINE_FIELD = 80, 160, 320  # pixels along the shorter side of each level
+_MOVES = ("height", "offset", "tilt", "depth")  # of the slab
 _DEPTHS = (0.12, 0.35, 0.8)  # shares of the field that the search for the depth of the specimen begins with
 _DOUBTFUL = 0.5  # share of the best candidate's height from which on another axis is looked at
 # Views held out together where the axis is judged: far ones know it best, near ones from the beginning.
@@ -55,16 +55,20 @@ class Levels:
         self._alignment = alignment
         self._matchers.clear()
 
-    def matcher(self, field: int, depth_px: float, tilt_offset_deg: float) -> tuple[Matcher, int]:
+    def matcher(
+        self, field: int, depth_px: float, tilt_offset_deg: float, height_px: float = 0.0, across_px: float = 0.0
+    ) -> tuple[Matcher, int]:
         """Return a matcher whose images have about `field` pixels along their shorter side, and its binning.
 
-        It predicts views from a slab of `depth_px` that lies flat at the stage tilt ``-tilt_offset_deg``.
+        It predicts views from a slab of `depth_px` that lies flat at the stage tilt ``-tilt_offset_deg``, at a height
+        and `across_px` across the axis from where it is taken to be.
         """
         factor = max(1, round(self.field / field))
         if factor not in self._matchers:
             self._matchers[factor] = Matcher(self._level(factor))
         tilts_rad = torch.deg2rad(self.tilts_deg + tilt_offset_deg)
-        return self._matchers[factor].with_slab(tilts_rad, max(3, round(depth_px / factor))), factor
+        depth = max(3, round(depth_px / factor))
+        return self._matchers[factor].with_slab(tilts_rad, depth, height_px / factor, across_px / factor), factor
 
     def _level(self, factor: int) -> Tensor:
         if factor not in self._binned:
@@ -144,7 +148,7 @@ def first_pass(levels: Levels, state: State) -> None:
     """Find how the specimen lies on coarse images, and align outwards on images of middle size."""
     depths_px = [state.depth_px] if state.depth_fixed else [share * levels.field for share in _DEPTHS]
     trials = [_begun_with(levels, state, depth_px) for depth_px in depths_px]
-    best = max(trials, key=lambda trial: float(_agreement(levels, trial, COARSE_FIELD).mean()))
+    best = max(trials, key=lambda trial: float(_agreement(levels, trial, COARSE_FIELD, _Slab.of(trial)).mean()))
     state.depth_px, state.shifts_px = best.depth_px, best.shifts_px
     for step in (4.0, 2.0):
         settle_slab(levels, state, COARSE_FIELD, step)
@@ -176,25 +180,41 @@ def _refine_coarse(levels: Levels, state: State) -> None:
     state.shifts_px = refine(matcher, state.axis_deg, shifts, state.views, rounds=2, learn=False).shifts * factor
 
 
-def _agreement(levels: Levels, state: State, field: int) -> Scores:
-    """Return how well each view, where it is, agrees with its prediction from all others.
+@dataclass(frozen=True)
+class _Slab:
+    """Where the slab lies, and how, that views are predicted from: full-size pixels and degrees."""
+
+    depth_px: float
+    tilt_offset_deg: float
+    height_px: float = 0.0
+    across_px: float = 0.0
+
+    @classmethod
+    def of(cls, state: State) -> "_Slab":
+        return cls(state.depth_px, state.tilt_offset_deg)
+
+
+def _agreement(levels: Levels, state: State, field: int, slab: _Slab) -> Scores:
+    """Return how well each view, where it is, agrees with its prediction from all others through a slab.
 
     Not from views far off only: through a slab as thick as the specimen these tell of each other little but membranes
     that are edge-on, and the thinner the slab, the more they seem to tell (measured: a lamella of 1100 Å in a field of
     1400 Å comes out 90 Å thick and 50 pixels wrong).
     """
-    matcher, factor = levels.matcher(field, state.depth_px, state.tilt_offset_deg)
-    return match_others(matcher, state.axis_deg, state.shifts_px / factor, state.views).in_place.cpu().numpy()
+    matcher, factor = levels.matcher(field, slab.depth_px, slab.tilt_offset_deg, slab.height_px, slab.across_px)
+    aligned = matcher.aligned(state.axis_deg, state.shifts_px[state.views] / factor, state.views)
+    predicted = matcher.predict_from_others(matcher.filtered(aligned), state.views)
+    return matcher.agreement(predicted, aligned).cpu().numpy()
 
 
-def settle_slab(levels: Levels, state: State, field: int, *steps: float) -> None:
+def settle_slab(levels: Levels, state: State, field: int, *steps: float, moves: Sequence[str] = _MOVES) -> None:
     """Move, turn and thicken the slab that views are predicted from to where views agree best without moving.
 
     Its height and tilt, and all views together across the axis, are what a view that moves to fit its neighbours cannot
     tell, and what rounds of refinement leave as the pass outwards has made them. A specimen that lies beside the
     slab's middle is predicted in part, and a curved membrane, seen where it is edge-on, slides along; from nearby tilts
     both look like a specimen that lies elsewhere. The thinner the slab, the more views tell of each other, until it no
-    longer holds the specimen.
+    longer holds the specimen. While the slab is tried elsewhere, images stay: views are moved to it at the end.
 
     Parameters
     ----------
@@ -204,29 +224,33 @@ def settle_slab(levels: Levels, state: State, field: int, *steps: float) -> None
         Of the level to judge on.
     steps
         Distances between places tried, in turn: hundredths of the field, degrees, and twentieths of the depth.
+    moves
+        Which of height, offset across the axis, tilt and depth are tried.
     """
-    sin = torch.sin(torch.deg2rad(levels.tilts_deg[state.views] + state.tilt_offset_deg))
-    across = turn_matrix(state.axis_deg)[:, 1] * levels.field / 100
-    moves = {"height": sin[:, None] * across, "offset": torch.ones_like(sin)[:, None] * across}
 
-    def placed(name: str, by: float) -> State:
-        trial = replace(state)
-        if name in moves:
-            trial.shifts_px = state.shifts_px.clone()
-            trial.shifts_px[state.views] += by * moves[name]
-        elif name == "tilt":
-            trial.tilt_offset_deg += by
-        else:
-            trial.depth_px *= math.exp(by / 20)
-        return trial
+    def moved(slab: _Slab, name: str, by: float) -> _Slab:
+        if name == "height":
+            return replace(slab, height_px=slab.height_px + by * levels.field / 100)
+        if name == "offset":
+            return replace(slab, across_px=slab.across_px + by * levels.field / 100)
+        if name == "tilt":
+            return replace(slab, tilt_offset_deg=slab.tilt_offset_deg + by)
+        return replace(slab, depth_px=slab.depth_px * math.exp(by / 20))
 
-    def score(name: str, by: float) -> Scores:
-        return _agreement(levels, placed(name, by), field)
+    def score(slab: _Slab, name: str, by: float) -> Scores:
+        return _agreement(levels, state, field, moved(slab, name, by))
 
+    slab = _Slab.of(state)
     for step in steps:
-        for name in ("height", "offset", "tilt") if state.depth_fixed else ("height", "offset", "tilt", "depth"):
-            best = placed(name, climb(partial(score, name), 0.0, step, step).best)
-            state.shifts_px, state.tilt_offset_deg, state.depth_px = best.shifts_px, best.tilt_offset_deg, best.depth_px
+        for name in moves:
+            if name == "depth" and state.depth_fixed:
+                continue
+            slab = moved(slab, name, climb(partial(score, slab, name), 0.0, step, step).best)
+    state.depth_px, state.tilt_offset_deg = slab.depth_px, slab.tilt_offset_deg
+    sin = torch.sin(torch.deg2rad(levels.tilts_deg[state.views] + state.tilt_offset_deg))
+    seen_px = slab.height_px * sin + slab.across_px
+    state.shifts_px = state.shifts_px.clone()
+    state.shifts_px[state.views] += seen_px[:, None] * turn_matrix(state.axis_deg)[:, 1]
 
 
 def climb_axis(
@@ -260,17 +284,21 @@ def climb_axis(
     )
 
 
-def refine_level(
-    levels: Levels, state: State, field: int, rounds: int, reporter: Reporter
-) -> tuple[Refined, Match, int]:
-    """Refine all views on images of one size; return the rounds, the final match, and the level's binning."""
+def refine_level(levels: Levels, state: State, field: int, rounds: int, reporter: Reporter) -> tuple[float, ...]:
+    """Refine all views on images of one size; return how far they moved in each round (rms), in full-size pixels."""
     matcher, factor = levels.matcher(field, state.depth_px, state.tilt_offset_deg)
     with reporter.task(f"Refining shifts ({field} px)", rounds) as advance:
         refined = refine(
             matcher, state.axis_deg, state.shifts_px / factor, state.views, rounds=rounds, each_round=advance
         )
     state.shifts_px = refined.shifts * factor
-    return refined, match_others(matcher, state.axis_deg, refined.shifts, state.views), factor
+    return tuple(change * factor for change in refined.rounds_rms)
+
+
+def match_level(levels: Levels, state: State, field: int) -> tuple[Match, int]:
+    """Match all views with their predictions on images of one size; return that, and the level's binning."""
+    matcher, factor = levels.matcher(field, state.depth_px, state.tilt_offset_deg)
+    return match_others(matcher, state.axis_deg, state.shifts_px / factor, state.views), factor
 
 
 def settle_local(

@@ -13,6 +13,8 @@ from scipy.fft import prev_fast_len
 from torch import Tensor
 
 from eucentric.processing.alignment.bands import own_projection_bands
+from eucentric.processing.alignment.peaks import find_peaks
+from eucentric.processing.alignment.rings import Rings
 from eucentric.processing.operators import backproject, project, ramp_filter, resample, spline_coefficients
 
 _EDGE = 0.1  # share of the field over which windows fall off: wide enough to keep the border out of every frequency
@@ -21,13 +23,26 @@ _WIDEST = 3.0  # at most this many fields across: beyond 70° views overlap too 
 _COHERENCE_CAP = 0.8  # beyond, errors of the model and not noise limit the match, so more weight is not deserved
 
 
+@dataclass(frozen=True)
+class Spectrum:
+    """Windowed images' transforms `values` (n, v, u // 2 + 1), and what brings their rings to power one (n, rings)."""
+
+    values: Tensor
+    whitening: Tensor
+
+    def __getitem__(self, places: Tensor) -> "Spectrum":
+        return Spectrum(self.values[places], self.whitening[places])
+
+
 @dataclass
 class _Last:
-    """Aligned images that were made last, with what they were made for, and their spectrum once it was needed."""
+    """What was made last: aligned images, with what they were made for; these filtered, and the filter; spectra."""
 
     key: tuple[float, bytes, bytes] | None = None
     images: Tensor = field(default_factory=lambda: torch.empty(0))
-    spectrum: Tensor | None = None
+    filtered: Tensor | None = None
+    flat_above: float = 0.0
+    spectra: tuple[tuple[Tensor, Spectrum], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,7 @@ class Matcher:
         self._last = _Last()
         self._set_rings(images.device)
 
-    def with_slab(self, tilts_rad: Tensor, depth: int) -> "Matcher":
+    def with_slab(self, tilts_rad: Tensor, depth: int, height: float = 0.0, across: float = 0.0) -> "Matcher":
         """Return a matcher of the same images that predicts views from a slab.
 
         Parameters
@@ -73,10 +88,15 @@ class Matcher:
         depth
             Thickness of the slab in pixels: it should hold the specimen and no more, since the thinner the specimen
             is known to be, the farther one view can predict another.
+        height, across
+            Where its middle lies, in pixels, and how far across the axis from their middle all views show it.
         """
         other = copy(self)
         other.tilts_rad = tilts_rad
         other.depth = depth
+        # A volume with an even number of planes has its middle between two: off it, views would drift (measured).
+        other._height = height + (0.5 if depth % 2 == 0 else 0.0)
+        other._across = across
         increment = float(torch.diff(tilts_rad.sort().values).median()) if self.n > 1 else 1.0
         # Beyond this frequency the slabs of neighbouring views no longer overlap (Crowther's criterion).
         other._flat_above = 1 / (depth * max(increment, 1e-3))
@@ -100,7 +120,7 @@ class Matcher:
         if self._last.key != key:
             turn = turn_matrix(axis_deg).expand(len(views), 2, 2)
             self._last.images = self._resampled(axis_deg, views, turn, shifts)
-            self._last.key, self._last.spectrum = key, None
+            self._last.key, self._last.filtered = key, None
         return self._last.images
 
     def widened(self, axis_deg: float, views: Tensor, ratio: Tensor) -> Tensor:
@@ -114,15 +134,29 @@ class Matcher:
         return resample(self.coefficients[views], maps, self.shape(axis_deg), margin_px=_EDGE * self.field)
 
     def filtered(self, aligned: Tensor) -> Tensor:
-        """Return aligned images weighted for back-projection."""
+        """Return aligned images weighted for back-projection; the last ones are kept."""
+        last = self._last
+        known = aligned is last.images
+        if known and last.filtered is not None and last.flat_above == self._flat_above:
+            return last.filtered
         flat_above = torch.full((len(aligned),), self._flat_above, device=aligned.device)
-        return ramp_filter(aligned, flat_above=flat_above)
+        filtered = ramp_filter(aligned, flat_above=flat_above)
+        if known:
+            last.filtered, last.flat_above = filtered, self._flat_above
+        return filtered
 
     def predict(self, filtered: Tensor, sources: Tensor, target: Tensor) -> Tensor:
         """Project the volume made of the filtered views `sources` at the tilts of the views `target`."""
-        width = filtered.shape[2]
-        volume = backproject(filtered, self.tilts_rad[sources], self.size(width))
-        return project(volume, self.tilts_rad[target], width)
+        size = self.size(filtered.shape[2], self.tilts_rad[target])
+        return self._project(self._volume(filtered, sources, size), target, filtered.shape[2])
+
+    def _volume(self, filtered: Tensor, sources: Tensor, size: tuple[int, int]) -> Tensor:
+        centre = self._height, 0.0
+        return backproject(filtered, self.tilts_rad[sources], size, centre_zx_px=centre, across_px=self._across)
+
+    def _project(self, volume: Tensor, target: Tensor, width: int) -> Tensor:
+        centre = self._height, 0.0
+        return project(volume, self.tilts_rad[target], width, centre_zx_px=centre, across_px=self._across)
 
     def predict_from_others(self, filtered: Tensor, views: Tensor) -> Tensor:
         """Predict each of `views` from all the others: held out, since a volume always agrees with its own views."""
@@ -140,13 +174,14 @@ class Matcher:
         tell a wrong axis (measured on a needle: with single views held out, its axis comes out 13° off that of blocks).
         """
         width = filtered.shape[2]
-        size = self.size(width)
-        tilts = self.tilts_rad[views]
-        volume = backproject(filtered, tilts, size)
+        volume = self._volume(filtered, views, self.size(width, self.tilts_rad[views]))
         predicted = torch.empty_like(filtered)
-        for block in torch.split(tilts.argsort(stable=True), block_views):
-            own = backproject(filtered[block], tilts[block], size)
-            predicted[block] = project(torch.sub(volume, own, out=own), tilts[block], width)
+        for block in torch.split(self.tilts_rad[views].argsort(stable=True), block_views):
+            size = self.size(width, self.tilts_rad[views[block]])  # the less views are tilted, the less they see
+            own = self._volume(filtered[block], views[block], size)
+            first = volume.shape[2] // 2 - size[1] // 2
+            torch.sub(volume[:, :, first : first + size[1]], own, out=own)
+            predicted[block] = self._project(own, views[block], width)
         return predicted
 
     def match(self, predicted: Tensor, aligned: Tensor, max_move: float, *, learn: bool = False) -> Match:
@@ -154,50 +189,59 @@ class Matcher:
 
         With `learn`, the coherence at that displacement is measured too.
         """
-        rows, columns = aligned.shape[1:]
-        ring, multiplicity, count = self._rings[(rows, columns)]
-        a, b, whitening_a, whitening_b = self._spectra(predicted, aligned)
+        return self.match_spectra(self.spectrum(predicted), self.spectrum(aligned), aligned.shape[2], max_move, learn)
+
+    def match_spectra(self, a: Spectrum, b: Spectrum, columns: int, max_move: float, learn: bool = False) -> Match:
+        """Do as `match` does, of images `columns` wide."""
+        rows = a.values.shape[1]
+        rings = self._rings[(rows, columns)]
         # Whitened: every ring has power one in both images, so that a weight is a weight.
-        whitening = whitening_a * whitening_b
-        cross = a.conj() * b
-        total = (self.weights * count).sum()
-        weighted = cross * (whitening * self.weights)[:, ring]
-        # Faster by a factor of three than the transform of both axes at once.
-        correlation = torch.fft.irfft(torch.fft.ifft(weighted, dim=1), n=columns, dim=2) * (rows * columns / total)
-        moves, heights = _peaks(correlation, max_move)
+        gain = a.whitening * b.whitening * self._shares(rings) * (rows * columns)
+        weighted = rings.weighted(a.values, b.values, gain)
+        moves, heights, in_place = find_peaks(weighted, columns, max_move)
         coherence = None
         if learn:
-            ky = torch.fft.fftfreq(rows, device=aligned.device)
-            kx = torch.fft.rfftfreq(columns, device=aligned.device)
-            cross *= torch.exp(2j * torch.pi * moves[:, 0, None] * ky)[:, :, None]
-            cross *= torch.exp(2j * torch.pi * moves[:, 1, None] * kx)[:, None, :]
-            coherence = (self._ring_sums(cross.real, ring, multiplicity) * whitening / count).mean(0)
-        return Match(moves.double(), heights.double(), correlation[:, 0, 0].double(), coherence)
+            ky = torch.fft.fftfreq(rows, device=moves.device)
+            kx = torch.fft.rfftfreq(columns, device=moves.device)
+            back = b.values * torch.exp(2j * torch.pi * moves[:, 0, None] * ky)[:, :, None]
+            back *= torch.exp(2j * torch.pi * moves[:, 1, None] * kx)[:, None, :]
+            coherence = (rings.sums(a.values, back) * a.whitening * b.whitening / rings.count).mean(0)
+        return Match(moves.double(), heights.double(), in_place.double(), coherence)
+
+    def agreement(self, predicted: Tensor, aligned: Tensor) -> Tensor:
+        """Return the `in_place` (n,) of a match, without the match."""
+        rings = self._rings[(aligned.shape[1], aligned.shape[2])]
+        a, b = self.spectrum(predicted), self.spectrum(aligned)
+        sums = rings.sums(a.values, b.values) * a.whitening * b.whitening * self._shares(rings)
+        return sums.sum(1).double()
 
     def weighted_pair(self, predicted: Tensor, aligned: Tensor) -> tuple[Tensor, Tensor]:
         """Return both images (n, v, u) filtered, so that the sum of their product is what `match` makes largest."""
         rows, columns = aligned.shape[1:]
-        ring = self._rings[(rows, columns)][0]
-        a, b, *whitenings = self._spectra(predicted, aligned)
+        ring = self._rings[(rows, columns)].ring.long()
         first, second = (
-            torch.fft.irfft2(spectrum * (whitening * self.weights.sqrt())[:, ring], s=(rows, columns))
-            for spectrum, whitening in zip((a, b), whitenings, strict=True)
+            torch.fft.irfft2(one.values * (one.whitening * self.weights.sqrt())[:, ring], s=(rows, columns))
+            for one in (self.spectrum(predicted), self.spectrum(aligned))
         )
         return first, second
 
-    def _spectra(self, predicted: Tensor, aligned: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the spectra of both, windowed, and for each what (n, rings) brings its rings to power one."""
-        rows, columns = aligned.shape[1:]
-        ring, multiplicity, count = self._rings[(rows, columns)]
-        window = self._window(rows, columns)
-        a = torch.fft.rfft2(predicted * window)
-        b = self._last.spectrum if aligned is self._last.images else None
-        if b is None:
-            b = torch.fft.rfft2(aligned * window)
-            if aligned is self._last.images:
-                self._last.spectrum = b
-        whitening = [torch.rsqrt(self._ring_sums(_power(one), ring, multiplicity) / count + 1e-20) for one in (a, b)]
-        return a, b, whitening[0], whitening[1]
+    def spectrum(self, images: Tensor) -> Spectrum:
+        """Return the spectrum of images (n, v, u); those of the last two stacks are kept."""
+        kept = self._last.spectra
+        for known, spectrum in kept:
+            if known is images:
+                self._last.spectra = (*(one for one in kept if one[0] is not images), (images, spectrum))
+                return spectrum
+        rows, columns = images.shape[1:]
+        rings = self._rings[(rows, columns)]
+        values = torch.fft.rfft2(images * self._windows[(rows, columns)])
+        made = Spectrum(values, torch.rsqrt(rings.sums(values, values) / rings.count + 1e-20))
+        self._last.spectra = (*kept[-1:], (images, made))
+        return made
+
+    def _shares(self, rings: Rings) -> Tensor:
+        """Return the weight of a frequency of each ring, as a share of all frequencies'."""
+        return self.weights / (self.weights * rings.count).sum()
 
     def learn_weights(self, coherence: Tensor) -> None:
         """Weight each ring by its measured coherence r: r / (1 - r²), the maximum-likelihood weight of its phases."""
@@ -208,22 +252,21 @@ class Matcher:
         if float(weights.sum()) > 0:
             self.weights = weights
 
-    def size(self, width: int) -> tuple[int, int]:
-        """Return depth and width of the volume that predicts images `width` pixels wide."""
-        return self.depth, self._volume_width(width)
-
-    def _volume_width(self, width: int) -> int:
-        """Return how wide a volume must be for every column of every view to be predicted from its neighbours.
+    def size(self, width: int, tilts_rad: Tensor) -> tuple[int, int]:
+        """Return depth and width of a volume that shows every column of views at these tilts, `width` pixels wide.
 
         A tilted view sees more of the specimen than the untilted one; cut short, the volume would pull the
         shifts of high tilts (measured: the error across the axis doubles).
         """
-        largest = float(self.tilts_rad.abs().max())
-        cos = max(math.cos(largest), 1 / _WIDEST)
-        return min(int((width + self.depth * math.sin(largest)) / cos) + 1, int(_WIDEST * width))
+        largest = float(tilts_rad.abs().max())
+        cos, sin = max(math.cos(largest), 1 / _WIDEST), math.sin(largest)
+        seen = width + (self.depth + 2 * abs(self._height)) * sin + 2 * abs(self._across)
+        return self.depth, min(int(seen / cos) + 1, int(_WIDEST * width))
 
     tilts_rad: Tensor
     depth: int
+    _height: float
+    _across: float
     _flat_above: float
     _known_bands: tuple[tuple[tuple[int, ...], int], Tensor] | None
 
@@ -231,37 +274,20 @@ class Matcher:
         """Return the bands of `own_projection_bands`, kept from call to call: they are those of the geometry alone."""
         key = (tuple(views.tolist()), width)
         if self._known_bands is None or self._known_bands[0] != key:
-            size = self.size(width)
-            self._known_bands = key, own_projection_bands(self.tilts_rad[views], size, width)
+            tilts = self.tilts_rad[views]
+            bands = own_projection_bands(tilts, self.size(width, tilts), width, self._height, self._across)
+            self._known_bands = key, bands
         return self._known_bands[1]
 
-    def _ring_sums(self, values: Tensor, ring: Tensor, multiplicity: Tensor) -> Tensor:
-        """Add (n, rows, columns) values up by ring, to (n, rings)."""
-        sums = torch.zeros((len(values), self._n_rings), dtype=values.dtype, device=values.device)
-        return sums.index_add_(1, ring.reshape(-1), (values * multiplicity).reshape(len(values), -1))
-
     def _set_rings(self, device: torch.device) -> None:
-        """Give every spatial frequency its ring, one cycle per (shorter) field wide, for both orientations.
-
-        Kept for each shape: the ring of each frequency, how many frequencies of the full plane stand there, and how
-        many there are in each ring.
-        """
-        rings = {}
-        for rows, columns in set(self._shapes):
-            ky = torch.fft.fftfreq(rows, device=device)[:, None]
-            kx = torch.fft.rfftfreq(columns, device=device)[None, :]
-            ring = (torch.sqrt(ky**2 + kx**2) * self.field).round().long()
-            multiplicity = torch.full(ring.shape, 2.0, device=device)  # rfft2 leaves out the conjugate half
-            multiplicity[:, 0] = 1
-            if columns % 2 == 0:
-                multiplicity[:, -1] = 1
-            rings[(rows, columns)] = ring, multiplicity
-        self._n_rings = max(int(ring.max()) for ring, _ in rings.values()) + 1
-        self._rings = {
-            shape: (ring, multiplicity, self._ring_sums(torch.ones_like(multiplicity)[None], ring, multiplicity)[0])
-            for shape, (ring, multiplicity) in rings.items()
-        }
-        self._frequency = torch.arange(self._n_rings, device=device) / self.field
+        """Give every spatial frequency its ring, one cycle per (shorter) field wide, for both orientations."""
+        farthest = max(
+            math.hypot(rows // 2 / rows, columns // 2 / columns) * self.field for rows, columns in self._shapes
+        )
+        n_rings = round(farthest) + 1
+        self._rings = {shape: Rings.of(shape, self.field, n_rings, device) for shape in set(self._shapes)}
+        self._windows = {shape: self._window(*shape) for shape in self._rings}
+        self._frequency = torch.arange(n_rings, device=device) / self.field
         self._low_cut = 1 - torch.exp(-0.5 * (self._frequency * self.field / _LOW_CYCLES) ** 4)
         self.weights = torch.exp(-0.5 * (self._frequency / 0.15) ** 2) * self._low_cut
 
@@ -283,30 +309,3 @@ def turn_matrix(axis_deg: float) -> Tensor:
 
 def _fall(beyond: Tensor, edge: float) -> Tensor:
     return 0.5 + 0.5 * torch.cos(torch.pi * torch.clamp(beyond / edge, 0, 1))
-
-
-def _power(spectrum: Tensor) -> Tensor:
-    return spectrum.real**2 + spectrum.imag**2
-
-
-def _peaks(correlation: Tensor, max_move: float) -> tuple[Tensor, Tensor]:
-    """Return the place (n, 2) and height (n,) of the highest value within `max_move` of zero, parabola-refined."""
-    n, rows, columns = correlation.shape
-    y = torch.fft.fftfreq(rows, 1 / rows, device=correlation.device)[:, None]
-    x = torch.fft.fftfreq(columns, 1 / columns, device=correlation.device)[None, :]
-    allowed = torch.where(y**2 + x**2 <= max(max_move, 1.0) ** 2, correlation, -torch.inf)
-    best = allowed.reshape(n, -1).argmax(1)
-    row, column = best // columns, best % columns
-    views = torch.arange(n, device=correlation.device)
-    middle = correlation[views, row, column]
-    moves = []
-    for at, size, before, after in (
-        (row, rows, (views, (row - 1) % rows, column), (views, (row + 1) % rows, column)),
-        (column, columns, (views, row, (column - 1) % columns), (views, row, (column + 1) % columns)),
-    ):
-        low, high = correlation[before], correlation[after]
-        curvature = torch.clamp(2 * middle - low - high, min=1e-12)
-        fraction = torch.clamp((high - low) / (2 * curvature), -1, 1)
-        signed = torch.where(at > size // 2, at - size, at)
-        moves.append(signed + fraction)
-    return torch.stack(moves, 1), middle

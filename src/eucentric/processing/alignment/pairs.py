@@ -4,6 +4,8 @@ The specimen looks narrower, across the axis, the more it is tilted. Widened aga
 the right axis and no other, the more tilted of two views looks like the less tilted one.
 """
 
+from functools import cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -37,13 +39,18 @@ def scan_pairs(matcher: Matcher, views: Tensor, max_move: float, reporter: Repor
         Local peaks, best first; the height is that above the median over all axes, in units of the best one's.
     """
     axes = [float(axis) for axis in np.arange(-90.0, 90.0, _STEP_DEG)]
-    scores = [_score(matcher, views, axis, max_move) for axis in reporter.each(axes, "Scanning for the tilt axis")]
+
+    @cache
+    def score(axis_deg: float) -> float:
+        return _score(matcher, views, axis_deg, max_move)
+
+    scores = [score(axis) for axis in reporter.each(axes, "Scanning for the tilt axis")]
     floor = float(np.median(scores))
     peaks = []
     for coarse in local_peaks(axes, scores, 180.0)[:_MOST]:
         axis, height = coarse, 0.0
         for step in (_STEP_DEG, _CLOSER_DEG):
-            three = np.array([_score(matcher, views, axis + away, max_move) for away in (-step, 0.0, step)])
+            three = np.array([score(within_90(axis + away)) for away in (-step, 0.0, step)])
             axis, height = axis + step * _vertex(three), float(three.max()) - floor
         peaks.append((within_90(axis), height))
     peaks.sort(key=lambda peak: -peak[1])
@@ -68,7 +75,8 @@ def _score(matcher: Matcher, views: Tensor, axis_deg: float, max_move: float) ->
     places = torch.empty(matcher.n, dtype=torch.long)
     places[views] = torch.arange(len(views))
     widened = matcher.widened(axis_deg, more, cos[more] / cos[less])
-    return float(matcher.match(plain[places[less]], widened, max_move).correlation.mean())
+    spectra = matcher.spectrum(plain)[places[less]], matcher.spectrum(widened)
+    return float(matcher.match_spectra(*spectra, plain.shape[2], max_move).correlation.mean())
 
 
 def _vertex(three: NDArray[np.float64]) -> float:

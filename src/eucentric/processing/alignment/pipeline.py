@@ -20,6 +20,7 @@ from eucentric.processing.alignment.levels import (
     climb_axis,
     find_axis,
     first_pass,
+    match_level,
     refine_level,
     settle_local,
     settle_slab,
@@ -30,7 +31,6 @@ from eucentric.processing.alignment.prepare import PreparedImages
 from eucentric.processing.alignment.records import AlignmentResult, AxisSearch, TiltResidual
 from eucentric.processing.alignment.settings import AlignSettings
 from eucentric.processing.alignment.spoilt import find_spoilt
-from eucentric.processing.alignment.steps import Refined
 
 _UNKNOWN_DEPTH = 0.3  # share of the field to begin with; typical of cells and lamellae in a field of half a micrometre
 
@@ -93,7 +93,7 @@ def align_series(
     coarse_px = state.shifts_px.clone()
     reasons = _settle(levels, state, prepared, settings, search, reporter)
     axis_search = climb_axis(levels, state, FINE_FIELD, 0.5, 0.5, FAR_BLOCK, reporter) if search else None
-    settle_slab(levels, state, MIDDLE_FIELD, 0.5)
+    settle_slab(levels, state, MIDDLE_FIELD, 0.25)
     # From here on local motion and beads may follow the axis, which cannot be turned over without them.
     state.axis_deg = _nearest_opposite(state.axis_deg, given)
     seen = Seen(pixel_A, levels.shape_yx, tuple(tilts_deg), reasons)
@@ -102,7 +102,6 @@ def align_series(
         exposures = np.asarray(exposures_e_A2, dtype=float)
     by_beads = ByBeads(None, "by images, as asked for")
     if settings.beads == "auto":
-        refine_level(levels, state, FINE_FIELD, 2, reporter)
         now = seen.alignment(state, None)
         by_beads = refine_by_beads(prepared, now, state.depth_px * pixel_A, exposures, reporter)
     local, said = None, by_beads.local_motion
@@ -111,7 +110,12 @@ def align_series(
         said = "taken out: pieces of views held out gain by it" if local else "none: pieces held out gain nothing by it"
         if search and local is not None:
             axis_search = climb_axis(levels, state, FINE_FIELD, 0.25, 0.25, FARTHEST_BLOCK, reporter)
-    last = refine_level(levels, state, FINE_FIELD, settings.rounds, reporter)
+    rounds_px = refine_level(levels, state, FINE_FIELD, settings.rounds, reporter)
+    if by_beads.alignment is None:
+        # Rounds leave what all views have in common a little to the side that their neighbours draw them to.
+        settle_slab(levels, state, FINE_FIELD, 0.5, moves=("offset",))
+    match, factor = match_level(levels, state, FINE_FIELD)
+    left_A = match.move_vu.norm(dim=1) * factor * pixel_A
 
     if local is None and by_beads.alignment is None:
         state.axis_deg = _nearest_opposite(state.axis_deg, given)
@@ -119,8 +123,8 @@ def align_series(
         alignment=with_origin_in_untilted_view(by_beads.alignment or seen.alignment(state, local)),
         axis_search=_about(axis_search, state.axis_deg) if axis_search else None,
         specimen_depth_A=state.depth_px * pixel_A,
-        tilts=_residuals(last, state, pixel_A, by_beads, coarse_px),
-        rounds_rms_A=tuple(change * last[2] * pixel_A for change in last[0].rounds_rms),
+        tilts=_residuals(match, left_A, state, pixel_A, by_beads, coarse_px),
+        rounds_rms_A=tuple(change_px * pixel_A for change_px in rounds_px),
         tilt_offset_deg=state.tilt_offset_deg,
         method="images" if by_beads.alignment is None else "beads",
         why=by_beads.why,
@@ -136,20 +140,19 @@ def _settle(
     """Bring axis, slab and shifts together on images of middle size; return why views are left out, by section."""
     refine_level(levels, state, MIDDLE_FIELD, 2, reporter)
     if search:
-        climb_axis(levels, state, MIDDLE_FIELD, 2.0, 1.0, NEAR_BLOCK, reporter)
+        climb_axis(levels, state, MIDDLE_FIELD, 2.0, 2.0, NEAR_BLOCK, reporter)
     settle_slab(levels, state, MIDDLE_FIELD, 1.0)
-    _, match, _ = refine_level(levels, state, MIDDLE_FIELD, settings.rounds, reporter)
+    refine_level(levels, state, MIDDLE_FIELD, settings.rounds, reporter)
+    match, _ = match_level(levels, state, MIDDLE_FIELD)
     reasons = dict(prepared.reasons) | find_spoilt(levels, state, match)
     state.views = torch.tensor([section for section in range(len(levels.tilts_deg)) if section not in reasons])
     return reasons
 
 
 def _residuals(
-    last: tuple[Refined, Match, int], state: State, pixel_A: float, by_beads: ByBeads, coarse_px: Tensor
+    match: Match, left_A: Tensor, state: State, pixel_A: float, by_beads: ByBeads, coarse_px: Tensor
 ) -> tuple[TiltResidual, ...]:
-    _, match, factor = last
-    left_A = (match.move_vu.norm(dim=1) * factor * pixel_A).tolist()
-    residuals_A = by_beads.view_residuals_A or dict(zip(state.views.tolist(), left_A, strict=True))
+    residuals_A = by_beads.view_residuals_A or dict(zip(state.views.tolist(), left_A.tolist(), strict=True))
     correlations = dict(zip(state.views.tolist(), match.correlation.tolist(), strict=True))
     return tuple(
         TiltResidual(

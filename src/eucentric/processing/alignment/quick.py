@@ -13,6 +13,7 @@ from eucentric.processing.alignment.levels import (
     Levels,
     Seen,
     find_axis,
+    match_level,
     refine_level,
     settle_slab,
 )
@@ -71,7 +72,8 @@ def align_quickly(
     state.shifts_px = align_outwards(matcher, state.axis_deg, state.views, farthest_px) * factor
     refine_level(levels, state, COARSE_FIELD, _COARSE_ROUNDS, reporter)
     settle_slab(levels, state, COARSE_FIELD, _SETTLED_BY)
-    _, match, _ = refine_level(levels, state, MIDDLE_FIELD, _ROUNDS, reporter)
+    refine_level(levels, state, MIDDLE_FIELD, _ROUNDS, reporter)
+    match, _ = match_level(levels, state, MIDDLE_FIELD)
     poor = poorly_predicted(match.correlation.cpu().numpy(), levels.tilts_deg[state.views].tolist())
     reasons = prepared.reasons | {int(state.views[place]): reason for place, reason in poor.items()}
     seen = Seen(pixel_A, levels.shape_yx, tuple(tilts_deg), reasons)

@@ -46,7 +46,7 @@ def swapped_views(
     aligned = matcher.aligned(axis_deg, shifts[views], views)
     filtered = matcher.filtered(aligned)
     tilts, width = matcher.tilts_rad[views], filtered.shape[2]
-    size = matcher.size(width)
+    size = matcher.size(width, tilts)
     volume = backproject(filtered, tilts, size)
     swapped: dict[int, int] = {}
     for pair in combinations(doubted, 2):

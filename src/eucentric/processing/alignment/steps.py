@@ -14,6 +14,7 @@ _NEIGHBOURS = 8  # aligned views that predict the next one: more add views too f
 _LOCAL_MOVE = 0.1  # share of the field that a view may move in one refining round
 _TRUSTED = 0.3  # a view predicted this much worse than those before it says nothing about its neighbours
 _LEARNING_ROUNDS = 2  # rounds after which the coherence, and with it the weights, no longer change
+_STILL_PX = 0.001  # rms of a round after which no other follows: the next ones only add what predictions are wrong by
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def refine(
     learn: bool = True,
     each_round: Callable[[], None] = lambda: None,
 ) -> Refined:
-    """Move every view onto its prediction from all the others, round after round.
+    """Move every view onto its prediction from all the others, round after round until they stay where they are.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def refine(
     views
         Indices of the views to use.
     rounds
-        How many.
+        How many at most.
     learn
         Learn the weights of frequencies in the first rounds; off, scores at different axes stay comparable.
     each_round
@@ -117,6 +118,8 @@ def refine(
         shifts[views] += faster.step(shifts[views], moves)
         changes.append(float(moves.square().sum(1).mean().sqrt()))
         each_round()
+        if changes[-1] < _STILL_PX and not learning:
+            break
     return Refined(shifts, tuple(changes))
 
 

@@ -2,7 +2,8 @@
 
 Each thread takes a strip of rows, so that one number of a projection or a voxel is a vector of rows whatever the tilt.
 Voxels are done in blocks small in x and z, which see few columns of each projection: these stay in the second-level
-cache while the block is done, and the sums of a voxel over all projections in registers.
+cache while the block is done, and the sums of a voxel over all projections in registers. Projections that show nothing
+of a block are left out.
 """
 
 import numpy as np
@@ -20,15 +21,38 @@ _TURNED = 16  # columns turned into vectors of rows at a time: one line of the c
 
 
 @compiled()
+def _seeing(
+    corners: tuple[int, int, int, int], cos: Doubles, sin: Doubles, offset: Doubles, width: int, seeing: Integers
+) -> int:
+    """Write down the projections that show any voxel between two corners (z, x), and return how many do."""
+    low_z, low_x, high_z, high_x = corners
+    n = 0
+    for i in range(len(cos)):
+        a, b, c, d = low_z * sin[i], high_z * sin[i], low_x * cos[i], high_x * cos[i]
+        if offset[i] + max(a, b) + max(c, d) > -1 and offset[i] + min(a, b) + min(c, d) < width:
+            seeing[n] = i
+            n += 1
+    return n
+
+
+@compiled()
 def _columns(
-    zx: tuple[int, int], cos: Doubles, sin: Doubles, offset: Doubles, width: int, columns: Integers, shares: Floats
+    zx: tuple[int, int],
+    cos: Doubles,
+    sin: Doubles,
+    offset: Doubles,
+    width: int,
+    seeing: Integers,
+    columns: Integers,
+    shares: Floats,
 ) -> None:
-    """Tabulate where the rays through voxels (z, x), (z, x + 1) ... meet the detectors.
+    """Tabulate where the rays through voxels (z, x), (z, x + 1) ... meet the detectors that see them.
 
     A voxel lies between the column that begins at number `columns` of a thread's rays and the next, `shares` of the way
     to it. One off the detector is given the two columns of zeros beyond its end.
     """
-    for i in range(len(cos)):
+    for at in range(len(seeing)):
+        i = seeing[at]
         start = zx[0] * sin[i] + offset[i] + zx[1] * cos[i]
         whole = np.floor(start)
         base, part, step = np.int32(whole), np.float32(start - whole), np.float32(cos[i])
@@ -37,9 +61,9 @@ def _columns(
         for j in range(columns.shape[1]):
             u = part + np.float32(j) * step
             below = np.floor(u)
-            shares[i, j] = u - below
+            shares[at, j] = u - below
             k = base + np.int32(below)
-            columns[i, j] = (first + (k if (k >= 0) & (k < end) else empty)) * np.int32(ROWS)
+            columns[at, j] = (first + (k if (k >= 0) & (k < end) else empty)) * np.int32(ROWS)
 
 
 @compiled(parallel=True)
@@ -56,17 +80,21 @@ def backproject(projections: Floats, cos: Doubles, sin: Doubles, offset: Doubles
                 for row in range(height):
                     for u in range(left, min(left + _TURNED, width)):
                         rays[i, u, row] = projections[i, top + row, u]
+        seeing = np.empty(n, np.int32)
         columns = np.empty((n, _WIDE), np.int32)
         shares = np.empty((n, _WIDE), np.float32)
         line = np.empty((_WIDE, ROWS), np.float32)
         for block in range(0, depth, _DEEP):
             for left in range(0, across, _WIDE):
-                wide = min(_WIDE, across - left)
-                for z in range(block, min(block + _DEEP, depth)):
+                wide, end = min(_WIDE, across - left), min(block + _DEEP, depth)
+                top_z, left_x = block - depth // 2, left - across // 2
+                corners = (top_z, left_x, top_z + end - block, left_x + wide)
+                these = seeing[: _seeing(corners, cos, sin, offset, width, seeing)]
+                for z in range(block, end):
                     place = (z - depth // 2, left - across // 2)
-                    _columns(place, cos, sin, offset, width, columns, shares)
+                    _columns(place, cos, sin, offset, width, these, columns, shares)
                     for x in range(wide):
-                        add_rays(rays, columns, shares, x, _WIDE, n, line)
+                        add_rays(rays, columns, shares, x, _WIDE, len(these), line)
                     for row in range(height):
                         for x in range(wide):
                             volume[z, top + row, left + x] += line[x, row]
@@ -81,20 +109,24 @@ def project(volume: Floats, cos: Doubles, sin: Doubles, offset: Doubles, project
         top = strip * ROWS
         height = min(ROWS, rows - top)
         rays = np.zeros((n, width + 2, ROWS), np.float32)
+        seeing = np.empty(n, np.int32)
         columns = np.empty((n, _WIDE), np.int32)
         shares = np.empty((n, _WIDE), np.float32)
         line = np.zeros((_WIDE, ROWS), np.float32)
         for block in range(0, depth, _DEEP):
             for left in range(0, across, _WIDE):
-                wide = min(_WIDE, across - left)
-                for z in range(block, min(block + _DEEP, depth)):
+                wide, end = min(_WIDE, across - left), min(block + _DEEP, depth)
+                top_z, left_x = block - depth // 2, left - across // 2
+                corners = (top_z, left_x, top_z + end - block, left_x + wide)
+                these = seeing[: _seeing(corners, cos, sin, offset, width, seeing)]
+                for z in range(block, end):
                     place = (z - depth // 2, left - across // 2)
-                    _columns(place, cos, sin, offset, width, columns, shares)
+                    _columns(place, cos, sin, offset, width, these, columns, shares)
                     for row in range(height):
                         for x in range(wide):
                             line[x, row] = volume[z, top + row, left + x]
                     for x in range(wide):
-                        spread_over_rays(rays, columns, shares, x, _WIDE, n, line)
+                        spread_over_rays(rays, columns, shares, x, _WIDE, len(these), line)
         for i in range(n):
             for left in range(0, width, _TURNED):
                 for row in range(height):

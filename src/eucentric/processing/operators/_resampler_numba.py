@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eucentric.core.jit import compiled, parallel_range
+from eucentric.processing.operators._splines import spline_at
 
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -15,8 +16,12 @@ Four = tuple[np.float32, np.float32, np.float32, np.float32]
 @compiled()
 def _mirrored(i: int, n: int) -> int:
     """Return the index within 0 .. n - 1 that mirroring about the outermost pixels leads to."""
+    i = abs(i)
+    if i < n:
+        return i
     period = max(2 * (n - 1), 1)
-    i = abs(i) % period
+    if i >= period:  # rarely: a division costs more than all the rest
+        i %= period
     return i if i < n else period - i
 
 
@@ -47,15 +52,61 @@ def _weights(f: np.float32) -> Four:
 
 
 @compiled()
-def _across(coefficients: Floats, i: int, y: int, x: int, v: Four) -> np.float32:
-    """Return the weighted sum of four coefficients of a row."""
-    total: np.float32 = (
-        v[0] * coefficients[i, y, x]
-        + v[1] * coefficients[i, y, x + 1]
-        + v[2] * coefficients[i, y, x + 2]
-        + v[3] * coefficients[i, y, x + 3]
+def _bordered(coefficients: Floats, i: int, y: float, x: float, margin: float) -> np.float32:
+    """Return the spline of image `i` at a place on its border or beyond."""
+    _, rows, columns = coefficients.shape
+    total = np.float32(0)
+    weight = _fade(y, rows, margin) * _fade(x, columns, margin)
+    if weight == 0.0:
+        return total
+    y0, x0 = int(np.floor(y)), int(np.floor(x))
+    w, v = _weights(np.float32(y - y0)), _weights(np.float32(x - x0))
+    x1, x2, x3, x4 = (
+        _mirrored(x0 - 1, columns),
+        _mirrored(x0, columns),
+        _mirrored(x0 + 1, columns),
+        _mirrored(x0 + 2, columns),
     )
-    return total
+    for a in range(4):
+        line = coefficients[i, _mirrored(y0 - 1 + a, rows)]
+        total += w[a] * (v[0] * line[x1] + v[1] * line[x2] + v[2] * line[x3] + v[3] * line[x4])
+    return np.float32(weight) * total
+
+
+@compiled()
+def _within(start: float, step: float, n: int, first: int, end: int) -> tuple[int, int]:
+    """Return those of the columns `first` to `end` at which ``start + column * step`` has all its four samples."""
+    low, high = 1.0, n - 2.0
+    if low >= high:
+        return first, first
+    if abs(step) < 1e-9:
+        return (first, end) if low + 1e-3 < start < high - 1e-3 else (first, first)
+    a, b = (low - start) / step, (high - start) / step
+    # One column less at either side: where rounding would matter, the border's way gives the same.
+    return max(first, int(np.ceil(min(a, b))) + 1), min(end, int(np.floor(max(a, b))) - 1)
+
+
+@compiled()
+def _along(
+    coefficients: Floats, i: int, start: tuple[float, float], step: tuple[float, float], margin: float, line: Floats
+) -> None:
+    """Fill a line with the spline of image `i`, from a place yx on and step by step."""
+    _, rows, columns = coefficients.shape
+    y_start, x_start = start
+    y_step, x_step = step
+    first, end = _within(y_start, y_step, rows, 0, len(line))
+    first, end = _within(x_start, x_step, columns, first, end)
+    first = min(first, len(line))
+    end = max(first, end)
+    for k in range(first):
+        line[k] = _bordered(coefficients, i, y_start + k * y_step, x_start + k * x_step, margin)
+    for k in range(first, end):
+        y, x = y_start + k * y_step, x_start + k * x_step
+        y0, x0 = int(y), int(x)
+        place = (i * rows + y0 - 1) * columns + x0 - 1
+        line[k] = spline_at(coefficients, place, columns, np.float32(y - y0), np.float32(x - x0))
+    for k in range(end, len(line)):
+        line[k] = _bordered(coefficients, i, y_start + k * y_step, x_start + k * x_step, margin)
 
 
 @compiled(parallel=True)
@@ -66,29 +117,9 @@ def resample(coefficients: Floats, maps: Doubles, margin: float, out: Floats) ->
     for job in parallel_range(n * new_rows):
         i, row = job // new_rows, job % new_rows
         m = maps[i]
-        y_new = row - new_rows // 2
-        for column in range(new_columns):
-            x_new = column - new_columns // 2
-            y = m[0, 0] * y_new + m[0, 1] * x_new + m[0, 2] + rows // 2
-            x = m[1, 0] * y_new + m[1, 1] * x_new + m[1, 2] + columns // 2
-            weight = _fade(y, rows, margin) * _fade(x, columns, margin)
-            if weight == 0.0:
-                out[i, row, column] = 0.0
-                continue
-            y0, x0 = int(np.floor(y)), int(np.floor(x))
-            w, v = _weights(np.float32(y - y0)), _weights(np.float32(x - x0))
-            total = np.float32(0)
-            if 1 <= y0 < rows - 2 and 1 <= x0 < columns - 2:
-                total = (
-                    w[0] * _across(coefficients, i, y0 - 1, x0 - 1, v)
-                    + w[1] * _across(coefficients, i, y0, x0 - 1, v)
-                    + w[2] * _across(coefficients, i, y0 + 1, x0 - 1, v)
-                    + w[3] * _across(coefficients, i, y0 + 2, x0 - 1, v)
-                )
-            else:
-                for a in range(4):
-                    line = np.float32(0)
-                    for b in range(4):
-                        line += v[b] * coefficients[i, _mirrored(y0 - 1 + a, rows), _mirrored(x0 - 1 + b, columns)]
-                    total += w[a] * line
-            out[i, row, column] = np.float32(weight) * total
+        y_new, x_new = row - new_rows // 2, -(new_columns // 2)
+        start = (
+            m[0, 0] * y_new + m[0, 1] * x_new + m[0, 2] + rows // 2,
+            m[1, 0] * y_new + m[1, 1] * x_new + m[1, 2] + columns // 2,
+        )
+        _along(coefficients, i, start, (m[0, 1], m[1, 1]), margin, out[i, row])

@@ -21,6 +21,7 @@ def backproject(
     depth_width: tuple[int, int],
     *,
     centre_zx_px: tuple[float, float] = (0.0, 0.0),
+    across_px: float = 0.0,
     out: Tensor | None = None,
 ) -> Tensor:
     """Add up the rays of all projections through each voxel.
@@ -35,6 +36,8 @@ def backproject(
         Number of voxels along z and x; there are as many along y as the projections have rows.
     centre_zx_px
         Where the volume's centre lies in the specimen, in pixels: a volume need not be about its origin.
+    across_px
+        Where all projections show the origin, in columns from the detector's centre.
     out
         A volume (z, y, x) to add to; made if absent.
 
@@ -56,7 +59,7 @@ def backproject(
     # Compiled loops do not look where they write.
     if out.shape != shape or len(tilts_rad) != len(projections):
         raise ValueError(f"{len(tilts_rad)} tilts and {tuple(projections.shape)} do not fit {tuple(out.shape)}")
-    cos, sin, offset = _rays(tilts_rad, projections.shape[2], centre_zx_px)
+    cos, sin, offset = _rays(tilts_rad, projections.shape[2], centre_zx_px, across_px)
     if projections.device.type == "cpu":
         _projector_numba.backproject(projections.contiguous().numpy(), cos, sin, offset, out.numpy())
     else:
@@ -70,6 +73,7 @@ def project(
     width: int,
     *,
     centre_zx_px: tuple[float, float] = (0.0, 0.0),
+    across_px: float = 0.0,
 ) -> Tensor:
     """Sum the volume along the beam at each tilt: the adjoint of `backproject`, to rounding.
 
@@ -83,6 +87,8 @@ def project(
         Number of detector columns.
     centre_zx_px
         Where the volume's centre lies in the specimen, in pixels.
+    across_px
+        Where all projections show the origin, in columns from the detector's centre.
 
     Returns
     -------
@@ -91,7 +97,7 @@ def project(
     """
     n, rows = len(tilts_rad), volume.shape[1]
     out = torch.zeros((n, rows, width), dtype=torch.float32, device=volume.device)
-    cos, sin, offset = _rays(tilts_rad, width, centre_zx_px)
+    cos, sin, offset = _rays(tilts_rad, width, centre_zx_px, across_px)
     if volume.device.type == "cpu":
         _projector_numba.project(volume.contiguous().numpy(), cos, sin, offset, out.numpy())
     else:
@@ -99,9 +105,11 @@ def project(
     return out
 
 
-def _rays(tilts_rad: Tensor, width: int, centre_zx_px: tuple[float, float]) -> tuple[Doubles, Doubles, Doubles]:
+def _rays(
+    tilts_rad: Tensor, width: int, centre_zx_px: tuple[float, float], across_px: float = 0.0
+) -> tuple[Doubles, Doubles, Doubles]:
     """Return cosine, sine and detector column of the volume's centre for each tilt, as float64 arrays."""
     tilts = tilts_rad.detach().to("cpu", torch.float64)
     cos, sin = torch.cos(tilts), torch.sin(tilts)
     z, x = centre_zx_px
-    return cos.numpy(), sin.numpy(), (width // 2 + x * cos + z * sin).numpy()
+    return cos.numpy(), sin.numpy(), (width // 2 + across_px + x * cos + z * sin).numpy()
