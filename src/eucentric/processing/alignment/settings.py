@@ -21,7 +21,7 @@ class AlignSettings(Record):
     axis_deg: Annotated[Degrees, Field(ge=-360, le=360)] | None = None
     refine_axis: bool = False
     specimen_depth_A: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    max_shift_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.2
+    max_shift_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.3
     rounds: Annotated[int, Field(ge=1, le=50)] = 6
     local_motion: bool = True
     beads: Literal["auto", "never"] = "auto"
