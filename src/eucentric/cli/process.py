@@ -64,7 +64,7 @@ def process(
     axis: float | None = None,
     refine_axis: bool = False,
     depth: float | None = None,
-    max_shift: float = 0.2,
+    max_shift: float = 0.3,
     rounds: int = 6,
     binning: Annotated[int, Parameter(name="--bin")] = 1,
     thickness: float | None = None,
