@@ -19,9 +19,9 @@ def mapped(tmp_path: Path) -> np.memmap:
 
 
 def _resident_kB() -> int:
-    """Return how much of this process's memory is of mapped files."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssFile"))
+    """Return how much of this process's memory is of mapped files, of those that lie in memory (tmpfs) too."""
+    lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
+    return sum(int(words[1]) for words in lines if words[0] in ("RssFile:", "RssShmem:"))
 
 
 def test_sections_are_what_they_are_however_often_they_are_read(mapped: np.memmap) -> None:
