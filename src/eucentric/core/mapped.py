@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def section_of(stack: NDArray[Any], section: int, dtype: type[np.generic] = np.float32) -> NDArray[Any]:
-    """Return a copy of one section of a stack, and give the pages that it was read through back to the system.
+def section_of(stack: NDArray[Any], section: int) -> NDArray[np.float32]:
+    """Return one section of a stack as a float32 copy, and give the pages that it was read through back to the system.
 
     Pages of a mapped file stay with the process that touched them until memory is short elsewhere: of a stack that
     is read section by section, all of them at the end.
@@ -18,12 +18,10 @@ def section_of(stack: NDArray[Any], section: int, dtype: type[np.generic] = np.f
     stack
         (n, y, x), in memory or mapped (`numpy.memmap`).
     section
-        Which, from 0.
-    dtype
-        Of the copy. What is too large for it becomes infinite.
+        Which, from 0. What is too large for float32 becomes infinite.
     """
     with np.errstate(over="ignore"):
-        image = np.array(stack[section], dtype=dtype)
+        image = np.array(stack[section], dtype=np.float32)
     mapped = getattr(stack, "_mmap", None)
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         part = stack[section]
