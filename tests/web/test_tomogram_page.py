@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from served_pages import Visit
 
 from eucentric.io import write_mrc
@@ -182,6 +182,23 @@ def test_versions_stand_side_by_side_at_one_place(enter: Callable[..., Page]) ->
     expect(page.locator(".pane:visible")).to_have_count(3)
     version(page, "Full").uncheck()
     expect(page.locator(".stage figcaption")).to_have_text(["Restored", "Even half"])
+
+
+def test_values_are_of_what_is_shown_when_they_come(enter: Callable[..., Page]) -> None:
+    """Values asked for before another version was shown, and before the place moved, are asked for again."""
+    page = enter()
+    expect(readout(page)).to_contain_text("Full ")
+    held: list[Route] = []
+    page.route("**/value/**", lambda route: route.continue_() if held else held.append(route))
+    go_to(page, "z", 3)
+    page.wait_for_timeout(300)
+    assert len(held) == 1
+    version(page, "Restored").press("Space")
+    expect(pane(page, "xy", 1)).to_have_attribute("data-index", "3")
+    pane(page, "xy").press("Home")
+    expect(pane(page, "xy", 1)).to_have_attribute("data-index", "0")
+    held[0].continue_()
+    expect(readout(page)).to_contain_text(re.compile(r"voxel 50, 40, 0 · Full \S+, Restored \S+"))
 
 
 def test_what_changes_while_one_looks(enter: Callable[..., Page], session: Path) -> None:

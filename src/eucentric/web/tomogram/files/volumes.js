@@ -288,7 +288,7 @@ export class VolumeViewer {
     const voxel = ["x", "y", "z"].map((axis) => first.index(axis, place[axis])).join(", ");
     this.where = (first.isInA ? `${["x", "y", "z"].map(nm).join(", ")} nm · ` : "") + `voxel ${voxel}`;
     this.readout.textContent = this.values ? `${this.where} · ${this.values}` : this.where;
-    this.asked = place;
+    this.asked = { ...place }; // anew each time: the place, and the versions shown, may change while values come
     if (this.player.playing) return; // a value that is gone before it is read costs slices
     this.asking ??= setTimeout(() => this.askValues(), VALUE_EVERY_MS);
   }
