@@ -16,6 +16,7 @@ from eucentric.optics.ctf_records import CTFFit, HandVerdict, SeriesCTF, TiltCTF
 from eucentric.optics.damage import (
     OPTIMAL_EXPOSURE,
     critical_exposure_e_A2,
+    fading_A2_per_e,
     surviving_amplitude,
     surviving_amplitude_b_factor,
     useful_exposure_e_A2,
@@ -47,6 +48,7 @@ __all__ = [
     "elastic_mean_free_path_A",
     "envelope",
     "even_phase_rad",
+    "fading_A2_per_e",
     "first_thick_node_A",
     "interaction_rad_per_VA",
     "mean_ctf2",

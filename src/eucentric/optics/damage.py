@@ -35,9 +35,14 @@ def critical_exposure_e_A2(k: ArrayLike, voltage_kV: float = 300.0) -> Array:
     return at_300 * _scale(voltage_kV)
 
 
+def fading_A2_per_e(k: ArrayLike, voltage_kV: float = 300.0) -> Array:
+    """Return the rate at which the amplitude at `k` fades with exposure, ``1 / 2 Ne``, in 1/(e/Å²)."""
+    return 1 / (2 * critical_exposure_e_A2(k, voltage_kV))
+
+
 def surviving_amplitude(k: ArrayLike, exposure_e_A2: ArrayLike, voltage_kV: float = 300.0) -> Array:
     """Return the share of the amplitude at `k` that survives an exposure: ``exp(-E / 2 Ne)``."""
-    left: Array = np.exp(-np.asarray(exposure_e_A2, dtype=float) / (2 * critical_exposure_e_A2(k, voltage_kV)))
+    left: Array = np.exp(-np.asarray(exposure_e_A2, dtype=float) * fading_A2_per_e(k, voltage_kV))
     return left
 
 

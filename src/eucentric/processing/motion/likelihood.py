@@ -101,13 +101,28 @@ def _shared(
 def turns(k: NDArray[np.floating[Any]], shifts_A: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Return real and imaginary parts of ``exp(2 pi i k s)`` of shifts (n) and frequencies (m), (2, n, m).
 
-    Right to 1e-5 up to hundreds of turns.
+    Right to 1e-5 up to hundreds of turns; quick for frequencies that mostly follow each other in even steps.
     """
-    angle = (2 * np.pi * shifts_A[:, None] * k).astype(np.float32)
-    turned = np.empty((2, *angle.shape), np.float32)
-    np.cos(angle, out=turned[0])
-    np.sin(angle, out=turned[1])
+    turned = np.empty((2, len(shifts_A), len(k)), np.float32)
+    _turn(k, np.ascontiguousarray(shifts_A), turned)
     return turned
+
+
+@compiled()
+def _turn(k: NDArray[np.floating[Any]], shifts: NDArray[np.floating[Any]], turned: NDArray[np.float32]) -> None:
+    """Turn from each frequency to the next by the same step, and begin anew where the next one lies elsewhere."""
+    even = k[1] - k[0] if len(k) > 1 else 0.0
+    for f in range(len(shifts)):
+        angle = 2 * np.pi * shifts[f]
+        step_re, step_im = np.cos(angle * even), np.sin(angle * even)
+        re, im = 0.0, 0.0
+        for m in range(len(k)):
+            if m > 0 and abs(k[m] - k[m - 1] - even) < 1e-6 * abs(even):
+                re, im = re * step_re - im * step_im, re * step_im + im * step_re
+            else:
+                re, im = np.cos(angle * k[m]), np.sin(angle * k[m])
+            turned[0, f, m] = re
+            turned[1, f, m] = im
 
 
 def phases(k: NDArray[np.floating[Any]], shifts_A: NDArray[np.floating[Any]]) -> NDArray[np.complex64]:

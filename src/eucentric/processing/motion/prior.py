@@ -76,7 +76,7 @@ class TemporalPrior(Record):
             alike = [(shifts, information) for shifts, information in usable if len(shifts) == n]
             seen = np.array([_without_mean(n) @ shifts for shifts, _ in alike])
             groups[n] = seen, np.array([1 / (n * information) for _, information in alike])
-        best = minimize(unlikely, start, method="Nelder-Mead", options={"maxiter": 300, "xatol": 0.02, "fatol": 0.05})
+        best = minimize(unlikely, start, method="L-BFGS-B", options={"ftol": 1e-5})
         linear, settle, walk, jitter = np.exp(best.x)
         return cls(linear_A=linear, settle_A=settle, walk_A=walk, jitter_A=jitter)
 
@@ -92,12 +92,11 @@ class TemporalPrior(Record):
         log_weights = -_unlikely(np.square(seen)[None], size, noise)[:, 0]
         weights = np.exp(log_weights - log_weights.max())
         weights /= weights.sum()
-        mean, second = np.zeros((n, 2)), np.zeros(n)
-        for weight, scale in zip(weights, _SCALES, strict=True):
-            kept = scale**2 * size / (scale**2 * size + noise)
-            shifts = into_shifts @ (kept[:, None] * seen)
-            mean += weight * shifts
-            second += weight * (np.square(into_shifts) @ (kept * noise) + np.mean(np.square(shifts), axis=1))
+        scaled = np.square(_SCALES)[:, None] * size
+        kept = scaled / (scaled + noise)  # (scales, modes)
+        shifts = into_shifts @ (kept[:, :, None] * seen)  # (scales, n, 2)
+        mean = np.tensordot(weights, shifts, axes=1)
+        second = np.square(into_shifts) @ (weights @ kept * noise) + weights @ np.mean(np.square(shifts), axis=2)
         spread = second - np.mean(np.square(mean), axis=1)
         return mean, np.sqrt(np.maximum(spread, 0.0))
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eucentric.core import InputError
 from eucentric.core.jit import compiled, parallel_range
-from eucentric.processing.dose_weighting import dose_weights
+from eucentric.optics import fading_A2_per_e
 from eucentric.processing.motion.likelihood import turns
 from eucentric.processing.motion.records import LocalField, MotionTrack
 from eucentric.processing.motion.transforms import Frame, FrameTransform, transformed
@@ -74,11 +74,7 @@ def sum_movie(
     n = len(track.frames)
     if accumulated_e_A2 is not None and len(accumulated_e_A2) != n:
         raise InputError(f"{len(accumulated_e_A2)} exposures were given for {n} frames.")
-    table_k = np.arange(_TABLE) * (_TO_K / (_TABLE - 1) / pixel_A)
-    weights = np.ones((n, _TABLE)) if accumulated_e_A2 is None else dose_weights(table_k, accumulated_e_A2, voltage_kV)
-    # Frames of one exposure have nearly the same weights: their mean is applied to the sums, after all else. By how
-    # little each differs from it, the nearest entry of the table says well enough.
-    mean_weight = weights.mean(axis=0)
+    mean_weight, own = _weights(n, accumulated_e_A2, pixel_A, voltage_kV)
     sums: _Sums | None = None
     count = 0
     for count, frame in enumerate(frames, 1):
@@ -90,10 +86,34 @@ def sum_movie(
         elif one.shape_yx != sums.shape_yx:
             raise InputError(f"Frame {count - 1} has {one.shape_yx} pixels, the first {sums.shape_yx}.")
         which = count - 1
-        sums.add(one.values, which, track.frames[which] % 2, track.shifts_yx_A[which], weights[which] / mean_weight)
+        sums.add(one.values, which, track.frames[which] % 2, track.shifts_yx_A[which], own[which])
     if sums is None or count != n:
         raise InputError(f"The track is of {n} frames, and {'more' if count > n else count} were given.")
     return sums.done(mean_weight)
+
+
+def _weights(
+    n: int, accumulated_e_A2: Sequence[float] | None, pixel_A: float, voltage_kV: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the mean weight of n frames over frequency, and what each frame's is of it: tables (t) and (n, t).
+
+    Frames of one exposure have nearly the same weights: their mean is applied to the sums, after all else. By how
+    little each differs from it, the nearest entry of the table says well enough.
+    """
+    if accumulated_e_A2 is None:
+        return np.ones(_TABLE, np.float32), np.ones((n, _TABLE), np.float32)
+    received = np.asarray(accumulated_e_A2, dtype=float)
+    middle = received.mean()
+    fading = _fading(pixel_A, voltage_kV)
+    own = np.exp(np.multiply.outer((middle - received).astype(np.float32), fading.astype(np.float32)))
+    mean = own.mean(axis=0)
+    return (mean * np.exp(-middle * fading)).astype(np.float32), own / mean
+
+
+@lru_cache(maxsize=4)
+def _fading(pixel_A: float, voltage_kV: float) -> NDArray[np.float64]:
+    """Return how fast signal fades with exposure at each entry of a table, 1/(e/Å²)."""
+    return fading_A2_per_e(np.arange(_TABLE) * (_TO_K / (_TABLE - 1) / pixel_A), voltage_kV)
 
 
 class _Sums:
@@ -105,35 +125,50 @@ class _Sums:
         n_y, n_x = self.shape_yx
         self._k_y, self._k_x = np.fft.fftfreq(n_y), np.fft.rfftfreq(n_x)  # cycles a pixel
         self._entries = _entries(self.shape_yx, device)
-        self._spline_gains = [spline_gain(torch.from_numpy(k)).float().numpy() for k in (self._k_y, self._k_x)]
         if local is None:
             self._halves = torch.zeros((2, n_y, n_x // 2 + 1), dtype=torch.complex64, device=device)
         else:
+            self._gains = [spline_gain(torch.from_numpy(k)).float().numpy() for k in (self._k_y, self._k_x)]
             self._halves = torch.zeros((2, n_y, n_x), dtype=torch.float32, device=device)
 
     def add(
-        self, spectrum: Tensor, which: int, parity: int, shift_yx_A: tuple[float, float], weight: NDArray[np.float64]
+        self, spectrum: Tensor, which: int, parity: int, shift_yx_A: tuple[float, float], weight: NDArray[np.float32]
     ) -> None:
+        turn_y, turn_x = (
+            turns(k, np.array([shift_A / self._pixel_A]))[:, 0]
+            for k, shift_A in zip((self._k_y, self._k_x), shift_yx_A, strict=True)
+        )
         if self._local is None:
-            self._accumulate(self._halves[parity], spectrum, shift_yx_A, weight)
+            self._accumulate(self._halves[parity], spectrum, turn_y, turn_x, weight)
             return
         coefficients = torch.zeros_like(spectrum)
-        self._accumulate(coefficients, spectrum, shift_yx_A, weight, for_spline=True)
+        gain_y, gain_x = self._gains
+        self._accumulate(coefficients, spectrum, turn_y * gain_y, turn_x * gain_x, weight)
         warped = warp(inverse_transform(coefficients, self.shape_yx), self._displacement_px(which), _STEP_PX)
         self._halves[parity] += warped
 
-    def done(self, mean_weight: NDArray[np.float64]) -> MovieSums:
+    def done(self, mean_weight: NDArray[np.float32]) -> MovieSums:
+        halves = self._halves if self._local is None else transform(self._halves)
+        whole = self._weigh(halves, mean_weight)
+        even, odd = (inverse_transform(half, self.shape_yx) for half in halves)
         if self._local is None:
-            even, odd = self._halves
-            unweighted = inverse_transform(even + odd, self.shape_yx)
+            unweighted = inverse_transform(whole, self.shape_yx)
         else:
-            even, odd = (transform(half) for half in self._halves)
             unweighted = self._halves[0] + self._halves[1]
-        gains = np.empty(even.shape, np.float32)
-        _spread(mean_weight.astype(np.float32), self._k_y.astype(np.float32), self._k_x.astype(np.float32), gains)
-        gain = torch.as_tensor(gains, device=even.device)
-        even, odd = (inverse_transform(half.mul_(gain), self.shape_yx) for half in (even, odd))
         return MovieSums(weighted=even + odd, even=even, odd=odd, unweighted=unweighted)
+
+    def _weigh(self, halves: Tensor, table: NDArray[np.float32]) -> Tensor:
+        """Return the sum of both halves, and then weigh each of them by a table over frequency, linear in between."""
+        k_y, k_x = (k.astype(np.float32) for k in (self._k_y, self._k_x))
+        if halves.device.type == "cpu":
+            whole = torch.empty_like(halves[0])
+            _weigh_halves(halves[0].numpy(), halves[1].numpy(), table, k_y, k_x, whole.numpy())
+            return whole
+        whole = halves[0] + halves[1]
+        at = np.hypot(k_y[:, None], k_x) * np.float32((_TABLE - 1) / _TO_K)
+        gain = np.interp(at, np.arange(_TABLE), table).astype(np.float32)
+        halves *= torch.as_tensor(gain, device=halves.device)
+        return whole
 
     def _displacement_px(self, which: int) -> NDArray[np.float64]:
         if self._local is None:
@@ -146,17 +181,11 @@ class _Sums:
         self,
         into: Tensor,
         spectrum: Tensor,
-        shift_yx_A: tuple[float, float],
-        weight: NDArray[np.float64],
-        *,
-        for_spline: bool = False,
+        turn_y: NDArray[np.float32],
+        turn_x: NDArray[np.float32],
+        table: NDArray[np.float32],
     ) -> None:
-        """Add a spectrum, moved back by a shift and weighted by a table over frequency."""
-        turn_y, turn_x = (
-            turns(k, np.array([shift_A / self._pixel_A]))[:, 0] * (gain if for_spline else np.float32(1))
-            for k, gain, shift_A in zip((self._k_y, self._k_x), self._spline_gains, shift_yx_A, strict=True)
-        )
-        table = weight.astype(np.float32)
+        """Add a spectrum, turned by phases of rows and columns and weighted by a table over frequency."""
         if into.device.type == "cpu":
             from_, to = (one.numpy().view(np.float32) for one in (spectrum, into))
             _add_moved(from_, turn_y, turn_x, self._entries.numpy(), table, to)
@@ -174,17 +203,27 @@ def _entries(shape_yx: tuple[int, int], device: torch.device) -> Tensor:
 
 
 @compiled(parallel=True)
-def _spread(
-    table: NDArray[np.float32], k_y: NDArray[np.float32], k_x: NDArray[np.float32], gain: NDArray[np.float32]
+def _weigh_halves(
+    even: NDArray[np.complex64],
+    odd: NDArray[np.complex64],
+    table: NDArray[np.float32],
+    k_y: NDArray[np.float32],
+    k_x: NDArray[np.float32],
+    whole: NDArray[np.complex64],
 ) -> None:
-    """Spread a table over frequency, linear between its entries, over the coefficients of a transform."""
+    """See `_Sums._weigh`; all in one go."""
     last = np.uint32(len(table) - 2)
     scale = np.float32((len(table) - 1) / _TO_K)
     for row in parallel_range(len(k_y)):
+        gain = np.empty(len(k_x), np.float32)
         for column in range(len(k_x)):
             at = np.sqrt(k_y[row] * k_y[row] + k_x[column] * k_x[column]) * scale
             entry = min(np.uint32(at), last)
-            gain[row, column] = table[entry] + (at - np.float32(entry)) * (table[entry + 1] - table[entry])
+            gain[column] = table[entry] + (at - np.float32(entry)) * (table[entry + 1] - table[entry])
+        for column in range(len(k_x)):
+            whole[row, column] = even[row, column] + odd[row, column]
+            even[row, column] *= gain[column]
+            odd[row, column] *= gain[column]
 
 
 @compiled(parallel=True)

@@ -69,27 +69,24 @@ def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float)
         Largest movement between the first and the last frame that is looked for.
     """
     n = spectra.frames
-    precision = np.linalg.inv(prior.covariance(n) + 1e-6 * np.eye(n))
-    part = spectra.cut(max(_LEVELS_A[0], 1 / spectra.grid.ring_k[-1], _field_A(spectra) / _COARSE_WAVES))
-    powers = Powers.at_first(part)
-    shifts = _even_drift(part, powers, prior.linear_A, max_shift_A)
-    finest_A = 1 / spectra.grid.ring_k[-1]
-    levels = [level for level in _LEVELS_A if level > 1.2 * finest_A] + [finest_A]
-    while levels:
-        level, *levels = levels
-        part = spectra.cut(level)
+    precision, spread = _precision(prior, n), n * np.eye(n) - 1
+    parts = _parts(spectra)
+    part = parts[0].cut(_field_A(spectra) / _COARSE_WAVES)
+    shifts = _even_drift(part, Powers.at_first(part), prior.linear_A, max_shift_A)
+    while parts:
+        part, *parts = parts
         alone = _smoothing(part.grid)(part.power)
         powers = Powers.of(part, evaluate(part, None, shifts), alone)
-        for _ in range(_STEPS if levels else _LAST_STEPS):
+        for _ in range(_STEPS if parts else _LAST_STEPS):
             evaluation, seen_at = evaluate(part, powers.weights(n), shifts), shifts
             information = powers.information(part.grid, n)
-            stiff = information * (n * np.eye(n) - 1) + precision
+            stiff = information * spread + precision
             step = np.linalg.solve(stiff, evaluation.gradient - precision @ shifts)
             shifts = shifts + step
             powers = Powers.of(part, evaluation, alone)
             if np.square(step).mean() * information * n < STILL**2:
                 break
-        if levels and _enough_A(part, powers, n) > 1.5 * level:  # finer levels would only be slow
+        if parts and _enough_A(part, powers, n) > 1.5 / part.grid.ring_k[-1]:  # finer levels would only be slow
             break
     centred = evaluation.gradient - evaluation.gradient.mean(axis=0)
     observed = seen_at + centred / (n * information) if information > 0 else shifts
@@ -102,6 +99,22 @@ def weigh_track(spectra: FrameSpectra, prior: TemporalPrior, max_shift_A: float)
         resolution_A=_enough_A(part, powers, n),
         told=powers.each(part.grid, n),
     )
+
+
+def _parts(spectra: FrameSpectra) -> list[FrameSpectra]:
+    """Return what is seen of spectra at each level of detail, from coarse to fine."""
+    finest_A = 1 / spectra.grid.ring_k[-1]
+    parts = [spectra]
+    for level in reversed(_LEVELS_A):
+        if level > 1.2 * finest_A:
+            parts.insert(0, parts[0].cut(level))
+    return parts
+
+
+@lru_cache(maxsize=16)
+def _precision(prior: TemporalPrior, n: int) -> Array:
+    """Return how tightly a prior holds the shifts of n frames along one axis, (n, n), 1/Å²."""
+    return np.asarray(np.linalg.inv(prior.covariance(n) + 1e-6 * np.eye(n)))
 
 
 @dataclass(frozen=True, eq=False)
