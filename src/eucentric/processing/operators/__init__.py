@@ -5,6 +5,7 @@ Each has one interface and two forms, numba on the CPU and torch anywhere else, 
 
 from eucentric.processing.operators.across import HIGHEST, filter_across, filter_rows
 from eucentric.processing.operators.fourier import FilterName, bin_images, ramp_filter, ramp_gain, window_gain
+from eucentric.processing.operators.memory import zeros
 from eucentric.processing.operators.projector import backproject, project
 from eucentric.processing.operators.resampler import resample, spline_coefficients, spline_gain
 from eucentric.processing.operators.transforms import inverse_transform, transform
@@ -27,4 +28,5 @@ __all__ = [
     "transform",
     "warp",
     "window_gain",
+    "zeros",
 ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eucentric.processing.operators import _projector_numba, _projector_torch
+from eucentric.processing.operators.memory import zeros
 
 Doubles = NDArray[np.float64]
 
@@ -55,7 +56,7 @@ def backproject(
     depth, width = depth_width
     shape = (depth, projections.shape[1], width)
     if out is None:
-        out = torch.zeros(shape, dtype=torch.float32, device=projections.device)
+        out = zeros(shape, projections.device)
     # Compiled loops do not look where they write.
     if out.shape != shape or len(tilts_rad) != len(projections):
         raise ValueError(f"{len(tilts_rad)} tilts and {tuple(projections.shape)} do not fit {tuple(out.shape)}")

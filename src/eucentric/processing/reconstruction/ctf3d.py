@@ -17,7 +17,8 @@ from torch import Tensor
 from eucentric.core import SILENT, Alignment, InputError, Reporter
 from eucentric.optics import SeriesCTF, wavelength_A
 from eucentric.processing.ctf.correct import correct_tilt
-from eucentric.processing.reconstruction.settings import Halves, ReconstructSettings, volume_shape, zeros
+from eucentric.processing.operators import zeros
+from eucentric.processing.reconstruction.settings import Halves, ReconstructSettings, volume_shape
 from eucentric.processing.reconstruction.views import Images
 from eucentric.processing.reconstruction.wbp import weighted_slabs
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from eucentric.core import SILENT, Alignment, InputError, Reporter
-from eucentric.processing.operators import HIGHEST, backproject, project
-from eucentric.processing.reconstruction.settings import Halves, ReconstructSettings, volume_shape, zeros
+from eucentric.processing.operators import HIGHEST, backproject, project, zeros
+from eucentric.processing.reconstruction.settings import Halves, ReconstructSettings, volume_shape
 from eucentric.processing.reconstruction.views import (
     Images,
     Ray,
@@ -71,16 +71,15 @@ def solve_halves(
     plain = torch.where(torch.linspace(0, HIGHEST, 4097) <= 0.5 + 1e-6, 1.0, 0.0)
     volumes = []
     for half in range(2):
-        views = [
-            whole(read_view(images, alignment, ray.section, settings.binning, device), ray, plain, 0, shape)
-            for ray in reporter.each(rays[half::2], "Aligning views")
-        ]
+        views = zeros((len(rays[half::2]), *shape), device)
+        for ray, view in zip(reporter.each(rays[half::2], "Aligning views"), views, strict=True):
+            whole(read_view(images, alignment, ray.section, settings.binning, device), ray, plain, 0, out=view)
         seen = torch.stack([_seen(ray, small, shape, device) for ray in rays[half::2]])
         seen *= weights[half::2].float().to(device)[:, None, None]
         solver = sirt if settings.method == "sirt" else cgls
         name = f"{settings.method.upper()}, {('even', 'odd')[half]} views"
         solution = solver(
-            torch.stack(views), tilts_of(rays[half::2]), seen, (depth, columns), settings, reporter=reporter, name=name
+            views, tilts_of(rays[half::2]), seen, (depth, columns), settings, reporter=reporter, name=name
         )
         volumes.append(solution.volume)
     return Halves(volumes[0], volumes[1], alignment.pixel_A * settings.binning)

@@ -4,13 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from eucentric.core import Alignment, Record
-from eucentric.processing.operators import FilterName
+from eucentric.processing.operators import FilterName, zeros
 
 Method = Literal["wbp", "sirt", "cgls"]
 Positivity = Literal["none", "bright", "dark"]
@@ -79,10 +78,3 @@ def volume_shape(alignment: Alignment, settings: ReconstructSettings) -> tuple[i
     rows, columns = settings.size_yx or (rows, columns)
     thickness_A = settings.thickness_A or 0.3 * min(alignment.shape_yx) * alignment.pixel_A
     return max(8, 8 * math.ceil(thickness_A / voxel_A / 8)), rows, columns
-
-
-def zeros(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Return a tensor of zeros; on the CPU numpy's, which asks for large pages: three times as fast to touch first."""
-    if device.type == "cpu":
-        return torch.from_numpy(np.zeros(shape, np.float32))
-    return torch.zeros(shape, dtype=torch.float32, device=device)

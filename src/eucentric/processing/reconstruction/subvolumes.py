@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from eucentric.core import SILENT, Alignment, InputError, Reporter
-from eucentric.processing.operators import backproject
+from eucentric.processing.operators import backproject, zeros
 from eucentric.processing.reconstruction.coverage import Coverage
-from eucentric.processing.reconstruction.settings import Halves, ReconstructSettings, volume_shape, zeros
+from eucentric.processing.reconstruction.settings import Halves, ReconstructSettings, volume_shape
 from eucentric.processing.reconstruction.views import (
     Images,
     Ray,

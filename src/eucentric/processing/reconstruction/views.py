@@ -149,10 +149,12 @@ def piece(spline: Tensor, ray: Ray, centre_zyx: Zyx, shape: tuple[int, int]) -> 
     return resample(spline[None], torch.from_numpy(ray.map_at(centre_zyx))[None], shape)[0]
 
 
-def whole(image: Tensor, ray: Ray, gain: Tensor, reach_px: int, shape: tuple[int, int]) -> Tensor:
-    """Return the piece of a filtered view for a box about the origin; only moved, if it is not turned either."""
+def whole(image: Tensor, ray: Ray, gain: Tensor, reach_px: int, *, out: Tensor) -> None:
+    """Give `out`, which is zero, the piece of a filtered view for a box about the origin; only moved, if not turned."""
     if float(np.abs(ray.turn - np.eye(2)).max()) > _SAME:
-        return piece(coefficients(image, ray, gain, reach_px), ray, (0.0, 0.0, 0.0), shape)
+        shape = (int(out.shape[0]), int(out.shape[1]))
+        out.copy_(piece(coefficients(image, ray, gain, reach_px), ray, (0.0, 0.0, 0.0), shape))
+        return
     pixels = np.round(ray.shift_px).astype(int)
     rest = ray.shift_px - pixels
     y, x = -float(rest[0]), -float(rest[1])
@@ -163,15 +165,13 @@ def whole(image: Tensor, ray: Ray, gain: Tensor, reach_px: int, shape: tuple[int
         moved = filter_across(
             image, gain * ray.scale, ray.across_yx, reach_px=reach_px, margin_px=margin, move_yx_px=(y, x)
         )
-    out = torch.zeros(shape, dtype=torch.float32, device=image.device)
-    first = [n // 2 - m // 2 + int(p) for n, m, p in zip(moved.shape, shape, pixels, strict=True)]
+    first = [n // 2 - m // 2 + int(p) for n, m, p in zip(moved.shape, out.shape, pixels, strict=True)]
     low = [max(0, -f) for f in first]
-    high = [min(m, n - f) for m, n, f in zip(shape, moved.shape, first, strict=True)]
+    high = [min(m, n - f) for m, n, f in zip(out.shape, moved.shape, first, strict=True)]
     if low[0] < high[0] and low[1] < high[1]:
         out[low[0] : high[0], low[1] : high[1]] = moved[
             low[0] + first[0] : high[0] + first[0], low[1] + first[1] : high[1] + first[1]
         ]
-    return out
 
 
 def margin_of(image: Tensor) -> int:

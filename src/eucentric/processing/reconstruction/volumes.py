@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import torch
 
 from eucentric.core import SILENT, Alignment, Reporter
+from eucentric.processing.operators import zeros
 from eucentric.processing.reconstruction.iterative import solve_halves
-from eucentric.processing.reconstruction.settings import Halves, ReconstructSettings, volume_shape, zeros
+from eucentric.processing.reconstruction.settings import Halves, ReconstructSettings, volume_shape
 from eucentric.processing.reconstruction.views import Images
 from eucentric.processing.reconstruction.wbp import weighted_slabs
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from eucentric.core import SILENT, Alignment, Reporter
-from eucentric.processing.operators import backproject
+from eucentric.processing.operators import backproject, zeros
 from eucentric.processing.reconstruction.coverage import Coverage
-from eucentric.processing.reconstruction.settings import Halves, ReconstructSettings, volume_shape, zeros
+from eucentric.processing.reconstruction.settings import Halves, ReconstructSettings, volume_shape
 from eucentric.processing.reconstruction.views import (
     Images,
     Ray,
@@ -69,13 +69,15 @@ def weighted_slabs(
     shape = (rows, detector_width(rays, depth, columns))
     planes = min(planes or depth, deepest(rays, depth))
     upright = deepest(rays, depth) == depth
+    halves = [zeros((len(rays[half::2]) if upright else 0, *shape), device) for half in range(2)]
     views = []
-    for ray, gain in reporter.each(list(zip(rays, 2 * gains, strict=True)), "Filtering views"):  # 2: for half the views
+    for nth in reporter.each(range(len(rays)), "Filtering views"):
+        ray, gain = rays[nth], 2 * gains[nth]  # for half the views
         image = read_view(images, alignment, ray.section, settings.binning, device)
-        views.append(whole(image, ray, gain, reach, shape) if upright else coefficients(image, ray, gain, reach))
-    if upright:
-        halves = [torch.stack(views[half::2]) for half in range(2)]
-        views.clear()
+        if upright:
+            whole(image, ray, gain, reach, out=halves[nth % 2][nth // 2])
+        else:
+            views.append(coefficients(image, ray, gain, reach))
     start, stop = only or (0, depth)
     for first in reporter.each(range(start, stop, planes), "Back-projecting"):
         deep = min(planes, stop - first)
