@@ -38,7 +38,7 @@ from eucentric.workflow.volumes import VOLUMES, reconstruct_sums, voxel_A, write
 # Raised whenever a stage's code gives other results, so that sessions made before are outdated.
 VERSIONS = {
     "gain": 1,
-    "motion": 1,
+    "motion": 2,
     "sums": 1,
     "align": 4,
     "ctf": 1,

@@ -24,6 +24,9 @@ _SCALES = np.array([0.35, 0.6, 1.0, 1.7, 2.8])  # of one exposure's movement aga
 class TemporalPrior(Record):
     """Standard deviations, along each axis, of what a track is made of.
 
+    The defaults are what is believed before any frame is seen: specimens move by some Å as the beam first meets them,
+    and ever less from then on (Brilot et al. 2012, 10.1016/j.jsb.2012.02.003).
+
     Attributes
     ----------
     linear_A
@@ -37,9 +40,9 @@ class TemporalPrior(Record):
     """
 
     linear_A: Size = 1.5
-    settle_A: Size = 0.5
-    walk_A: Size = 0.75
-    jitter_A: Size = 0.1
+    settle_A: Size = 3.0
+    walk_A: Size = 0.5
+    jitter_A: Size = 0.2
 
     def covariance(self, frames: int) -> Array:
         """Return the covariance (n, n) of the shifts of n frames along one axis, Å²."""
