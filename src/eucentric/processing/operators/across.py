@@ -90,12 +90,8 @@ def filter_rows(
     wide[:, left : left + columns + 2 * margin_px] = _faded(image, margin_px, sides=1)
     frequency = torch.fft.rfftfreq(length)
     factor = _at(gain, frequency) * torch.exp(-2j * torch.pi * frequency * move_px)
-    if _on_cpu(image):
-        threads = workers(2 * wide.numel())
-        spectrum = scipy.fft.rfft(wide.numpy(), workers=threads, overwrite_x=True)
-        spectrum *= factor.numpy()
-        return torch.from_numpy(scipy.fft.irfft(spectrum, n=length, workers=threads, overwrite_x=True))
-    result: Tensor = torch.fft.irfft(torch.fft.rfft(wide) * factor.to(image.device), n=length)
+    spectrum = torch.fft.rfft(wide)  # torch's transforms of rows are twice as fast as scipy's, those of planes are not
+    result: Tensor = torch.fft.irfft(spectrum.mul_(factor.to(image.device)), n=length)
     return result
 
 
