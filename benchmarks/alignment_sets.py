@@ -1,17 +1,24 @@
 """Align series of the twin's cells and lamellae, with and without beads, and score each against the truth.
 
-Run: python benchmarks/alignment_sets.py FOLDER [--only 'cell-*'] [--seeds 3]
+Run: python benchmarks/alignment_sets.py FOLDER [--only 'cell-*'] [--seeds 3] [--peers VENV/bin/python]
 
 Series are made in FOLDER where they are not there yet (41 x 512² of 10 Å, 3 e/Å² a tilt, all effects of the twin on,
 tracked to 8 % of the field, axis anywhere and unknown, local motion of 15 Å rms, a dome of 40, 80 or 60 Å with a radius
 of the field); that takes 2 to 5 minutes each. Errors are those of places of the specimen: 98 of them, near both faces,
 move as the truth has it; each is given the best place that the alignment allows, and what it still misses by is split
 into the mean of each view (shift) and the rest (local).
+
+With an interpreter that has torch-tiltxcorr and torch-refine-tilt-axis-angle, these align each series too, of which
+they are told the true tilts: with the true axis given, and with the axis that they find.
 """
 
 import argparse
 import dataclasses
 import fnmatch
+import json
+import re
+import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,6 +37,7 @@ from eucentric.specimen.samples import SPECIMENS, build, slab_for
 from eucentric.specimen.samples.filling import gold_beads
 from eucentric.specimen.samples.packing import Packing
 from eucentric.twin import Twin, TwinSettings
+from eucentric.workflow.bench.scripts import TORCH_AXIS_AND_SHIFTS, TORCH_TILTXCORR
 
 SIZE, PIXEL_A, THICKNESS_A = 512, 10.0, 1500.0
 FIELD_A = SIZE * PIXEL_A
@@ -45,6 +53,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", default="*")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--peers", type=Path, help="a Python that has them")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     print("series           by      shift (px)  local (px)  of       axis (°)  tilt (°), true  depth (Å)  seconds")
@@ -57,7 +66,7 @@ def main() -> None:
                 path = arguments.folder / f"{name}.npz"
                 if not path.exists():
                     _make(path, kind, gold, seed)
-                _score(name, path)
+                _score(name, path, arguments.peers)
 
 
 def _make(path: Path, kind: str, gold: bool, seed: int) -> None:
@@ -107,7 +116,7 @@ def _gold(kind: str, sample: Sample, seed: int) -> Beads:
     return Beads(beads.centres_A @ rotation_about_y(-pre_tilt_deg).T, beads.diameters_A)
 
 
-def _score(name: str, path: Path) -> None:
+def _score(name: str, path: Path, peers: Path | None) -> None:
     with np.load(path) as file:
         images, tilts_deg = file["images"], file["tilts_deg"].tolist()
         exposures = file["exposures_e_A2"]
@@ -127,6 +136,31 @@ def _score(name: str, path: Path) -> None:
         f"  {result.tilt_offset_deg:8.1f}, {-pre_tilt_deg:4.1f}  {result.specimen_depth_A:9.0f}  {seconds:7.1f}",
         flush=True,
     )
+    for title, script in (("axis given", TORCH_TILTXCORR), ("axis found", TORCH_AXIS_AND_SHIFTS)) if peers else ():
+        found, seconds = _by_torch(peers, script, images, truth)
+        shift, _ = missed_px(found, seen)
+        axis = score_alignment(found, truth).axis_error_deg
+        print(f"  torch-tiltxcorr, {title}: {shift:.2f} px, axis {axis:.2f}°, {seconds:.1f} s", flush=True)
+
+
+def _by_torch(python: Path | None, script: str, images: Array, truth: Alignment) -> tuple[Alignment, float]:
+    """Return what another program makes of images, standardised and in the order of their tilts; and its seconds."""
+    images = (images - images.mean(axis=(1, 2), keepdims=True)) / images.std(axis=(1, 2), keepdims=True)
+    order = np.argsort([view.tilt_deg for view in truth.tilts])
+    views = [truth.tilts[section] for section in order]
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "images.npy", images[order].astype(np.float32))
+        task = {"tilts_deg": [view.tilt_deg for view in views], "axis_deg": truth.tilts[0].axis_deg}
+        (Path(folder) / "task.json").write_text(json.dumps(task))
+        command = [str(python), "-c", script, folder]
+        ended = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds = re.search(r"^seconds: (\S+)$", ended.stdout, re.MULTILINE)
+        with np.load(Path(folder) / "result.npz") as told:
+            shifts_yx_A, axis_deg = told["shifts_yx_px"] * truth.pixel_A, float(told["axis_deg"])
+    tilts = list(truth.tilts)
+    for view, (y, x) in zip(views, shifts_yx_A, strict=True):
+        tilts[view.section] = view.replace(axis_deg=axis_deg, shift_yx_A=(float(y), float(x)))
+    return truth.replace(tilts=tuple(tilts)), float(seconds[1]) if seconds else float("nan")
 
 
 def _true_places(truth: Alignment, motion: MotionField, exposures: Array, pre_tilt_deg: float) -> Array:
