@@ -1,5 +1,6 @@
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -9,8 +10,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from eucentric.core import TiltAlignment
-from eucentric.processing.operators import _projector_torch, backproject, project
-from eucentric.processing.operators.projector import _rays
+from eucentric.processing.operators import _projector_torch, backproject, project, reproject
+from eucentric.processing.operators.projector import _by_volumes, _rays
 
 ANGLES_DEG = st.one_of(st.sampled_from((0.0, 90.0, -90.0, 45.0, 180.0, 135.0, -100.0)), st.floats(-180, 180))
 
@@ -88,6 +89,41 @@ def test_gpu_form_is_the_same_in_slabs(monkeypatch: pytest.MonkeyPatch) -> None:
     _projector_torch.backproject(case.projections, *rays, other_volume)
     torch.testing.assert_close(projected, other_projected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(volume, other_volume, rtol=1e-5, atol=1e-5)
+
+
+@given(cases(), st.booleans(), st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_reprojections_are_those_of_the_volume(case: Case, elsewhere: bool, block_views: int) -> None:
+    depth, rows, columns = case.volume.shape
+    width = case.projections.shape[2]
+    at_rad = case.tilts_rad.flip(0)[:3] + 0.1 if elsewhere else None
+    block_views = 0 if elsewhere else block_views
+    centre, across = case.centre_zx_px, 0.7
+    every = case.tilts_rad if at_rad is None else at_rad
+    expected = torch.zeros((len(every), rows, width))
+    for i, tilt in enumerate(every):
+        block = i // block_views if block_views else -1
+        others = [k for k in range(len(case.tilts_rad)) if block < 0 or k // block_views != block]
+        sources = case.projections[others], case.tilts_rad[others]
+        volume = backproject(*sources, (depth, columns), centre_zx_px=centre, across_px=across)
+        expected[i] = project(volume, tilt[None], width, centre_zx_px=centre, across_px=across)[0]
+    given_all = case.projections, case.tilts_rad, (depth, columns)
+    found = reproject(*given_all, at_rad=at_rad, block_views=block_views, centre_zx_px=centre, across_px=across)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)
+    by_volumes = _by_volumes(*given_all, at_rad, block_views, centre, across)
+    torch.testing.assert_close(by_volumes, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_reprojections_are_the_same_on_any_number_of_threads() -> None:
+    views = torch.randn((7, 100, 40), generator=torch.Generator().manual_seed(0))
+    tilts = torch.linspace(-1, 1, 7, dtype=torch.float64)
+    most = numba.get_num_threads()
+    several = reproject(views, tilts, (9, 60), block_views=3)
+    numba.set_num_threads(1)
+    try:
+        assert torch.equal(reproject(views, tilts, (9, 60), block_views=3), several)
+    finally:
+        numba.set_num_threads(most)
 
 
 @given(cases(), st.floats(-3, 3))
@@ -174,6 +210,13 @@ def test_out_is_added_to_in_place() -> None:
 def test_what_does_not_fit_is_refused(tilts: int, out: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="do not fit"):
         backproject(torch.ones((4, 5, 9)), torch.zeros(tilts), (4, 6), out=torch.zeros(out))
+
+
+def test_reprojections_of_what_does_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        reproject(torch.ones((4, 5, 9)), torch.zeros(3), (4, 6))
+    with pytest.raises(ValueError, match="do not fit"):
+        reproject(torch.ones((4, 5, 9)), torch.zeros(4), (4, 6), at_rad=torch.zeros(1), block_views=2)
 
 
 def test_a_gaussian_blob_projects_to_a_gaussian() -> None:

@@ -64,7 +64,7 @@ def process(
     axis: float | None = None,
     refine_axis: bool = False,
     depth: float | None = None,
-    max_shift: float = 0.3,
+    max_shift: float | None = None,
     rounds: int = 6,
     binning: Annotated[int, Parameter(name="--bin")] = 1,
     thickness: float | None = None,
@@ -146,7 +146,7 @@ def process(
     depth
         Depth of the specimen in Å, for the alignment; found from the data if not given.
     max_shift
-        Largest shift between neighbouring tilts, as a share of the field.
+        Largest shift between neighbouring tilts, as a share of the field; what alignments allow if not given.
     rounds
         Rounds of refinement at each level.
     binning
@@ -178,9 +178,9 @@ def process(
             "axis_deg": axis,
             "refine_axis": refine_axis,
             "specimen_depth_A": depth,
-            "max_shift_fraction": max_shift,
             "rounds": rounds,
-        },
+        }
+        | ({} if max_shift is None else {"max_shift_fraction": max_shift}),
         AlignSettings,
         {"axis_deg": "axis", "specimen_depth_A": "depth", "max_shift_fraction": "max-shift"},
     )

@@ -40,7 +40,7 @@ VERSIONS = {
     "gain": 1,
     "motion": 2,
     "sums": 1,
-    "align": 4,
+    "align": 5,
     "ctf": 1,
     "reconstruct": 2,
     "assess": 1,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eucentric.core import Alignment, LocalMotion, Reporter, TiltAlignment
+from eucentric.core.threads import in_threads
 from eucentric.processing.alignment.local import fit_local, measure_pieces
 from eucentric.processing.alignment.matcher import Match, Matcher, turn_matrix
 from eucentric.processing.alignment.pairs import scan_pairs, within_90
@@ -72,7 +73,7 @@ class Levels:
 
     def _level(self, factor: int) -> Tensor:
         if factor not in self._binned:
-            small = torch.stack([bin_images(image, factor) for image in self._images])
+            small = torch.stack(in_threads(lambda image: bin_images(image, factor), list(self._images)))
             self._binned[factor] = standardise(small).to(self._device)
         images = self._binned[factor]
         if self._alignment is None:

@@ -12,10 +12,11 @@ import torch
 from scipy.fft import prev_fast_len
 from torch import Tensor
 
+from eucentric.core.threads import in_parts
 from eucentric.processing.alignment.bands import own_projection_bands
 from eucentric.processing.alignment.peaks import find_peaks
 from eucentric.processing.alignment.rings import Rings
-from eucentric.processing.operators import backproject, project, ramp_filter, resample, spline_coefficients
+from eucentric.processing.operators import ramp_filter, reproject, resample, spline_coefficients
 
 _EDGE = 0.1  # share of the field over which windows fall off: wide enough to keep the border out of every frequency
 _LOW_CYCLES = 4.0  # frequencies below this many cycles per field hold thickness and beam profile, not features
@@ -70,7 +71,8 @@ class Matcher:
     """
 
     def __init__(self, images: Tensor) -> None:
-        self.coefficients = spline_coefficients(images)
+        parts = in_parts(lambda some: spline_coefficients(images[some]), len(images), images[0].numel())
+        self.coefficients = torch.cat(parts)
         self.n, self.rows, self.columns = images.shape
         self.field = min(self.rows, self.columns)
         fast = prev_fast_len(self.rows, real=True), prev_fast_len(self.columns, real=True)
@@ -147,24 +149,30 @@ class Matcher:
 
     def predict(self, filtered: Tensor, sources: Tensor, target: Tensor) -> Tensor:
         """Project the volume made of the filtered views `sources` at the tilts of the views `target`."""
-        size = self.size(filtered.shape[2], self.tilts_rad[target])
-        return self._project(self._volume(filtered, sources, size), target, filtered.shape[2])
+        return self._reprojected(filtered, sources, at_rad=self.tilts_rad[target])
 
-    def _volume(self, filtered: Tensor, sources: Tensor, size: tuple[int, int]) -> Tensor:
+    def _reprojected(
+        self, filtered: Tensor, sources: Tensor, *, at_rad: Tensor | None = None, block_views: int = 0
+    ) -> Tensor:
+        tilts = self.tilts_rad[sources]
+        size = self.size(filtered.shape[2], tilts if at_rad is None else at_rad)
         centre = self._height, 0.0
-        return backproject(filtered, self.tilts_rad[sources], size, centre_zx_px=centre, across_px=self._across)
-
-    def _project(self, volume: Tensor, target: Tensor, width: int) -> Tensor:
-        centre = self._height, 0.0
-        return project(volume, self.tilts_rad[target], width, centre_zx_px=centre, across_px=self._across)
+        return reproject(
+            filtered, tilts, size, at_rad=at_rad, block_views=block_views, centre_zx_px=centre, across_px=self._across
+        )
 
     def predict_from_others(self, filtered: Tensor, views: Tensor) -> Tensor:
         """Predict each of `views` from all the others: held out, since a volume always agrees with its own views."""
-        predicted = self.predict(filtered, views, views)
+        predicted = self._reprojected(filtered, views)
         below, own, above = self._bands(views, filtered.shape[2]).to(filtered.device)[:, :, None, :]
-        predicted -= own * filtered
-        predicted[:, :, :-1] -= (below * filtered)[:, :, 1:]
-        predicted[:, :, 1:] -= (above * filtered)[:, :, :-1]
+
+        def take_off(some: slice) -> None:
+            seen, given = predicted[some], filtered[some]
+            seen -= own[some] * given
+            seen[:, :, :-1] -= (below[some] * given)[:, :, 1:]
+            seen[:, :, 1:] -= (above[some] * given)[:, :, :-1]
+
+        in_parts(take_off, len(predicted), predicted[0].numel())
         return predicted
 
     def predict_from_afar(self, filtered: Tensor, views: Tensor, block_views: int) -> Tensor:
@@ -173,15 +181,9 @@ class Matcher:
         Nearest neighbours agree with each other even when the geometry is wrong; only views some way apart
         tell a wrong axis (measured on a needle: with single views held out, its axis comes out 13° off that of blocks).
         """
-        width = filtered.shape[2]
-        volume = self._volume(filtered, views, self.size(width, self.tilts_rad[views]))
+        order = self.tilts_rad[views].argsort(stable=True)
         predicted = torch.empty_like(filtered)
-        for block in torch.split(self.tilts_rad[views].argsort(stable=True), block_views):
-            size = self.size(width, self.tilts_rad[views[block]])  # the less views are tilted, the less they see
-            own = self._volume(filtered[block], views[block], size)
-            first = volume.shape[2] // 2 - size[1] // 2
-            torch.sub(volume[:, :, first : first + size[1]], own, out=own)
-            predicted[block] = self._project(own, views[block], width)
+        predicted[order] = self._reprojected(filtered[order], views[order], block_views=block_views)
         return predicted
 
     def match(self, predicted: Tensor, aligned: Tensor, max_move: float, *, learn: bool = False) -> Match:
@@ -198,7 +200,8 @@ class Matcher:
         # Whitened: every ring has power one in both images, so that a weight is a weight.
         gain = a.whitening * b.whitening * self._shares(rings) * (rows * columns)
         weighted = rings.weighted(a.values, b.values, gain)
-        moves, heights, in_place = find_peaks(weighted, columns, max_move)
+        parts = in_parts(lambda some: find_peaks(weighted[some], columns, max_move), len(weighted), rows * columns)
+        moves, heights, in_place = (torch.cat(part) for part in zip(*parts, strict=True))
         coherence = None
         if learn:
             ky = torch.fft.fftfreq(rows, device=moves.device)
@@ -234,7 +237,13 @@ class Matcher:
                 return spectrum
         rows, columns = images.shape[1:]
         rings = self._rings[(rows, columns)]
-        values = torch.fft.rfft2(images * self._windows[(rows, columns)])
+        window = self._windows[(rows, columns)]
+        values = torch.empty((len(images), rows, columns // 2 + 1), dtype=torch.complex64, device=images.device)
+
+        def transform(some: slice) -> None:
+            values[some] = torch.fft.rfft2(images[some] * window)
+
+        in_parts(transform, len(images), rows * columns)
         made = Spectrum(values, torch.rsqrt(rings.sums(values, values) / rings.count + 1e-20))
         self._last.spectra = (*kept[-1:], (images, made))
         return made

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from eucentric.core import SILENT, Alignment, InputError, Reporter
+from eucentric.core.threads import one_thread_of_torch
 from eucentric.processing.alignment.by_beads import ByBeads, refine_by_beads
 from eucentric.processing.alignment.levels import (
     FAR_BLOCK,
@@ -35,6 +36,7 @@ from eucentric.processing.alignment.spoilt import find_spoilt
 _UNKNOWN_DEPTH = 0.3  # share of the field to begin with; typical of cells and lamellae in a field of half a micrometre
 
 
+@one_thread_of_torch()
 def align_series(
     prepared: PreparedImages,
     tilts_deg: Sequence[float],

@@ -80,7 +80,8 @@ def prepare_images(
         if bad.mean() > _NOT_FINITE_SHARE:
             reasons[section] = f"{bad.mean():.0%} of its pixels are not numbers"
             continue
-        image[bad] = np.median(image[~bad])
+        if bad.any():
+            image[bad] = np.median(image[~bad])
         bad |= _hot_pixels(image)
         mended[section] = bad.sum()
         _mend(image, bad)
@@ -131,7 +132,6 @@ def _mend(image: NDArray[np.float32], bad: NDArray[np.bool_]) -> None:
     if not bad.any():
         return
     holes = np.where(bad, np.nan, image)
-    image[bad] = np.median(image[~bad])
     left = np.argwhere(bad)
     for reach in (1, 2, 4):
         side = 2 * reach + 1
@@ -144,6 +144,8 @@ def _mend(image: NDArray[np.float32], bad: NDArray[np.bool_]) -> None:
             image[y, x] = np.nanmedian(near[enough], axis=1)
             still.append(some[~enough])
         left = np.concatenate(still)
+    if len(left):
+        image[tuple(left.T)] = np.median(image[~bad])
 
 
 def _light(means: NDArray[np.float64], spreads: NDArray[np.float64], usable: NDArray[np.int_]) -> NDArray[np.float64]:

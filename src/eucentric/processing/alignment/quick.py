@@ -7,6 +7,7 @@ import torch
 from pydantic import Field
 
 from eucentric.core import SILENT, Alignment, Record, Reporter
+from eucentric.core.threads import one_thread_of_torch
 from eucentric.processing.alignment.levels import (
     COARSE_FIELD,
     MIDDLE_FIELD,
@@ -36,6 +37,7 @@ class QuickAlignment(Record):
     correlation: Correlation
 
 
+@one_thread_of_torch()
 def align_quickly(
     prepared: PreparedImages,
     tilts_deg: Sequence[float],

@@ -6,7 +6,7 @@ Each has one interface and two forms, numba on the CPU and torch anywhere else, 
 from eucentric.processing.operators.across import HIGHEST, filter_across, filter_rows
 from eucentric.processing.operators.fourier import FilterName, bin_images, ramp_filter, ramp_gain, window_gain
 from eucentric.processing.operators.memory import zeros
-from eucentric.processing.operators.projector import backproject, project
+from eucentric.processing.operators.projector import backproject, project, reproject
 from eucentric.processing.operators.resampler import resample, spline_coefficients, spline_gain
 from eucentric.processing.operators.transforms import inverse_transform, transform
 from eucentric.processing.operators.warper import warp
@@ -22,6 +22,7 @@ __all__ = [
     "project",
     "ramp_filter",
     "ramp_gain",
+    "reproject",
     "resample",
     "spline_coefficients",
     "spline_gain",

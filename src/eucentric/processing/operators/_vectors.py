@@ -80,19 +80,50 @@ def _add_rays(_: Any, rays: Any, columns: Any, shares: Any, x: Any, stride: Any,
     return types.void(rays, columns, shares, types.int64, types.int64, types.int64, line), generate
 
 
-def _spread_over_rays(_: Any, rays: Any, columns: Any, shares: Any, x: Any, stride: Any, n: Any, line: Any) -> Any:
+def _spread_line(_: Any, line: Any, wide: Any, columns: Any, shares: Any, at: Any, rays: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = builder.load(_line(context, builder, signature, arguments), align=4)
+        line, columns, shares, rays = (
+            context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 2, 3, 5)
+        )
+        begin = builder.mul(arguments[4], builder.extract_value(columns.shape, 1))
+        rows = ir.Constant(_INDEX, ROWS)
 
-        def step(*sides: tuple[Any, Any]) -> None:
-            for factor, address in sides:
-                ray = builder.load(address, align=4)
-                builder.store(_added(builder, ray, factor, value), address, align=4)
+        def number(array: Any, x: Any) -> Any:
+            return builder.load(builder.gep(array.data, [builder.add(begin, x)]))
 
-        _over_rays(context, builder, signature, arguments, step)
+        def vector(first: Any) -> Any:
+            return builder.load(_vector_at(builder, rays.data, first), align=4)
+
+        def keep(value: Any, first: Any) -> None:
+            builder.store(value, _vector_at(builder, rays.data, first), align=4)
+
+        # The two columns that sums go to stay in registers until the line has moved on from them.
+        place = cgutils.alloca_once_value(builder, builder.sext(number(columns, ir.Constant(_INDEX, 0)), _INDEX))
+        below = cgutils.alloca_once_value(builder, vector(builder.load(place)))
+        above = cgutils.alloca_once_value(builder, vector(builder.add(builder.load(place), rows)))
+        with cgutils.for_range(builder, arguments[1]) as loop:
+            first, last = builder.sext(number(columns, loop.index), _INDEX), builder.load(place)
+            with builder.if_then(builder.icmp_signed("!=", first, last)):
+                following = builder.add(last, rows)
+                keep(builder.load(below), last)
+                with builder.if_else(builder.icmp_signed("==", first, following)) as (one_on, elsewhere):
+                    with one_on:
+                        builder.store(builder.load(above), below)
+                    with elsewhere:
+                        keep(builder.load(above), following)
+                        builder.store(vector(first), below)
+                builder.store(vector(builder.add(first, rows)), above)
+                builder.store(first, place)
+            share = number(shares, loop.index)
+            rest = builder.fsub(ir.Constant(_FLOAT, 1.0), share)
+            value = builder.load(_vector_at(builder, line.data, builder.mul(loop.index, rows)), align=4)
+            for total, factor in ((below, rest), (above, share)):
+                builder.store(_added(builder, builder.load(total), _all_rows(builder, factor), value), total)
+        keep(builder.load(below), builder.load(place))
+        keep(builder.load(above), builder.add(builder.load(place), rows))
         return context.get_dummy_value()
 
-    return types.void(rays, columns, shares, types.int64, types.int64, types.int64, line), generate
+    return types.void(line, types.int64, columns, shares, types.int64, rays), generate
 
 
 _intrinsic: Any = intrinsic
@@ -105,5 +136,8 @@ number ``columns[i, x]`` of that contiguous array and ``share`` times the one af
 float32 are (n, stride).
 """
 
-spread_over_rays: Any = _intrinsic(_spread_over_rays)
-"""Its adjoint: adds row x of `line` to `rays`, with the same arguments."""
+spread_line: Any = _intrinsic(_spread_line)
+"""Its adjoint, one view at a time: ``spread_line(line, wide, columns, shares, at, rays)``.
+
+Adds the first `wide` rows of `line` (x, ROWS) to the rays of the view at row `at` of `columns` and `shares`.
+"""

@@ -1,10 +1,13 @@
 """Fourier filters: ramp and binning. Frequencies are in cycles per pixel, 0 to 0.5 at Nyquist."""
 
+from functools import lru_cache
 from typing import Literal
 
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
+
+from eucentric.core.threads import in_threads
 
 FilterName = Literal["ramp", "shepp-logan", "cosine", "hamming", "hann"]
 
@@ -52,15 +55,19 @@ def ramp_filter(
         gain = gain[None]
     filtered = torch.empty_like(projections)
     gains = gain.expand(len(projections), -1)[:, None, :]
+
+    def filter_some(some: slice) -> None:
+        spectrum = torch.fft.rfft(projections[some], n=length, dim=-1)
+        spectrum *= gains[some]
+        filtered[some] = torch.fft.irfft(spectrum, n=length, dim=-1)[..., :width]
+
     # A few at a time: the padded transform of a whole stack would triple its memory.
-    for some in torch.split(torch.arange(len(projections)), max(1, _AT_ONCE // max(1, projections[:1].numel()))):
-        chosen = slice(int(some[0]), int(some[-1]) + 1)
-        spectrum = torch.fft.rfft(projections[chosen], n=length, dim=-1)
-        spectrum *= gains[chosen]
-        filtered[chosen] = torch.fft.irfft(spectrum, n=length, dim=-1)[..., :width]
+    at_once = max(1, _AT_ONCE // max(1, projections[:1].numel()))
+    in_threads(filter_some, [slice(begin, begin + at_once) for begin in range(0, len(projections), at_once)])
     return filtered
 
 
+@lru_cache(maxsize=16)
 def _sampled_ramp(length: int, device: torch.device) -> Tensor:
     """Return |k| as the transform of its band-limited kernel (Kak & Slaney 1988, eq. 3.61).
 

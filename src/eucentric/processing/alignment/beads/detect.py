@@ -10,6 +10,7 @@ from scipy import fft, ndimage
 from torch import Tensor
 
 from eucentric.core import Alignment
+from eucentric.core.threads import in_threads
 from eucentric.processing.operators import backproject, bin_images, resample, spline_coefficients
 
 Array = NDArray[np.float64]
@@ -25,6 +26,7 @@ _MAD = 1.4826
 _SMALLEST_PX = 1.0
 _SAMPLED = 2  # every second pixel tells the noise of a view
 _MANY = 3000  # candidates, from which on the highest of all surroundings are found sooner than those of each
+_STRIPS = 8  # of a volume, that threads take the median of
 _COARSE_FROM_PX = 2.5
 _TAIL, _TAIL_SIGMAS = 0.999, 3.09
 _BODY, _BODY_SIGMAS = 0.99, 2.326
@@ -46,19 +48,29 @@ def responses(images: Tensor, radius_px: float, views: list[int]) -> Tensor:
     peaks at `radius / sqrt(2)`. Views that are not used are zero.
     """
     out = np.zeros(tuple(images.shape), dtype=np.float32)
-    gain = _blob_gain((images.shape[1], images.shape[2]), max(radius_px, _SMALLEST_PX) / math.sqrt(2))
-    for view in views:
-        # The cosine transform goes on beyond the border as the image's mirror image does.
-        blobs = fft.idctn(fft.dctn(images[view].numpy()) * gain, overwrite_x=True)
-        sample = blobs[::_SAMPLED, ::_SAMPLED]  # of what is smooth over a radius
-        middle = np.median(sample)
-        blobs -= middle
-        out[view] = blobs / max(_MAD * float(np.median(np.abs(sample - middle))), 1e-30)
+    gain = _blob_gain((images.shape[1], images.shape[2]), radius_px)
+    pixels = images.numpy()
+
+    def fill(view: int) -> None:
+        out[view] = _response(pixels[view], gain)
+
+    in_threads(fill, views)
     return torch.from_numpy(out)
 
 
-def _blob_gain(shape: tuple[int, int], sigma: float) -> NDArray[np.float32]:
+def _response(image: NDArray[np.float32], gain: NDArray[np.float32]) -> NDArray[np.float32]:
+    # The cosine transform goes on beyond the border as the image's mirror image does.
+    blobs: NDArray[np.float32] = fft.idctn(fft.dctn(image) * gain, overwrite_x=True)
+    sample = blobs[::_SAMPLED, ::_SAMPLED]  # of what is smooth over a radius
+    middle = np.median(sample)
+    blobs -= middle
+    blobs /= max(_MAD * float(np.median(np.abs(sample))), 1e-30)
+    return blobs
+
+
+def _blob_gain(shape: tuple[int, int], radius_px: float) -> NDArray[np.float32]:
     """Return what a Laplacian of a Gaussian, sampled at pixels, multiplies cosine transforms (y, x) by."""
+    sigma = max(radius_px, _SMALLEST_PX) / math.sqrt(2)
     reach = math.ceil(4 * sigma)
     one = np.zeros(4 * reach + 1)
     one[2 * reach] = 1
@@ -73,20 +85,24 @@ def _blob_gain(shape: tuple[int, int], sigma: float) -> NDArray[np.float32]:
 def find_radius(images: Tensor, views: list[int], tilts_deg: Array, pixel_A: float) -> float:
     """Return the radius (Å) of the blobs that stand out most in the least tilted views."""
     least = sorted(views, key=lambda view: abs(tilts_deg[view]))[:_JUDGING_VIEWS]
-    scores = []
-    for radius_A in RADII_A:
-        factor = max(
-            1, int(radius_A / pixel_A / _JUDGED_PX)
-        )  # large blobs are seen as well, and sooner, on fewer pixels
-        small = torch.stack([bin_images(images[view], factor) for view in least])
-        blobs = responses(small, radius_A / pixel_A / factor, list(range(len(least)))).numpy()
-        wide = 2 * max(2, round(radius_A / pixel_A / factor)) + 1
-        brightest = []
-        for one in blobs:
-            tops = one[(one == ndimage.maximum_filter(one, wide)) & (one > 0)]
-            brightest.append(np.sort(tops)[-_BRIGHTEST:].mean() if tops.size else 0.0)
-        scores.append(float(np.median(brightest)))
-    return RADII_A[int(np.argmax(scores))]
+    # Large blobs are seen as well, and sooner, on fewer pixels.
+    factors = [max(1, int(radius_A / pixel_A / _JUDGED_PX)) for radius_A in RADII_A]
+    each = sorted(set(factors))
+    small = dict(zip(each, in_threads(lambda factor: bin_images(images[least], factor).numpy(), each), strict=True))
+
+    def score(tried: tuple[float, int]) -> float:
+        radius_px = tried[0] / pixel_A / tried[1]
+        gain = _blob_gain(small[tried[1]].shape[1:], radius_px)
+        wide = 2 * max(2, round(radius_px)) + 1
+        return float(np.median([_brightest(_response(image, gain), wide) for image in small[tried[1]]]))
+
+    return RADII_A[int(np.argmax(in_threads(score, list(zip(RADII_A, factors, strict=True)))))]
+
+
+def _brightest(blobs: NDArray[np.float32], wide: int) -> float:
+    """Return the mean of the highest peaks of one view."""
+    tops = blobs[(blobs == ndimage.maximum_filter(blobs, wide)) & (blobs > 0)]
+    return float(np.sort(tops)[-_BRIGHTEST:].mean()) if tops.size else 0.0
 
 
 def find_in_3d(blobs: Tensor, alignment: Alignment, radius_px: float, depth_px: int, threshold: float) -> Peaks:
@@ -117,15 +133,22 @@ def find_in_3d(blobs: Tensor, alignment: Alignment, radius_px: float, depth_px: 
         maps[i, :, :2] = coarser * torch.tensor([[cos, sin], [-sin, cos]])
         maps[i, :, 2] = torch.tensor(tilt.shift_yx_A) / alignment.pixel_A
     sections = [tilt.section for tilt in used]
-    clipped = blobs[sections].clamp(-_CLIP, _CLIP)
-    turned = resample(spline_coefficients(clipped), maps, (diagonal, diagonal))
+    coefficients = torch.empty((len(used), rows, columns))
+
+    def fill(place: int) -> None:
+        coefficients[place] = spline_coefficients(blobs[sections[place]].clamp(-_CLIP, _CLIP))
+
+    in_threads(fill, range(len(used)))
+    turned = resample(coefficients, maps, (diagonal, diagonal))
     tilts = torch.tensor([math.radians(tilt.tilt_deg) for tilt in used], dtype=torch.float64)
     volume = backproject(turned, tilts, (depth_px, diagonal)).numpy()
     # Where fewer views reach, sums have less noise: planes along x are brought to one scale. Its unit is read off the
     # tail, which is heavier than a Gaussian's, but not heavier than real series have it: beyond, it is beads that make
     # it up, as in a small volume full of them.
-    noise = _MAD * np.median(np.abs(volume[:, ::4]), axis=(0, 1))
-    volume = volume / np.maximum(noise, 0.3 * np.median(noise[noise > 0]))[None, None, :]
+    strips = np.array_split(np.abs(volume[:, ::4]), _STRIPS, axis=2)
+    medians = in_threads(lambda strip: np.median(strip, axis=(0, 1)), strips)
+    noise = (_MAD * np.concatenate(medians)).astype(np.float32)
+    volume /= np.maximum(noise, 0.3 * np.median(noise[noise > 0]))[None, None, :]
     far, near = (float(q) for q in np.quantile(volume[:, ::2, ::2], (_TAIL, _BODY)))
     volume /= max(min(far / _TAIL_SIGMAS, _HEAVIER * near / _BODY_SIGMAS), 1e-30)
     found = _tops(volume, threshold, 2 * max(2, round(radius_px / coarser)) + 1)

@@ -19,6 +19,7 @@ from eucentric.processing.alignment.beads.tracks import Tracks
 from eucentric.processing.alignment.prepare import PreparedImages
 
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _ROUNDS_PX = ((12.0, 5.0), (5.0, 4.0), (3.0, 3.0))  # how far a view, and then a bead in it, is looked for
 _PASSES = 2  # detection in 3D again with better views finds more beads
@@ -171,10 +172,7 @@ def _followed(
         predicted = tilt.sample2image()(beads * alignment.pixel_A)[:, 1:] / alignment.pixel_A + centre
         response = blobs[view]
         moved = predicted + _common_move(response, predicted, view_px)
-        for bead, place in enumerate(moved):
-            seen = _nearest_peak(response, place, bead_px)
-            if seen is not None:
-                found.append((bead, view, *seen))
+        found += [(bead, view, *place) for bead, place in _nearest_peaks(response, moved, bead_px)]
     if not found:
         return Tracks.of([], [], np.zeros((0, 2)))
     table = np.array(found)
@@ -188,31 +186,39 @@ def _common_move(response: NDArray[np.float32], places: Array, reach_px: float) 
     inside = (near >= reach).all(axis=1) & (near[:, 0] < rows - reach) & (near[:, 1] < columns - reach)
     if inside.sum() < 3:
         return np.zeros(2)
-    total = np.zeros((2 * reach + 1, 2 * reach + 1))
-    for y, x in near[inside]:
-        total += np.clip(response[y - reach : y + reach + 1, x - reach : x + reach + 1], 0, 8)
-    total = ndimage.gaussian_filter(total, 1.0)
+    around = np.clip(_around(response, near[inside], np.arange(-reach, reach + 1)), 0, 8)
+    total = ndimage.gaussian_filter(around.sum(axis=0, dtype=np.float64), 1.0)
     y, x = np.unravel_index(int(np.argmax(total)), total.shape)
     return np.array([y - reach, x - reach], dtype=float)
 
 
-def _nearest_peak(response: NDArray[np.float32], place: Array, reach_px: float) -> tuple[float, float] | None:
-    """Return the sub-pixel place of the highest response within reach that is a peak, or nothing."""
+def _nearest_peaks(
+    response: NDArray[np.float32], places: Array, reach_px: float
+) -> list[tuple[int, tuple[float, float]]]:
+    """Return by number of each place the sub-pixel one of the highest response within reach, where that is a peak."""
     reach = int(np.ceil(reach_px))
-    y, x = np.round(place).astype(int)
-    rows, columns = response.shape
-    if not (reach < y < rows - reach - 1 and reach < x < columns - reach - 1):
-        return None
-    part = response[y - reach : y + reach + 1, x - reach : x + reach + 1]
+    near = np.round(places).astype(int)
+    numbers = np.flatnonzero(((near > reach) & (near < np.array(response.shape) - reach - 1)).all(axis=1))
+    near, places = near[numbers], places[numbers]
     offsets = np.arange(-reach, reach + 1)
-    far = np.hypot(offsets[:, None] + y - place[0], offsets[None, :] + x - place[1])
-    scored = np.where(far <= reach_px, part, -np.inf)
-    top_y, top_x = (int(index) for index in np.unravel_index(int(np.argmax(scored)), scored.shape))
-    top_y, top_x = y - reach + top_y, x - reach + top_x
-    around = response[top_y - 1 : top_y + 2, top_x - 1 : top_x + 2].astype(float)
-    if around[1, 1] < _SEEN or around.max() > around[1, 1]:
-        return None
-    return top_y + _vertex(*around[:, 1]), top_x + _vertex(*around[1])
+    away = near[:, :, None] + offsets - places[:, :, None]
+    far = np.hypot(away[:, 0, :, None], away[:, 1, None, :])
+    scored = np.where(far <= reach_px, _around(response, near, offsets), -np.inf)
+    tops = scored.reshape(len(near), len(offsets) ** 2).argmax(axis=1)
+    top_yx = near - reach + np.stack(np.divmod(tops, len(offsets)), axis=1)
+    around = _around(response, top_yx, np.arange(-1, 2)).astype(float)
+    highest = (around[:, 1, 1] >= _SEEN) & (around.max(axis=(1, 2)) <= around[:, 1, 1])
+    return [
+        (int(number), (int(y) + _vertex(*nine[:, 1]), int(x) + _vertex(*nine[1])))
+        for number, (y, x), nine in zip(numbers[highest], top_yx[highest], around[highest], strict=True)
+    ]
+
+
+def _around(response: NDArray[np.float32], near_yx: Ints, offsets: Ints) -> NDArray[np.float32]:
+    """Return the pixels (b, y, x) at these offsets from each place."""
+    rows, columns = (near_yx[:, axis, None] + offsets for axis in (0, 1))
+    around: NDArray[np.float32] = response[rows[:, :, None], columns[:, None, :]]
+    return around
 
 
 def _vertex(before: float, at: float, after: float) -> float:
