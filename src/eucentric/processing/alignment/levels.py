@@ -12,9 +12,10 @@ from torch import Tensor
 
 from eucentric.core import Alignment, LocalMotion, Reporter, TiltAlignment
 from eucentric.core.threads import in_threads
-from eucentric.processing.alignment.local import fit_local, measure_pieces
+from eucentric.processing.alignment.local import fit_local
 from eucentric.processing.alignment.matcher import Match, Matcher, turn_matrix
 from eucentric.processing.alignment.pairs import scan_pairs, within_90
+from eucentric.processing.alignment.pieces import measure_pieces
 from eucentric.processing.alignment.prepare import standardise
 from eucentric.processing.alignment.records import AxisSearch
 from eucentric.processing.alignment.search import Scores, climb
@@ -314,7 +315,7 @@ def settle_local(
             state.shifts_px = refined.shifts * factor
             aligned = matcher.aligned(state.axis_deg, refined.shifts[state.views], state.views)
             predicted = matcher.predict_from_others(matcher.filtered(aligned), state.views)
-            pieces = measure_pieces(matcher, predicted, aligned)
+            pieces = measure_pieces(matcher, predicted, aligned, state.views)
             known = seen.alignment(state, local)
             local = fit_local(pieces, known, exposures_e_A2, state.views.numpy(), seen.pixel_A * factor)
             advance()

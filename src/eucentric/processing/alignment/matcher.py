@@ -218,12 +218,11 @@ class Matcher:
         sums = rings.sums(a.values, b.values) * a.whitening * b.whitening * self._shares(rings)
         return sums.sum(1).double()
 
-    def weighted_pair(self, predicted: Tensor, aligned: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both images (n, v, u) filtered, so that the sum of their product is what `match` makes largest."""
-        rows, columns = aligned.shape[1:]
-        ring = self._rings[(rows, columns)].ring.long()
+    def weighted_spectra(self, predicted: Tensor, aligned: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the transforms of both, filtered so that the sum of their product is what `match` makes largest."""
+        ring = self._rings[(aligned.shape[1], aligned.shape[2])].ring.long()
         first, second = (
-            torch.fft.irfft2(one.values * (one.whitening * self.weights.sqrt())[:, ring], s=(rows, columns))
+            one.values * (one.whitening * self.weights.sqrt())[:, ring]
             for one in (self.spectrum(predicted), self.spectrum(aligned))
         )
         return first, second
