@@ -21,8 +21,9 @@ from eucentric.processing.alignment.prepare import PreparedImages
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_ROUNDS_PX = ((12.0, 5.0), (5.0, 4.0), (3.0, 3.0))  # how far a view, and then a bead in it, is looked for
-_PASSES = 2  # detection in 3D again with better views finds more beads
+# How far a view, and then a bead in it, is looked for, each time that beads are detected in 3D: first with the views as
+# they come, and then with those that the beads have mended, which finds more of them, or tells that there are none.
+_PASSES_PX = (((12.0, 5.0),), ((5.0, 4.0), (3.0, 3.0)), ((12.0, 5.0), (5.0, 4.0), (3.0, 3.0)))
 _FORGIVING = 0.6
 _FIT_SHARE = 0.3  # of the beads that fit in a usual view: with fewer a view met by chance, and is left out
 _MOST_BEADS = 120
@@ -100,10 +101,10 @@ def align_by_beads(
     now = alignment
     bundle: BundleAdjustment | None = None
     peaks = Peaks(np.zeros((0, 3)), np.zeros(0))
-    with reporter.task("Finding beads", _PASSES * len(_ROUNDS_PX)) as step:
-        for round_of in range(_PASSES):
+    with reporter.task("Finding beads", sum(len(rounds) for rounds in _PASSES_PX)) as step:
+        for number, rounds_px in enumerate(_PASSES_PX):
             # Views that are off blur the beads: only what stands out after they were moved decides.
-            threshold = settings.significance * (_FORGIVING if round_of == 0 else 1.0)
+            threshold = settings.significance * (_FORGIVING if number == 0 else 1.0)
             peaks = find_in_3d(blobs, now, radius_A / pixel_A, depth_px, threshold)
             if len(peaks.zyx_px) < settings.fewest:
                 return NoBeads(
@@ -111,7 +112,7 @@ def align_by_beads(
                     f"noise units in three dimensions, and {settings.fewest} beads are needed"
                 )
             beads = peaks.zyx_px[:_MOST_BEADS]
-            for view_px, bead_px in _ROUNDS_PX:
+            for view_px, bead_px in rounds_px:
                 tracks = _followed(blobs.numpy(), now, beads, views, view_px, bead_px)
                 tracks = _of_many_views(tracks, len(views))
                 if len(np.unique(tracks.bead)) < settings.fewest:
