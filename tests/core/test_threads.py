@@ -7,10 +7,8 @@ import torch
 from eucentric.core.threads import in_parts, in_threads, one_thread_of_torch
 
 
-def test_items_are_done_in_their_order_on_as_many_threads_as_numba_may_use() -> None:
-    several = numba.get_num_threads()
-    if several < 2:
-        pytest.skip("one core")
+def test_items_are_done_in_their_order_on_as_many_threads_as_numba_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba, "get_num_threads", lambda: 2)
     together = threading.Barrier(2, timeout=10)  # passed only if two are at work at once
 
     def work(item: int) -> int:
@@ -18,12 +16,8 @@ def test_items_are_done_in_their_order_on_as_many_threads_as_numba_may_use() -> 
         return item**2
 
     assert in_threads(work, [3, 1, 4, 1]) == [9, 1, 16, 1]
-    numba.set_num_threads(1)
-    try:
-        here = in_threads(lambda _: threading.get_ident(), [1, 2])
-    finally:
-        numba.set_num_threads(several)
-    assert here == [threading.get_ident()] * 2
+    monkeypatch.setattr(numba, "get_num_threads", lambda: 1)
+    assert in_threads(lambda _: threading.get_ident(), [1, 2]) == [threading.get_ident()] * 2
 
 
 def test_parts_cover_all_images_whatever_is_left_over() -> None:
@@ -34,7 +28,9 @@ def test_parts_cover_all_images_whatever_is_left_over() -> None:
     assert in_parts(str, 0, 9) == []
 
 
-def test_an_error_in_a_thread_reaches_the_caller() -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_in_a_thread_reaches_the_caller(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba, "get_num_threads", lambda: threads)
     with pytest.raises(ZeroDivisionError):
         in_threads(lambda item: 1 / item, [1, 0, 1])
 
