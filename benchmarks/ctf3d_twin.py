@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from dose_weighting import true_ctf
 from numpy.typing import NDArray
 
 from eucentric.core import Alignment, TiltAlignment
@@ -23,7 +24,7 @@ from eucentric.optics import HandVerdict, SeriesCTF, TiltCTF
 from eucentric.processing.ctf.correct import correct_tilt
 from eucentric.processing.reconstruction import ReconstructSettings, reconstruct, reconstruct_ctf3d
 from eucentric.specimen.samples import build
-from eucentric.twin import Effects, Exposed, Twin
+from eucentric.twin import Effects, Twin
 from eucentric.twin.volume import true_volume
 
 PIXEL_A, DEFOCUS_A, FINEST_A = 2.7, 25_000.0, 6.0
@@ -98,19 +99,6 @@ def compared(exposure_e_A2: float, seed: int, thickness_A: float, rows: int) -> 
     truth = true_volume(sample, (by_plane.shape[0], rows, rows), PIXEL_A)
     by_height = reconstruct_ctf3d(torch.stack(images), alignment, settings, ctf, finest_A=FINEST_A)
     return shells(by_plane, truth), shells(-by_height.full().numpy(), truth)
-
-
-def true_ctf(exposed: Exposed, section: int) -> TiltCTF:
-    """Return what a perfect fit would find."""
-    truth = exposed.truth
-    return TiltCTF(
-        defocus_u_A=truth.defocus_A + truth.astigmatism_A / 2,
-        defocus_v_A=truth.defocus_A - truth.astigmatism_A / 2,
-        azimuth_deg=truth.astigmatism_deg,
-        score=1.0,
-        section=section,
-        tilt_deg=truth.view.tilt_deg,
-    )
 
 
 def shells(volume: Floats, truth: Floats) -> Floats:

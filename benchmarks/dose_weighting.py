@@ -97,10 +97,10 @@ def volume_shells(volume: Floats, truth: Floats) -> Array:
     return np.array(found)
 
 
-def corrected(image: torch.Tensor, exposed: Exposed, twin: Twin, section: int) -> torch.Tensor:
-    """Return an image with the phases turned that its true CTF has reversed."""
+def true_ctf(exposed: Exposed, section: int) -> TiltCTF:
+    """Return what a perfect fit would find."""
     truth = exposed.truth
-    ctf = TiltCTF(
+    return TiltCTF(
         defocus_u_A=truth.defocus_A + truth.astigmatism_A / 2,
         defocus_v_A=truth.defocus_A - truth.astigmatism_A / 2,
         azimuth_deg=truth.astigmatism_deg,
@@ -108,6 +108,11 @@ def corrected(image: torch.Tensor, exposed: Exposed, twin: Twin, section: int) -
         section=section,
         tilt_deg=truth.view.tilt_deg,
     )
+
+
+def corrected(image: torch.Tensor, exposed: Exposed, twin: Twin, section: int) -> torch.Tensor:
+    """Return an image with the phases turned that its true CTF has reversed."""
+    ctf = true_ctf(exposed, section)
     return correct_tilt(image, PIXEL_A, ctf, twin.settings.axis_deg, twin.settings.hand, twin.lens)
 
 
