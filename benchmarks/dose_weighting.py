@@ -2,9 +2,9 @@
 
 python benchmarks/dose_weighting.py [--specimens ribosomes,cell,apoferritin] [--seeds 3] [--size 320]
 
-Series of 41 tilts, dose-symmetric to 60 degrees, 3 e/Å² each in 8 frames, all in place: nothing moves but the ice. There
-is no gold in the specimens, which no exposure damages: weights that are right for molecules are wrong for it. Two
-truths, since there are two questions.
+Series of 41 tilts, dose-symmetric to 60 degrees, 3 e/Å² each in 8 frames, all in place: nothing moves but the ice. No
+gold is in the specimens, which no exposure damages: weights that are right for molecules are wrong for it. Two truths,
+since there are two questions.
 
 Within a tilt: the frames' sum against what the lens makes of the undamaged molecules, without ice, noise or loss. Both
 have the same CTF, so that its zeros turn no sign and every frequency counts as much as it can be seen: what is judged
