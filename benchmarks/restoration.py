@@ -76,8 +76,8 @@ def main() -> None:
 
 def make_set(folder: Path, specimen: str, seed: int) -> None:
     """Simulate, process and reconstruct one set, and put its truth on the same grid."""
-    folder.mkdir(parents=True, exist_ok=True)
-    plan, thickness_A = folder / "planned.yaml", SIDE * BINNING * PIXEL_A
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    plan, thickness_A = folder.with_name(f"{folder.name}.yaml"), SIDE * BINNING * PIXEL_A
     tilt = f"--pre-tilt {PRE_TILT_DEG[specimen]} --range 60" if PRE_TILT_DEG[specimen] else "--range 60"
     _run(f"design --thickness 1100 --pixel {PIXEL_A} --exposure 123 --frames 4 --defocus 40000 {tilt} --output {plan}")
     _run(
