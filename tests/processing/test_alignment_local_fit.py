@@ -1,5 +1,7 @@
 """The field that pieces of views ask for, and whether it is one: without images, from pieces that are made up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -103,6 +105,16 @@ def test_what_one_half_says_of_the_other_is_believed_only_where_it_follows_the_e
     still = [fitted(pieces(None, noise=0.003, seed=seed), None) is not None for seed in range(6)]
     assert all(moves)
     assert not any(still)
+
+
+def test_what_a_still_specimen_seems_to_do_is_taken_off_in_the_measure_of_the_views() -> None:
+    """Predictions that are too wide by the same everywhere pull less where views say less."""
+    wrong = pieces(MOTION, noise=1e-6)
+    faint = replace(wrong, slope=0.3 * wrong.slope, bonds=0.3 * wrong.bonds)
+    np.testing.assert_allclose(wrong.less(faint).slope, 0.0, atol=1e-9)
+    moving = pieces(MOTION, noise=1e-6, seed=1)
+    both = replace(moving, slope=moving.slope + wrong.slope)
+    np.testing.assert_allclose(both.less(faint).slope, moving.slope, atol=1e-9)
 
 
 def test_views_that_are_too_few_to_tell_are_left_still() -> None:

@@ -15,7 +15,7 @@ from eucentric.core.threads import in_threads
 from eucentric.processing.alignment.local import fit_local
 from eucentric.processing.alignment.matcher import Match, Matcher, turn_matrix
 from eucentric.processing.alignment.pairs import scan_pairs, within_90
-from eucentric.processing.alignment.pieces import measure_pieces
+from eucentric.processing.alignment.pieces import Pieces, measure_pieces
 from eucentric.processing.alignment.prepare import standardise
 from eucentric.processing.alignment.records import AxisSearch
 from eucentric.processing.alignment.search import Scores, climb
@@ -308,16 +308,20 @@ def settle_local(
 ) -> LocalMotion | None:
     """Find the specimen's local motion, and take it out of the images, if held-out pieces of views gain by it."""
     local: LocalMotion | None = None
+    still_ones: Pieces | None = None
     with reporter.task("Looking for local motion", _LOCAL_ROUNDS) as advance:
         for _ in range(_LOCAL_ROUNDS):
             matcher, factor = levels.matcher(FINE_FIELD, state.depth_px, state.tilt_offset_deg)
             refined = refine(matcher, state.axis_deg, state.shifts_px / factor, state.views, rounds=2)
             state.shifts_px = refined.shifts * factor
             aligned = matcher.aligned(state.axis_deg, refined.shifts[state.views], state.views)
-            predicted = matcher.predict_from_others(matcher.filtered(aligned), state.views)
-            pieces = measure_pieces(matcher, predicted, aligned, state.views)
+            pieces = measure_pieces(matcher, aligned, state.views)
+            # The specimen's shape decides what it says when still, and that hardly changes from round to round.
+            still_ones = still_ones or measure_pieces(matcher, matcher.projected(aligned, state.views), state.views)
             known = seen.alignment(state, local)
-            local = fit_local(pieces, known, exposures_e_A2, state.views.numpy(), seen.pixel_A * factor)
+            local = fit_local(
+                pieces.less(still_ones), known, exposures_e_A2, state.views.numpy(), seen.pixel_A * factor
+            )
             advance()
             if local is None:
                 return None

@@ -19,9 +19,10 @@ from eucentric.processing.alignment.rings import Rings
 from eucentric.processing.operators import ramp_filter, reproject, resample, spline_coefficients
 
 _EDGE = 0.1  # share of the field over which windows fall off: wide enough to keep the border out of every frequency
+_HIGHEST = 0.5  # cycles per pixel: beyond, rings have their corners only
 _LOW_CYCLES = 4.0  # frequencies below this many cycles per field hold thickness and beam profile, not features
 _WIDEST = 3.0  # at most this many fields across: beyond 70° views overlap too little to be worth the memory
-_COHERENCE_CAP = 0.8  # beyond, errors of the model and not noise limit the match, so more weight is not deserved
+COHERENCE_CAP = 0.8  # beyond, errors of the model and not noise limit the match, so more weight is not deserved
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,10 @@ class Matcher:
             filtered, tilts, size, at_rad=at_rad, block_views=block_views, centre_zx_px=centre, across_px=self._across
         )
 
+    def projected(self, aligned: Tensor, views: Tensor) -> Tensor:
+        """Return what the volume made of `views` looks like where each of them was taken: a specimen that is still."""
+        return self._reprojected(self.filtered(aligned), views)
+
     def predict_from_others(self, filtered: Tensor, views: Tensor) -> Tensor:
         """Predict each of `views` from all the others: held out, since a volume always agrees with its own views."""
         predicted = self._reprojected(filtered, views)
@@ -218,12 +223,12 @@ class Matcher:
         sums = rings.sums(a.values, b.values) * a.whitening * b.whitening * self._shares(rings)
         return sums.sum(1).double()
 
-    def weighted_spectra(self, predicted: Tensor, aligned: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the transforms of both, filtered so that the sum of their product is what `match` makes largest."""
+    def whitened_spectra(self, predicted: Tensor, aligned: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the transforms of both with every ring of power one, and without the frequencies that tell nothing."""
         ring = self._rings[(aligned.shape[1], aligned.shape[2])].ring.long()
+        band = (self._low_cut * (self._frequency <= _HIGHEST)).sqrt()
         first, second = (
-            one.values * (one.whitening * self.weights.sqrt())[:, ring]
-            for one in (self.spectrum(predicted), self.spectrum(aligned))
+            one.values * (one.whitening * band)[:, ring] for one in (self.spectrum(predicted), self.spectrum(aligned))
         )
         return first, second
 
@@ -254,9 +259,9 @@ class Matcher:
     def learn_weights(self, coherence: Tensor) -> None:
         """Weight each ring by its measured coherence r: r / (1 - r²), the maximum-likelihood weight of its phases."""
         smooth = torch.nn.functional.avg_pool1d(coherence[None, None], 5, 1, 2, count_include_pad=False)[0, 0]
-        r = torch.clamp(smooth, 0, _COHERENCE_CAP)
+        r = torch.clamp(smooth, 0, COHERENCE_CAP)
         weights = r / (1 - r**2) * self._low_cut
-        weights[self._frequency > 0.5] = 0
+        weights[self._frequency > _HIGHEST] = 0
         if float(weights.sum()) > 0:
             self.weights = weights
 
