@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from eucentric.core import Alignment, Reporter
 from eucentric.processing.alignment.beads import BeadAlignment, BeadSettings, NoBeads, align_by_beads
+from eucentric.processing.alignment.beads.faces import slope_of_faces_deg
 from eucentric.processing.alignment.beads.motion import motion_of_beads
 from eucentric.processing.alignment.prepare import PreparedImages
 from eucentric.processing.operators import bin_images
@@ -24,7 +25,8 @@ _FIELD_PX = 1000  # along the shorter side of the images that beads are looked f
 class ByBeads:
     """What became of the search for beads; the alignment is None where images keep the last word.
 
-    `view_residuals_A` is the mean distance, by section, of beads from where they are predicted.
+    `view_residuals_A` is the mean distance, by section, of beads from where they are predicted; `levelled_deg` what was
+    added to all tilts so that the faces on which beads lie are level.
     """
 
     alignment: Alignment | None
@@ -33,6 +35,7 @@ class ByBeads:
     residual_A: float | None = None
     view_residuals_A: dict[int, float] = field(default_factory=dict)
     local_motion: str = ""
+    levelled_deg: float = 0.0
 
 
 def refine_by_beads(
@@ -69,14 +72,30 @@ def refine_by_beads(
     if isinstance(found, NoBeads):
         return ByBeads(None, f"by images: {found.reason}")
     moving = motion_of_beads(found.bundle, found.alignment, exposures_e_A2) if exposures_e_A2 is not None else None
+    seen = _about_the_same_origin(moving or found.alignment, alignment)
+    levelled_deg = _levelling_deg(found)
     return ByBeads(
-        _about_the_same_origin(moving or found.alignment, alignment).replace(pixel_A=pixel_A, shape_yx=shape_yx),
+        _turned(seen, levelled_deg).replace(pixel_A=pixel_A, shape_yx=shape_yx),
         f"by beads: {found.why}" + (f"; {found.freedom.why()}" if found.freedom else ""),
         sum(not reason for reason in found.bundle.bead_reasons),
         found.bundle.mean_residual_px * alignment.pixel_A,
         _by_view(found, alignment.pixel_A),
         _said(moving, exposures_e_A2),
+        levelled_deg,
     )
+
+
+def _levelling_deg(found: BeadAlignment) -> float:
+    """Return what to add to all tilts so that the faces on which beads lie are level; 0 where they do not tell."""
+    if any(view.x_tilt_deg for view in found.alignment.tilts):  # about which turns of the specimen do not just add up
+        return 0.0
+    good = np.array([not reason for reason in found.bundle.bead_reasons], dtype=bool)
+    return -(slope_of_faces_deg(found.bundle.beads_zyx_px[good]) or 0.0)
+
+
+def _turned(alignment: Alignment, by_deg: float) -> Alignment:
+    """Turn the specimen about the tilt axis, which no image can tell; its local motion, of some Å, is left as it is."""
+    return alignment.replace(tilts=tuple(view.replace(tilt_deg=view.tilt_deg + by_deg) for view in alignment.tilts))
 
 
 def _said(moving: Alignment | None, exposures_e_A2: NDArray[np.float64] | None) -> str:

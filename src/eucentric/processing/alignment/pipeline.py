@@ -127,7 +127,7 @@ def align_series(
         specimen_depth_A=state.depth_px * pixel_A,
         tilts=_residuals(match, left_A, state, pixel_A, by_beads, coarse_px),
         rounds_rms_A=tuple(change_px * pixel_A for change_px in rounds_px),
-        tilt_offset_deg=state.tilt_offset_deg,
+        tilt_offset_deg=state.tilt_offset_deg + by_beads.levelled_deg,
         method="images" if by_beads.alignment is None else "beads",
         why=by_beads.why,
         beads=by_beads.beads,
