@@ -22,7 +22,7 @@ _BANDS = 8  # of rows, one thread each; every pixel adds up its points in the sa
 
 
 @compiled()
-def _spline(u: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+def spline_weights(u: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
     """Return the quintic B-spline at 2 + u, 1 + u, u, 1 - u, 2 - u and 3 - u, in the precision of `u`."""
     u2 = u * u
     u3 = u2 * u
@@ -82,8 +82,8 @@ def _deposit(points: Floats, weights: Floats, centres: Doubles, turns: Doubles, 
                 z = floor(cz + tzz * pz + tzy * py + tzx * px)
                 if i < 2 or i + 4 > columns or z < 0 or z >= slices:
                     continue
-                x0, x1, x2, x3, x4, x5 = _spline(np.float32(x - i))
-                wy[0], wy[1], wy[2], wy[3], wy[4], wy[5] = _spline(np.float32(y - j))
+                x0, x1, x2, x3, x4, x5 = spline_weights(np.float32(x - i))
+                wy[0], wy[1], wy[2], wy[3], wy[4], wy[5] = spline_weights(np.float32(y - j))
                 re, im = weights[n, 0], weights[n, 1]
                 # Written out, so that the compiler keeps all twelve in one or two registers.
                 a0, a1, a2, a3, a4, a5 = re * x0, im * x0, re * x1, im * x1, re * x2, im * x2

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fftfreq, irfftn, rfftfreq, rfftn
 
-from eucentric.specimen.deposit import SUPPORT, deposit, spline_transfer
+from eucentric.specimen.deposit import SUPPORT, deposit, spline_transfer, spline_weights
 from eucentric.specimen.sample import Sample
 from eucentric.specimen.scattering import Basis, ice_potential_V
 from eucentric.specimen.solvent import GOLD_V
@@ -69,14 +69,10 @@ def _spread(plane: Complex, z: float, volume: Complex) -> None:
     """Add a plane at height z, in voxels, to the planes of a volume, as `deposit` spreads a point along y and x."""
     if not plane.any():
         return
-    nearest = int(np.floor(z))
-    for at in range(max(0, nearest - SUPPORT // 2 + 1), min(len(volume), nearest + SUPPORT // 2 + 1)):
-        volume[at] += plane * np.float32(_quintic(at - z))
-
-
-def _quintic(u: float) -> float:
-    """Return the quintic B-spline at `u`."""
-    return sum(sign * max(0.0, share - abs(u)) ** 5 for sign, share in ((1, 3), (-6, 2), (15, 1))) / 120
+    below = int(np.floor(z))
+    for at, weight in enumerate(spline_weights(z - below), below - SUPPORT // 2 + 1):
+        if 0 <= at < len(volume):
+            volume[at] += plane * np.float32(weight)
 
 
 def _potential(points: Complex, basis: Basis, voxel_A: float) -> Floats:
