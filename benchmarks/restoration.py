@@ -14,8 +14,10 @@ and compares with the truth:
 - elongation of beads: full width at half maximum along z over that along x, median;
 - share of voxels whose stated 90 % interval holds the truth.
 
-The linear filter has the true spectra: the ratio of cross- to power spectrum with the truth, by shell and by 10° of
-direction, which no one could know.
+Beside them stand two linear filters, by shell and by 10° of direction, that know what no one could: Wiener's, from the
+true spectra of specimen and noise, and the regression of the truth on the tomogram, which no linear filter can beat: it
+also knows what both halves have wrong together (what comes into view from beyond the field, what gold scatters that its
+contrast transfer does not say).
 """
 
 import argparse
@@ -168,15 +170,25 @@ class Scoring:
         one, two = (self.spectrum(v, beads=beads)[cells] for v in (volume, self.truth))
         return float((one * two.conj()).real.sum() / np.sqrt((np.abs(one) ** 2).sum() * (np.abs(two) ** 2).sum()))
 
+    def wiener(self, even: Floats, odd: Floats, through: Floats, unit: float) -> Floats:
+        """Return the Wiener estimate from the true spectra of specimen and noise, by shell and direction."""
+        specimen = self._binned(np.abs(self.spectrum(np.float32(unit) * self.truth)) ** 2)
+        noise = self._binned(np.abs(self.spectrum((even - odd) / 2)) ** 2)
+        gain = through * specimen / (through**2 * specimen + noise)
+        return np.fft.irfftn(np.fft.rfftn((even + odd) / 2) * gain).astype(np.float32)
+
     def linear(self, volume: Floats) -> Floats:
-        """Return the best linear estimate by shell and direction, from the true spectra."""
+        """Return what the linear filter makes that lies closest to the truth: its regression on the tomogram."""
         one, two = (self.spectrum(v) for v in (volume, self.truth))
+        cross, power = self._binned((two * one.conj()).real), self._binned(np.abs(one) ** 2)
+        return np.fft.irfftn(np.fft.rfftn(volume) * cross / np.maximum(power, 1e-30)).astype(np.float32)
+
+    def _binned(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean over each shell and 10° of direction."""
         shell = np.minimum((self.k * SIDE).astype(int), SIDE // 2)
         bins = (shell * 9 + np.minimum(self.direction // 10, 8).astype(int)).ravel()
-        cross = np.bincount(bins, (two * one.conj()).real.ravel())
-        power = np.bincount(bins, (np.abs(one) ** 2).ravel())
-        gain = (cross / np.maximum(power, 1e-30))[bins].reshape(one.shape)
-        return np.fft.irfftn(np.fft.rfftn(volume) * gain).astype(np.float32)
+        means = np.bincount(bins, values.ravel()) / np.maximum(np.bincount(bins), 1)
+        return np.asarray(means[bins].reshape(values.shape))
 
     def elongation(self, volume: Floats) -> float:
         """Return how much longer than wide beads are, where they lie well inside."""
@@ -269,12 +281,15 @@ class ScoredSet:
         even, odd = -np.asarray(half1.data), -np.asarray(half2.data)  # dense matter is dark in them
         print(json.dumps({"set": folder.name, "beads": len(beads)}), flush=True)
         scoring.report("wbp", (even + odd) / 2)
-        scoring.report("linear, true spectra", scoring.linear((even + odd) / 2))
         with Session.create_or_open(folder) as session:
             gain = gain_of_series(session, "TS_001", alignment, SIDE * voxel_A)
         through = transfer((SIDE,) * 3, voxel_A, tilts, gain).numpy()
         unit = scoring.unit((even + odd) / 2, through)
-        return cls(folder, HalfTomograms(folder.name, even, odd, voxel_A, tilts, gain), scoring, unit)
+        scoring.report("wiener, true spectra", scoring.wiener(even, odd, through, unit))
+        scoring.report("linear, by the truth", scoring.linear((even + odd) / 2))
+        return cls(
+            folder, HalfTomograms(folder.name, even, odd, voxel_A, tilts, gain, field_A=SIDE * voxel_A), scoring, unit
+        )
 
     def score(self, trained: Trained, began_s: float) -> None:
         """Restore by a model, write the result, and print what is right."""

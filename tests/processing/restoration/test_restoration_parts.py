@@ -11,7 +11,7 @@ from eucentric.processing.restoration.blocks import MARGIN, blended, corners_of,
 from eucentric.processing.restoration.network import UNet, fold, unfold
 from eucentric.processing.restoration.sights import Sight, Sights
 from eucentric.processing.restoration.spectra import TICKS, measure, radius, shells
-from eucentric.processing.restoration.turns import all_turns
+from eucentric.processing.restoration.turns import all_turns, upright_turns
 from phantoms.halves import TILTS_DEG, round_things, seen_halves_of_tilts
 
 
@@ -35,6 +35,16 @@ def test_turns_keep_the_middle_and_the_hand() -> None:
         assert not torch.equal(turn.of(chiral), mirrored)
 
 
+def test_upright_turns_leave_a_wedge_where_it_is() -> None:
+    seen, even = (transfer((12,) * 3, 10.0, tilts) for tilts in ((-40.0, 0.0, 20.0), TILTS_DEG))
+    below = radius(12) < 0.5  # Nyquist is its own opposite
+    changed = [not torch.allclose(turn.of_spectrum(seen)[below], seen[below]) for turn in upright_turns()]
+    assert len(changed) == 4
+    assert sum(changed) == 2  # the stage went further to one side, and these look from the other
+    for turn in upright_turns():
+        torch.testing.assert_close(turn.of_spectrum(even), even)
+
+
 @pytest.mark.parametrize("turn", all_turns(), ids=str)
 def test_a_spectrum_turns_as_its_volume_does(turn) -> None:  # type: ignore[no-untyped-def]
     even = transfer((12,) * 3, 10.0, TILTS_DEG)
@@ -52,7 +62,7 @@ def test_spectra_are_those_that_were_put_in() -> None:
         specimen * through + torch.fft.rfftn(torch.from_numpy(random.normal(0, 3, (side,) * 3)).float()) * (through > 0)
         for _ in range(2)
     ]
-    sight = Sight(through, through, torch.ones_like(through))
+    sight = Sight(through, torch.ones_like(through), through, torch.ones_like(through))
     found = measure([(halves[0], halves[1])], Sights(sight, sight, sight, through < 0))
     ticks = torch.linspace(0, 0.5, TICKS)
     middle = (ticks > 0.1) & (ticks < 0.25)

@@ -10,7 +10,7 @@ from eucentric.core import Alignment, TiltAlignment
 from eucentric.processing.reconstruction import Halves, ReconstructSettings, reconstruct
 from eucentric.processing.restoration import HalfTomograms, split_views, transfer
 from eucentric.processing.restoration.spectra import radius
-from eucentric.processing.restoration.transfer import grain
+from eucentric.processing.restoration.transfer import grain, share_in_field
 
 SIDE = 48
 WIDE = 3 * SIDE
@@ -49,6 +49,27 @@ def test_it_is_the_spectrum_of_a_reconstructed_point(of: str) -> None:
     for low, high in ((0.03, 0.1), (0.1, 0.2), (0.2, 0.3)):
         shell = (k > low) & (k < high)
         assert measured[shell].mean() == pytest.approx(expected[shell].mean(), rel=0.08 if of == "all" else 0.12)
+
+
+@pytest.mark.parametrize("depth", [12, 48, 96])
+def test_a_view_has_as_much_from_beyond_the_field_as_its_rays_pass_there(depth: int) -> None:
+    """Half of it, since views cancel some: counted out on rays, each as often as voxels of the field lie on it."""
+    for tilt_deg in (0.0, 20.0, 60.0):
+        tilt = np.deg2rad(tilt_deg)
+        z = (np.arange(400) + 0.5) / 400 * depth - depth / 2
+        across = np.linspace(-1, 1, 801) * (SIDE + depth)
+        within = (np.abs(across[:, None] - z * np.sin(tilt)) < SIDE / 2 * np.cos(tilt)).mean(axis=1)
+        beyond = (within * (1 - within)).sum() / (within**2).sum()
+        share = share_in_field((1, 1, 1), [tilt_deg], (depth, SIDE))
+        assert float(share) == pytest.approx(1 / (1 + beyond / 2), abs=0.01)
+
+
+def test_no_share_is_taken_where_nothing_was_measured_or_the_field_is_wide() -> None:
+    share = share_in_field((SIDE,) * 3, TILTS_DEG, (SIDE, SIDE))
+    seen = transfer((SIDE,) * 3, 1.0, TILTS_DEG)
+    assert torch.equal(share[seen == 0], torch.ones(int((seen == 0).sum())))
+    assert float(share.min()) < 0.75
+    assert float(share_in_field((SIDE,) * 3, TILTS_DEG, (SIDE, 100 * SIDE)).min()) > 0.99
 
 
 def pair_of(halves: Halves) -> HalfTomograms:

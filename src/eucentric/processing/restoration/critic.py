@@ -95,8 +95,8 @@ class Game:
 
     def _shown(self, cube: Tensor, sight: Sight, spectra: Spectra) -> Tensor:
         """Return the inner part of a cube (1, 1, m, m, m) as the critic sees it: the specimen over the noise."""
-        (specimen, _), noise = spectra.on(cube.shape[0]), spectra.noise_of(sight)
-        filter_ = torch.sqrt(specimen / (sight.transfer**2 * specimen + noise))
+        told, noise = spectra.told(sight), spectra.noise_of(sight)
+        filter_ = torch.sqrt(told / (sight.transfer**2 * told + noise))
         usual = torch.sqrt((filter_**2 * noise * sight.coverage).mean())
         filtered = torch.fft.irfftn(torch.fft.rfftn(cube * self._edge) * (filter_ / usual), cube.shape)
         inner = filtered[(slice(edge_of(len(cube)), -edge_of(len(cube))),) * 3]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eucentric.core import InputError
 from eucentric.processing.restoration.records import Examination, HalfTomograms, Restored
-from eucentric.processing.restoration.transfer import transfer
+from eucentric.processing.restoration.transfer import share_in_field, transfer
 
 LARGEST_BOX_ZYX = (128, 384, 384)
 """The central part that is examined where the volumes are larger: 0.7 GB at work."""
@@ -172,6 +172,8 @@ def _as_seen(part: NDArray[Any], pair: HalfTomograms) -> NDArray[np.float32]:
     volume = torch.from_numpy(np.array(part, dtype=np.float32))
     spectrum = torch.fft.rfftn(volume)
     spectrum *= transfer(volume.shape, pair.voxel_A, pair.tilts_deg, pair.gain)
+    if pair.field_A is not None:
+        spectrum /= share_in_field(volume.shape, pair.tilts_deg, (pair.shape[0], pair.field_A / pair.voxel_A))
     shown: NDArray[np.float32] = torch.fft.irfftn(spectrum, volume.shape).numpy()
     return shown
 

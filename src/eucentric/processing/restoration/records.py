@@ -59,6 +59,9 @@ class HalfTomograms:
     even_views
         Which of these views the even half was made of, and the odd one of all others; each of all of them, by frames
         of its own, if absent.
+    field_A
+        Width of what was recorded, across the tilt axis: the specimen goes on beyond it, and comes into view as the
+        stage tilts. Absent where nobody knows, or nothing is there.
     """
 
     name: str
@@ -68,6 +71,7 @@ class HalfTomograms:
     tilts_deg: tuple[float, ...]
     gain: Gain | None = None
     even_views: tuple[int, ...] | None = None
+    field_A: float | None = None
 
     @property
     def counts(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -95,6 +95,7 @@ def error_power(block: Block, even: Tensor, odd: Tensor) -> Tensor:
     """Return the power of an answer's error in coefficients of the specimen that were measured, on the half spectrum.
 
     What either answer leaves of the other half is noise of a known power, and the answer's error under the transfer.
+    What came into view from beyond the field is in both, and adds what it hides of the specimen.
     """
     seeing = block.seeing
     counts = (block.evenness * block.inside).sqrt()  # or gold's error would pass for that of all
@@ -104,8 +105,8 @@ def error_power(block: Block, even: Tensor, odd: Tensor) -> Tensor:
         seen = target.sight.coverage > _SEEN
         excess = _by_shell(left - block.noise_power(counts, target.sight), seeing, seen) / counts.square().sum()
         power += excess / _by_shell(target.sight.transfer**2, seeing, seen).clamp(min=_LEAST_TRANSFER**2) / 2
-    specimen, _ = seeing.spectra.on(seeing.side)
-    return torch.minimum(power.clamp(min=0), specimen)
+    specimen, share = seeing.spectra.on(seeing.side)[0], seeing.sights.both.share
+    return torch.minimum(power.clamp(min=0) + (1 - share) * specimen, specimen)
 
 
 def held_to_data(block: Block, answer: Tensor) -> Tensor:

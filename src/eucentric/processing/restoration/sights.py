@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from eucentric.processing.restoration.records import HalfTomograms
-from eucentric.processing.restoration.transfer import grain, transfer
+from eucentric.processing.restoration.transfer import grain, share_in_field, transfer
 from eucentric.processing.restoration.turns import Turn
 
 _STEEP = 0.7  # of the largest tilt, from where on the specimen is taken to be as it is beyond it
@@ -20,7 +20,9 @@ class Sight:
     Attributes
     ----------
     transfer
-        Share of the specimen's amplitude that it holds.
+        Amplitude that it holds, over that of the best guess at the specimen in the field that it lets one make.
+    share
+        Of the power that it holds of any specimen, that of the specimen in the field.
     coverage
         The same, up to one, without what tilts let through.
     grain
@@ -28,12 +30,13 @@ class Sight:
     """
 
     transfer: Tensor
+    share: Tensor
     coverage: Tensor
     grain: Tensor
 
     def turned(self, turn: Turn) -> "Sight":
         """Return that of the turned cube."""
-        return Sight(*(turn.of_spectrum(one) for one in (self.transfer, self.coverage, self.grain)))
+        return Sight(*(turn.of_spectrum(one) for one in (self.transfer, self.share, self.coverage, self.grain)))
 
 
 @dataclass(frozen=True)
@@ -52,23 +55,37 @@ def sights_of(pair: HalfTomograms, side: int, device: torch.device) -> Sights:
     Halves of frames see it alike, and the power of their noise is told by shells alone. Halves of tilts have the planes
     of their own views, of which each counts twice: where these part, they share neither signal nor noise.
     """
-    shape, tilts_deg, voxel_A = (side,) * 3, pair.tilts_deg, pair.voxel_A
-    coverage = transfer(shape, voxel_A, tilts_deg, device=device).clamp(max=1)
+    tilts_deg = pair.tilts_deg
+    coverage = transfer((side,) * 3, pair.voxel_A, tilts_deg, device=device).clamp(max=1)
     steep = _steep(side, tilts_deg, device) & (coverage > 0)
     if pair.even_views is None:
-        through = transfer(shape, voxel_A, tilts_deg, pair.gain, device=device)
-        alike = Sight(through, coverage, torch.ones((), device=device).expand(shape[0], shape[1], side // 2 + 1))
+        alike = _sight(pair, side, None, device)
         return Sights(alike, alike, alike, steep)
-    even, odd = (
-        Sight(
-            transfer(shape, voxel_A, tilts_deg, pair.gain, counts=counts, device=device),
-            transfer(shape, voxel_A, tilts_deg, counts=counts, device=device).clamp(max=1),
-            grain(shape, tilts_deg, counts=counts, device=device),
-        )
-        for counts in pair.counts
+    even, odd = (_sight(pair, side, counts, device) for counts in pair.counts)
+    both = Sight(
+        transfer=(even.transfer + odd.transfer) / 2,
+        share=_sight(pair, side, None, device).share,
+        coverage=coverage,
+        grain=(even.grain + odd.grain) / 2,
     )
-    both = Sight((even.transfer + odd.transfer) / 2, coverage, (even.grain + odd.grain) / 2)
     return Sights(even, odd, both, steep)
+
+
+def _sight(pair: HalfTomograms, side: int, counts: Sequence[float] | None, device: torch.device) -> Sight:
+    """Return how a half sees that has each view so often; the noise of one with all views is told by shells alone."""
+    shape, tilts_deg = (side,) * 3, pair.tilts_deg
+    share = torch.ones((), device=device).expand(side, side, side // 2 + 1)
+    if pair.field_A is not None:
+        field = pair.shape[0], pair.field_A / pair.voxel_A
+        share = share_in_field(shape, tilts_deg, field, counts=counts, device=device)
+    return Sight(
+        transfer=transfer(shape, pair.voxel_A, tilts_deg, pair.gain, counts=counts, device=device) / share,
+        share=share,
+        coverage=transfer(shape, pair.voxel_A, tilts_deg, counts=counts, device=device).clamp(max=1),
+        grain=torch.ones((), device=device).expand(side, side, side // 2 + 1)
+        if counts is None
+        else grain(shape, tilts_deg, counts=counts, device=device),
+    )
 
 
 def _steep(side: int, tilts_deg: Sequence[float], device: torch.device) -> Tensor:

@@ -1,9 +1,9 @@
 """Power spectra of specimen and noise, from the halves themselves, and the filters that follow from them.
 
-Halves share the specimen and not the noise: where both measured, their cross-spectrum is ``T U S``, and their own power
-``T² S + g N`` and ``U² S + h N``, with the transfers T and U, the specimen's power S, the power N of a half's noise (as
-a mean over a shell of spatial frequency) and its grain g and h. What an estimate needs, and what is known of a
-frequency, are written with these.
+Halves share the specimen and not the noise: where both measured, their cross-spectrum is ``T U s S``, and their own
+power ``T² s S + g N`` and ``U² s S + h N``, with the transfers T and U, the specimen's power S, the share s of it that
+can be told from what lies beyond the field, the power N of a half's noise (as a mean over a shell of spatial frequency)
+and its grain g and h. What an estimate needs, and what is known of a frequency, are written with these.
 """
 
 import math
@@ -50,15 +50,19 @@ class Spectra:
         """Return the power of the noise in each coefficient of one half, or of the mean of two."""
         return self.on(sight.transfer.shape[0])[1] * sight.grain / halves
 
+    def told(self, sight: Sight) -> Tensor:
+        """Return the power of the specimen in the field that could be told if there were no noise."""
+        return sight.share * self.on(sight.transfer.shape[0])[0]
+
     def wiener(self, sight: Sight, halves: int = 1) -> Tensor:
         """Return the filter that makes the best linear estimate of the specimen from one half, or the mean of two."""
-        specimen, _ = self.on(sight.transfer.shape[0])
-        return sight.transfer * specimen / (sight.transfer**2 * specimen + self.noise_of(sight, halves))
+        told = self.told(sight)
+        return sight.transfer * told / (sight.transfer**2 * told + self.noise_of(sight, halves))
 
     def error_filter(self, sight: Sight) -> Tensor:
         """Return what residuals are multiplied by: the error they mean in the specimen, where not noise alone."""
-        specimen, _ = self.on(sight.transfer.shape[0])
-        wanted = torch.sqrt(specimen / (sight.transfer**2 * specimen + self.noise_of(sight)))
+        told = self.told(sight)
+        wanted = torch.sqrt(told / (sight.transfer**2 * told + self.noise_of(sight)))
         return torch.where(sight.transfer > _NOT_SEEN, wanted, torch.zeros_like(wanted))
 
 
@@ -108,14 +112,15 @@ def measure(halves: Sequence[tuple[Tensor, Tensor]], sights: Sights) -> Spectra:
         sums[0] = 0  # means were taken off
         return _blurred(sums, ticks)
 
-    crossed, through = shared * _added((a * b.conj()).real for a, b in halves) / voxels, even.transfer * odd.transfer
+    crossed = shared * _added((a * b.conj()).real for a, b in halves) / voxels
+    through = sights.both.share * even.transfer * odd.transfer
     cross, passed, cells = summed(crossed), summed(shared * through), summed(shared)
     specimen = _positive(cross / torch.maximum(passed, _LEAST_TRANSFER**2 * cells).clamp(min=1e-9))
     noise, grain = torch.zeros_like(cells), torch.zeros_like(cells)
     for sight, own in zip((even, odd), zip(*halves, strict=True), strict=True):
         seen = (sight.coverage > _SEEN).float()
         power = summed(seen * _added(one.abs() ** 2 for one in own)) / voxels
-        noise += power - specimen * summed(seen * sight.transfer**2)
+        noise += power - specimen * summed(seen * sight.share * sight.transfer**2)
         grain += summed(seen * sight.grain)
     expected = specimen[shell].reshape(through.shape) * shared * through
     found, usual = (summed(sights.steep * cells, _FEW) for cells in (crossed, expected))

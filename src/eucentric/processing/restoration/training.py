@@ -27,7 +27,7 @@ from eucentric.processing.restoration.checking import SAME_VOXEL, check_halves
 from eucentric.processing.restoration.critic import Game
 from eucentric.processing.restoration.model import answers, network, seeded
 from eucentric.processing.restoration.records import HalfTomograms, Look, RestoreSettings, Trained
-from eucentric.processing.restoration.turns import all_turns
+from eucentric.processing.restoration.turns import all_turns, upright_turns
 from eucentric.processing.restoration.views import View, Viewing, misfit
 
 _CUBES_PER_VIEW = 8
@@ -117,7 +117,7 @@ class _Training:
         self._learned = [
             one for seeing in seeings for one in learned_from(seeing, self._cube_px, settings.held_out, _MOST_BLOCKS)
         ]
-        self._turns = all_turns()
+        self._turns, self._upright = all_turns(), upright_turns()
         self._edge = soft_edge(self._cube_px, device)
         self._inner = float(self._edge.square().mean())
         with seeded(settings.seed):
@@ -179,9 +179,10 @@ class _Training:
         swap = bool(random.random() < 0.5)
         before = learned.answers[1 if swap else 0] if learned.answers is not None else None
         if self._settings.method == "noise2noise" or random.random() < _NOT_TURNED:
-            return learned.viewing.as_it_is(learned.block, learned.held_in, swap=swap, before=before)
+            turn = self._upright[int(random.integers(len(self._upright)))]
+            return learned.viewing.seen(learned.block, learned.held_in, turn, swap=swap, before=before)
         turn = self._turns[int(random.integers(len(self._turns)))]
-        return learned.viewing.turned(learned.block, learned.held_in, turn, random, swap=swap, before=before)
+        return learned.viewing.hidden(learned.block, learned.held_in, turn, random, swap=swap, before=before)
 
     def _done(self, seconds: float) -> float:
         """Return the share of the training that is done, by steps or by time, whichever will end it."""

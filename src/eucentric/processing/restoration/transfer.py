@@ -18,6 +18,14 @@ from torch import Tensor
 Gain = Callable[[Tensor], Tensor]
 """What each view lets through, (views, *k.shape), at frequencies k in 1/Å."""
 
+_NOT_CANCELLED = 0.5
+"""Share of what comes from beyond the field that views which see the same of it leave of each other's.
+
+At 45 and 55° and for a field as wide as the specimen is thick, half of what rays pass is .25 and .43 of what they pass
+in the field. A slab of noise has less than .08 where 3° are fine enough for it, and .25 and .53 beyond; twin lamellae
+have .1 and .15, twin cells, beside which there is gold, .27 and .54.
+"""
+
 _BEYOND = 0.15  # of what grain is where planes lie close: noise of a block reaches beyond the planes of its views
 
 
@@ -89,6 +97,50 @@ def grain(
         total += plane.weight * power * plane.share
         torch.maximum(usual, power, out=usual)
     return torch.maximum(total, _BEYOND * usual)[:, None].expand(-1, shape_zyx[1], -1)
+
+
+def share_in_field(
+    shape_zyx: Sequence[int],
+    tilts_deg: Sequence[float],
+    field_zx: tuple[float, float],
+    *,
+    counts: Sequence[float] | None = None,
+    device: torch.device | None = None,
+) -> Tensor:
+    """Return the share of what tilts saw that lies in the field, by power; the rest came into view as the stage tilted.
+
+    A tilted ray leaves the field at its sides, where the specimen goes on: what lies there is in the data, in halves of
+    any kind, and not of what the tomogram shows.
+
+    Parameters
+    ----------
+    shape_zyx, tilts_deg, counts, device
+        As for `transfer`.
+    field_zx
+        How deep the specimen is, and how wide what was recorded, voxels.
+
+    Returns
+    -------
+    Tensor
+        (z, y, x // 2 + 1), float32, above 0 and at most 1, the same for all y.
+    """
+    shape = (shape_zyx[0], 1, shape_zyx[2])
+    views = [1.0] * len(tilts_deg) if counts is None else list(counts)
+    beyond = [count * _beyond_the_field(tilt, *field_zx) for count, tilt in zip(views, tilts_deg, strict=True)]
+    all_of_it, added = (transfer(shape, 1.0, tilts_deg, counts=each, device=device) for each in (views, beyond))
+    share = all_of_it / (all_of_it + added)
+    return torch.where(all_of_it > 0, share, torch.ones_like(share)).expand(-1, shape_zyx[1], -1)
+
+
+def _beyond_the_field(tilt_deg: float, depth: float, width: float) -> float:
+    """Return how much power a view adds from beyond the field, over that from the field, mean over its voxels.
+
+    Rays through a slab of this depth move by `steps` widths across the field. How much of a ray lies within is a
+    trapezoid over rays; its square over it is how much of the rays through a voxel does, in the mean.
+    """
+    steps = depth * abs(math.tan(math.radians(tilt_deg))) / width
+    within = 1 - steps / 3 if steps < 1 else (1 - 1 / (3 * steps)) / steps
+    return _NOT_CANCELLED * (1 / within - 1)
 
 
 @dataclass(frozen=True)

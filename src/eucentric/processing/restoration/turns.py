@@ -44,6 +44,14 @@ def all_turns() -> tuple[Turn, ...]:
     return tuple(found)
 
 
+def upright_turns() -> tuple[Turn, ...]:
+    """Return those that leave the tilt axis y and the beam along z where they are, or the other way round.
+
+    They turn a wedge onto itself, but for how far the stage was tilted to either side.
+    """
+    return tuple(turn for turn in all_turns() if turn.axes == (0, 1, 2))
+
+
 def whole_spectrum(half: Tensor) -> Tensor:
     """Return (n, n, n // 2 + 1) with its other half, which is the same at -k, on frequencies of `torch.fft.fftn`."""
     n = half.shape[0]

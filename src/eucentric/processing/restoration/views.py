@@ -60,8 +60,8 @@ class Viewing:
         self.seeing = seeing
         self.sights = seeing.of_cube(cube_px)
 
-    def as_it_is(self, block: Block, held_in: Tensor, *, swap: bool, before: Tensor | None = None) -> View:
-        """Return a view of one half beside the other, not turned.
+    def seen(self, block: Block, held_in: Tensor, turn: Turn, *, swap: bool, before: Tensor | None = None) -> View:
+        """Return a view of one half beside the other, with all that its tilts saw.
 
         Parameters
         ----------
@@ -69,24 +69,27 @@ class Viewing:
             Of the tomogram.
         held_in
             1 where residuals may count.
+        turn
+            How both are turned: by one of `upright_turns`, or the network learns of wedges that it will not meet.
         swap
             Whether the odd half is shown.
         before
             What the network made of that half before, if it did.
         """
         shown, target, sight = self._halves(block, swap)
+        turned = sight.turned(turn)
         return View(
-            shown=shown.estimate,
-            before=torch.zeros_like(block.inside) if before is None else before,
-            target=_left(target, before),
-            weight=held_in * block.inside * block.evenness.sqrt(),
-            transfer=sight.transfer,
-            filter=self.seeing.spectra.error_filter(sight),
+            shown=turn.of(shown.estimate),
+            before=torch.zeros_like(block.inside) if before is None else turn.of(before),
+            target=turn.of(_left(target, before)),
+            weight=turn.of(held_in * block.inside * block.evenness.sqrt()),
+            transfer=turned.transfer,
+            filter=self.seeing.spectra.error_filter(turned),
             noise_loss=self._noise_loss(sight),
             strength=self.seeing.strength,
         )
 
-    def turned(
+    def hidden(
         self,
         block: Block,
         held_in: Tensor,
@@ -101,9 +104,9 @@ class Viewing:
         Parameters
         ----------
         block, held_in, swap, before
-            As for `as_it_is`.
+            As for `seen`.
         turn
-            How it is turned.
+            How it is turned, by any of `all_turns`.
         random
             From where noise is taken.
         """

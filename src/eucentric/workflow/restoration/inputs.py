@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eucentric.core import InputError
+from eucentric.core import Alignment, InputError
 from eucentric.io import open_mrc, read_alignment, read_angles
+from eucentric.processing.reconstruction import ReconstructSettings, volume_shape
 from eucentric.processing.restoration import SAME_VOXEL, HalfTomograms
 from eucentric.session import Session
 from eucentric.workflow.restoration.gain import ViewsGain, gain_of_series
@@ -77,7 +78,7 @@ def subject_of_series(session: Session, series: str) -> Subject:
     alignment = read_alignment(tilts)
     pair = _halves(series, even, odd, tuple(view.tilt_deg for view in alignment.used))
     gain = gain_of_series(session, series, alignment, pair.shape[2] * pair.voxel_A)
-    return Subject(replace(pair, gain=gain), even, odd, tilts, gain)
+    return Subject(replace(pair, gain=gain, field_A=_field_A(alignment)), even, odd, tilts, gain)
 
 
 def subject_of_files(files: FilePair, voxel_A: float | None = None) -> Subject:
@@ -97,12 +98,19 @@ def subject_of_files(files: FilePair, voxel_A: float | None = None) -> Subject:
     FormatError
         If a file is not what it should be.
     """
+    field_A = None
     if files.tilts.suffix == ".json":
-        tilts_deg = tuple(view.tilt_deg for view in read_alignment(files.tilts).used)
+        alignment = read_alignment(files.tilts)
+        tilts_deg, field_A = tuple(view.tilt_deg for view in alignment.used), _field_A(alignment)
     else:
         tilts_deg = read_angles(files.tilts)
     pair = _halves(str(files.even), files.even, files.odd, tilts_deg, voxel_A)
-    return Subject(pair, files.even, files.odd, files.tilts)
+    return Subject(replace(pair, field_A=field_A), files.even, files.odd, files.tilts)
+
+
+def _field_A(alignment: Alignment) -> float:
+    """Return how wide images are across the tilt axis."""
+    return volume_shape(alignment, ReconstructSettings())[2] * alignment.pixel_A
 
 
 def _halves(

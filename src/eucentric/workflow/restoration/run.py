@@ -28,7 +28,7 @@ R = TypeVar("R")
 Restore = Callable[[Subject, Model, Path], RestoredSeries]
 
 # Raised whenever the code gives other results, so that what was restored before is outdated.
-VERSIONS = {f"restore_{method}": 2 for method in get_args(Method)}
+VERSIONS = {f"restore_{method}": 3 for method in get_args(Method)}
 
 
 class RestoreStage(Record):
