@@ -173,7 +173,7 @@ class Scoring:
     def wiener(self, even: Floats, odd: Floats, through: Floats, unit: float) -> Floats:
         """Return the Wiener estimate from the true spectra of specimen and noise, by shell and direction."""
         specimen = self._binned(unit**2 * np.abs(self.spectrum(self.truth)) ** 2)
-        noise = self._binned(np.abs(self.spectrum((even - odd) / 2)) ** 2)
+        noise = self._binned(np.abs(self.spectrum(even - odd)) ** 2 / 4)
         gain = through * specimen / (through**2 * specimen + noise)
         return np.fft.irfftn(np.fft.rfftn((even + odd) / 2) * gain).astype(np.float32)
 
