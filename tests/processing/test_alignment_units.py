@@ -14,7 +14,7 @@ from eucentric.core import InputError, stream
 from eucentric.io import open_mrc
 from eucentric.processing.alignment import prepare_images
 from eucentric.processing.alignment._median import median_3x3
-from eucentric.processing.alignment.matcher import Matcher
+from eucentric.processing.alignment.matcher import Matcher, turn_matrix
 from eucentric.processing.alignment.prepare import standardise
 from eucentric.processing.alignment.quality import doubted, poorly_predicted
 from eucentric.processing.alignment.search import climb, local_peaks
@@ -387,6 +387,22 @@ def moved_around(images: Tensor, v: float, u: float) -> Tensor:
     spectrum = torch.fft.rfft2(images) * torch.exp(-2j * torch.pi * (ky * v + kx * u))
     moved: Tensor = torch.fft.irfft2(spectrum, s=(rows, columns))
     return moved
+
+
+@pytest.mark.parametrize("axis_deg", [-56.0, 30.0])
+def test_turned_images_moved_along_the_axis_are_the_same_images_moved(axis_deg: float) -> None:
+    """By half a pixel, where frequencies that pixels take for others would come out with the other sign.
+
+    What is left is the spline's error next to Nyquist, .13 and .15 here on noise; it is .46 and .44 with corners.
+    """
+    trial = Matcher(textured(3, (96, 96), 3, sigma=0))
+    by = 0.5 * turn_matrix(axis_deg)[:, 0].expand(3, 2)
+    views = torch.arange(3)
+    moved_first = trial.aligned(axis_deg, torch.zeros((3, 2), dtype=torch.float64) + by, views)
+    moved_after = moved_around(trial.aligned(axis_deg, torch.zeros((3, 2), dtype=torch.float64), views), -0.5, 0)
+    middle = slice(24, -24)
+    left = (moved_first - moved_after)[:, middle, middle].std() / moved_first[:, middle, middle].std()
+    assert left < 0.2
 
 
 @given(st.floats(-5, 5), st.floats(-5, 5), st.integers(0, 1000))

@@ -57,6 +57,17 @@ def test_whole_shifts_move_pixels_between_the_centres(
                 assert float(moved[row, column]) == 0
 
 
+@pytest.mark.parametrize(
+    ("ky", "kx", "kept"), [(0.3, -0.35, 1.0), (0.0, 0.45, 1.0), (0.4, 0.35, 0.0), (-0.45, 0.4, 0.0)]
+)
+def test_corners_of_the_transform_are_left_out_of_images_to_be_turned(ky: float, kx: float, kept: float) -> None:
+    """Turned by 45°, (0.4, 0.35) cycles per pixel are 0.53 along one axis, which pixels take for 0.47."""
+    y, x = torch.meshgrid(torch.arange(20), torch.arange(40), indexing="ij")
+    wave = torch.cos(2 * torch.pi * (ky * y + kx * x))[None]
+    same = spline_coefficients(wave, to_be_turned=True)
+    torch.testing.assert_close(same, kept * spline_coefficients(wave), rtol=0, atol=1e-4)
+
+
 @given(affine(), st.integers(0, 1000))
 @settings(max_examples=30, deadline=None)
 def test_scipy_agrees_in_the_interior(matrix: NDArray[np.float64], seed: int) -> None:

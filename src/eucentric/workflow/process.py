@@ -40,7 +40,7 @@ VERSIONS = {
     "gain": 1,
     "motion": 2,
     "sums": 1,
-    "align": 6,
+    "align": 7,
     "ctf": 1,
     "reconstruct": 2,
     "assess": 1,

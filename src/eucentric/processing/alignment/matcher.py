@@ -72,7 +72,11 @@ class Matcher:
     """
 
     def __init__(self, images: Tensor) -> None:
-        parts = in_parts(lambda some: spline_coefficients(images[some]), len(images), images[0].numel())
+        # Corners that come out as other frequencies do so in all views alike, and draw the axis to where that agrees
+        # best (measured: by .25°, or by nothing with all views half a pixel farther along it).
+        parts = in_parts(
+            lambda some: spline_coefficients(images[some], to_be_turned=True), len(images), images[0].numel()
+        )
         self.coefficients = torch.cat(parts)
         self.n, self.rows, self.columns = images.shape
         self.field = min(self.rows, self.columns)

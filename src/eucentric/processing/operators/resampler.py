@@ -6,16 +6,22 @@ from torch import Tensor
 from eucentric.processing.operators import _resampler_numba, _resampler_torch
 
 
-def spline_coefficients(images: Tensor) -> Tensor:
+def spline_coefficients(images: Tensor, *, to_be_turned: bool = False) -> Tensor:
     """Return the cubic B-spline coefficients of images (..., y, x), so that the spline passes through the pixels.
 
     The recursion of Unser (1999, 10.1109/79.799930) is done as a division in Fourier space, which runs anywhere;
     its periodic border is felt only by the outermost few pixels (the pole is -0.268).
+
+    With `to_be_turned`, the corners of the transform beyond half a cycle per pixel are left out: on pixels that are
+    turned they would come out as other, lower frequencies.
     """
     rows, columns = images.shape[-2:]
-    gain_y = spline_gain(torch.fft.fftfreq(rows, device=images.device, dtype=torch.float32)[:, None])
-    gain_x = spline_gain(torch.fft.rfftfreq(columns, device=images.device, dtype=torch.float32)[None, :])
-    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * (gain_y * gain_x), s=(rows, columns))
+    ky = torch.fft.fftfreq(rows, device=images.device, dtype=torch.float32)[:, None]
+    kx = torch.fft.rfftfreq(columns, device=images.device, dtype=torch.float32)[None, :]
+    gain = spline_gain(ky) * spline_gain(kx)
+    if to_be_turned:
+        gain = gain * (ky.square() + kx.square() < 0.25)
+    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * gain, s=(rows, columns))
     return result
 
 
