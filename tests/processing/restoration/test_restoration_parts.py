@@ -12,7 +12,7 @@ from eucentric.processing.restoration.network import UNet, fold, unfold
 from eucentric.processing.restoration.sights import Sight, Sights
 from eucentric.processing.restoration.spectra import TICKS, measure, radius, shells
 from eucentric.processing.restoration.turns import all_turns, upright_turns
-from phantoms.halves import TILTS_DEG, round_things, seen_halves_of_tilts
+from phantoms.halves import TILTS_DEG, round_things, seen_halves, seen_halves_of_tilts
 
 
 def test_there_are_24_turns_and_the_first_does_nothing() -> None:
@@ -89,6 +89,20 @@ def test_spectra_of_halves_of_tilts_are_those_that_were_put_in() -> None:
     )
     assert fine == pytest.approx(1, abs=0.2)
     assert taken_for_frames < 0.7
+
+
+@pytest.mark.parametrize("of_tilts", [False, True])
+def test_what_lies_beyond_the_field_is_not_answered_for(of_tilts: bool) -> None:
+    """Flat frequencies are estimated as ever, steep ones as less by their share, from the same data."""
+    truth = round_things(64, 5)
+    pair = (seen_halves_of_tilts if of_tilts else seen_halves)(truth, 0.01, 6).pair
+    alone, narrow = (look_at(replace(pair, field_A=field_A), torch.device("cpu")) for field_A in (None, 640.0))
+    sight = narrow.sights.even
+    assert 0.6 < float(sight.share.min()) < 0.75
+    fitted = narrow.spectra.wiener(sight) / alone.spectra.wiener(alone.sights.even)
+    certain = (sight.coverage > 0.9) & (radius(64) > 0.1) & (radius(64) < 0.2)
+    torch.testing.assert_close(fitted[certain], sight.share[certain], atol=0.02, rtol=0)
+    torch.testing.assert_close(sight.transfer * sight.share, alone.sights.even.transfer)
 
 
 @pytest.mark.parametrize("shape", [(40, 200, 333), (160, 160, 160), (300, 64, 170)])
