@@ -172,8 +172,7 @@ def _as_seen(part: NDArray[Any], pair: HalfTomograms) -> NDArray[np.float32]:
     volume = torch.from_numpy(np.array(part, dtype=np.float32))
     spectrum = torch.fft.rfftn(volume)
     spectrum *= transfer(volume.shape, pair.voxel_A, pair.tilts_deg, pair.gain)
-    if pair.field_A is not None:
-        spectrum /= share_in_field(volume.shape, pair.tilts_deg, (pair.shape[0], pair.field_A / pair.voxel_A))
+    spectrum /= share_in_field(volume.shape, pair.tilts_deg, pair.field_zx)
     shown: NDArray[np.float32] = torch.fft.irfftn(spectrum, volume.shape).numpy()
     return shown
 

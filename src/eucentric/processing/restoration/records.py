@@ -83,6 +83,11 @@ class HalfTomograms:
         return even, tuple(2.0 - count for count in even)
 
     @property
+    def field_zx(self) -> tuple[float, float] | None:
+        """How deep the specimen is taken to be, and how wide the field, in voxels."""
+        return None if self.field_A is None else (self.shape[0], self.field_A / self.voxel_A)
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along z, y and x."""
         z, y, x = self.even.shape

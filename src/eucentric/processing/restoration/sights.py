@@ -55,36 +55,29 @@ def sights_of(pair: HalfTomograms, side: int, device: torch.device) -> Sights:
     Halves of frames see it alike, and the power of their noise is told by shells alone. Halves of tilts have the planes
     of their own views, of which each counts twice: where these part, they share neither signal nor noise.
     """
-    tilts_deg = pair.tilts_deg
-    coverage = transfer((side,) * 3, pair.voxel_A, tilts_deg, device=device).clamp(max=1)
-    steep = _steep(side, tilts_deg, device) & (coverage > 0)
     if pair.even_views is None:
-        alike = _sight(pair, side, None, device)
-        return Sights(alike, alike, alike, steep)
-    even, odd = (_sight(pair, side, counts, device) for counts in pair.counts)
-    both = Sight(
-        transfer=(even.transfer + odd.transfer) / 2,
-        share=_sight(pair, side, None, device).share,
-        coverage=coverage,
-        grain=(even.grain + odd.grain) / 2,
-    )
-    return Sights(even, odd, both, steep)
+        even = odd = both = _sight(pair, side, None, device)
+    else:
+        even, odd = (_sight(pair, side, counts, device) for counts in pair.counts)
+        both = Sight(
+            transfer=(even.transfer + odd.transfer) / 2,
+            share=share_in_field((side,) * 3, pair.tilts_deg, pair.field_zx, device=device),
+            coverage=transfer((side,) * 3, pair.voxel_A, pair.tilts_deg, device=device).clamp(max=1),
+            grain=(even.grain + odd.grain) / 2,
+        )
+    return Sights(even, odd, both, _steep(side, pair.tilts_deg, device) & (both.coverage > 0))
 
 
 def _sight(pair: HalfTomograms, side: int, counts: Sequence[float] | None, device: torch.device) -> Sight:
     """Return how a half sees that has each view so often; the noise of one with all views is told by shells alone."""
     shape, tilts_deg = (side,) * 3, pair.tilts_deg
-    share = torch.ones((), device=device).expand(side, side, side // 2 + 1)
-    if pair.field_A is not None:
-        field = pair.shape[0], pair.field_A / pair.voxel_A
-        share = share_in_field(shape, tilts_deg, field, counts=counts, device=device)
+    share = share_in_field(shape, tilts_deg, pair.field_zx, counts=counts, device=device)
+    alike = torch.ones((), device=device).expand(side, side, side // 2 + 1)
     return Sight(
         transfer=transfer(shape, pair.voxel_A, tilts_deg, pair.gain, counts=counts, device=device) / share,
         share=share,
         coverage=transfer(shape, pair.voxel_A, tilts_deg, counts=counts, device=device).clamp(max=1),
-        grain=torch.ones((), device=device).expand(side, side, side // 2 + 1)
-        if counts is None
-        else grain(shape, tilts_deg, counts=counts, device=device),
+        grain=alike if counts is None else grain(shape, tilts_deg, counts=counts, device=device),
     )
 
 

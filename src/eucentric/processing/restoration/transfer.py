@@ -102,7 +102,7 @@ def grain(
 def share_in_field(
     shape_zyx: Sequence[int],
     tilts_deg: Sequence[float],
-    field_zx: tuple[float, float],
+    field_zx: tuple[float, float] | None,
     *,
     counts: Sequence[float] | None = None,
     device: torch.device | None = None,
@@ -117,13 +117,15 @@ def share_in_field(
     shape_zyx, tilts_deg, counts, device
         As for `transfer`.
     field_zx
-        How deep the specimen is, and how wide what was recorded, voxels.
+        How deep the specimen is, and how wide what was recorded, voxels; absent, all lies in the field.
 
     Returns
     -------
     Tensor
         (z, y, x // 2 + 1), float32, above 0 and at most 1, the same for all y.
     """
+    if field_zx is None:
+        return torch.ones((), device=device).expand(*shape_zyx[:2], shape_zyx[2] // 2 + 1)
     shape = (shape_zyx[0], 1, shape_zyx[2])
     views = [1.0] * len(tilts_deg) if counts is None else list(counts)
     beyond = [count * _beyond_the_field(tilt, *field_zx) for count, tilt in zip(views, tilts_deg, strict=True)]
