@@ -73,7 +73,6 @@ def shown() -> ReportInput:
     movies = MoviesShown(
         tilts=8,
         tracks=tuple(track(way, bent() if way == 6.0 else None) for way in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 30.0)),
-        halves="frames",
         gain="turned by 90° (found from the data, 12 sigma better than the next)",
         defects=37,
         ctf=ctf_of(),
@@ -81,7 +80,7 @@ def shown() -> ReportInput:
         target_defocus_A=(30_000.0,) * 6 + (None,),
         spectra=spectra,
     )
-    return replace(small_report(), movies=movies)
+    return replace(small_report(), movies=movies, halves="frames")
 
 
 def without_ctf(shown: ReportInput, reason: str) -> ReportInput:
@@ -101,7 +100,7 @@ def test_the_page_has_every_picture_and_says_what_was_done(shown: ReportInput, t
         assert f'id="{name}"><svg' in text
     assert "The gain reference lies turned by 90° (found from the data" in text
     assert "37 defective pixels" in text
-    assert "of the even and of the odd frames" in text
+    assert "the tomograms of even and odd frames" in text
     assert "the defocus hand is −1" in text.lower()
     assert "node of the rings tells a thickness of 120 nm" in text
     assert text.index('id="motion"') < text.index('id="ctf"') < text.index('id="alignment"')

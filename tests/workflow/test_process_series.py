@@ -20,7 +20,7 @@ from eucentric.processing.reconstruction import ReconstructSettings
 from eucentric.session import RunStatus, Session, read_history
 from eucentric.workflow.process import process_series
 from eucentric.workflow.records import ProcessOutcome, ProcessSettings
-from phantoms.series import WrittenPhantom
+from phantoms.series import WrittenPhantom, write_phantom_series
 
 SETTINGS = ProcessSettings(align=AlignSettings(axis_deg=84.3))
 QUICK = ProcessSettings(align=AlignSettings(axis_deg=84.3, specimen_depth_A=2000, rounds=1))
@@ -244,3 +244,39 @@ def test_an_order_that_is_mended_reaches_the_report(
     table.write_text("\n".join([header, *(",".join(row) for row in cells)]) + "\n", encoding="utf-8")
     outcome = process(session_folder, tmp_path / phantom.stack.name)
     assert ran(outcome) == ["align", "report"]
+
+
+# Halves of counts
+
+
+def test_halves_of_counts_make_the_whole_and_share_the_views(tmp_path: Path) -> None:
+    tilts_deg = [float(tilt) for tilt in range(-60, 61, 6)]
+    # Pixels of 16 Å show noise alone at the finest detail, those of the other phantom, of 53 Å, ribosomes.
+    stack = write_phantom_series(tmp_path, tilts_deg=tilts_deg, size=128, pixel_A=16.0, name="ts").stack
+    whole, halves = {}, {}
+    for kind, again in (("tilts", STAGES), ("counts", STAGES[1:])):
+        outcome = process(tmp_path / "session", stack, QUICK.replace(halves=kind))
+        assert ran(outcome) == again
+        assert outcome.halves == kind
+        whole[kind], even, odd = (volume(outcome.folder / f"tomogram{half}.mrc") for half in ("", "_even", "_odd"))
+        np.testing.assert_allclose((even + odd) / 2, whole[kind], atol=1e-5 * whole[kind].std())
+        halves[kind] = (even - whole[kind]).std(), np.corrcoef(even.ravel(), odd.ravel())[0, 1]
+    np.testing.assert_allclose(whole["counts"], whole["tilts"], atol=1e-5 * whole["tilts"].std())
+    assert halves["counts"][0] == pytest.approx(halves["tilts"][0], rel=0.2)  # noise of half the exposure in either way
+    assert halves["counts"][1] > halves["tilts"][1]  # but the same planes of the specimen
+    page = outcome.report.read_text(encoding="utf-8")
+    assert "the tomograms of halves of the counts" in page
+    assert "split at random" in page
+    with mrcfile.open(outcome.folder / "tomogram_even.mrc", header_only=True) as file:
+        assert b"even half of counts" in bytes(file.header.label[0])
+    assert ran(process(tmp_path / "session", stack, QUICK.replace(halves="counts"))) == []
+
+
+def test_counts_of_a_stack_that_shows_no_plain_noise_are_not_split(
+    session_folder: Path, phantom: WrittenPhantom
+) -> None:
+    before = volume(session_folder / "series" / "ts" / "tomogram.mrc")
+    with pytest.raises(InputError, match=r"ts\.mrc: The noise of its views .* too coarse") as raised:
+        process(session_folder, phantom.stack, SETTINGS.replace(halves="counts"))
+    assert "halves of tilts" in str(raised.value.fix)
+    np.testing.assert_array_equal(volume(session_folder / "series" / "ts" / "tomogram.mrc"), before)

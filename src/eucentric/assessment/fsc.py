@@ -1,6 +1,6 @@
 """Fourier shell correlation between two volumes of the same thing."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,16 @@ from pydantic import Field, model_validator
 from scipy import fft
 
 from eucentric.core import InputError, Record
+
+HalvesOf = Literal["tilts", "frames", "counts"]
+"""What two half tomograms are of: every other tilt, every other frame of each tilt, or half the counts of each tilt."""
+
+BOTH_HALVES: dict[HalvesOf, str] = {
+    "tilts": "even and odd tilts",
+    "frames": "even and odd frames",
+    "counts": "halves of the counts",
+}
+"""The two, in words."""
 
 LARGEST_BOX_ZYX = (128, 384, 384)
 """The central part that is compared where the volumes are larger: 19 million voxels, some 0.4 GB at work."""
@@ -74,7 +84,7 @@ def fourier_shell_correlation(
 
     Halves made of the even and the odd *tilts* share neither wedge nor artefacts: each has planes at other
     angles, twice as far apart. Their correlation also carries that different sampling and is a lower bound
-    of what halves of the same tilts (frame-split) would show; do not compare the two.
+    of what halves of the same tilts (of their frames or counts) would show; do not compare the two.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ def process(
     min_defocus: float = 3000.0,
     max_defocus: float = 90_000.0,
     ctf_correction: Literal["none", "phase-flip", "slabs"] = "phase-flip",
-    halves: Literal["tilts", "frames"] | None = None,
+    halves: Literal["tilts", "frames", "counts"] | None = None,
     axis: float | None = None,
     refine_axis: bool = False,
     depth: float | None = None,
@@ -83,12 +83,12 @@ def process(
     --output my-session` from a stack.
 
     From movies, the gain is corrected and defects are mended, the movement within each tilt is undone, frames are
-    weighted by their exposure, and the CTF is fitted and corrected: options from --gain-rotation to --halves are of
-    these steps. Results go to `my-session/series/NAME/`: `report.html`, `tomogram.mrc`, `tomogram.zarr`, the tomograms
-    of the halves, `alignment.json`, IMOD's `.xf` and `.tlt`; from movies also the stacks `NAME.mrc` (weighted),
-    `NAME_unweighted.mrc`, `NAME_even.mrc` and `NAME_odd.mrc` (frames), `motion.json`, `ctf.json`. The same command run
-    again does only what is not yet done; a movie that is missing or broken costs its own tilt alone, and a series that
-    fails does not stop the next one.
+    weighted by their exposure, and the CTF is fitted and corrected: options from --gain-rotation to --ctf-correction
+    are of these steps. Results go to `my-session/series/NAME/`: `report.html`, `tomogram.mrc`, `tomogram.zarr`, the
+    tomograms of the halves, `alignment.json`, IMOD's `.xf` and `.tlt`; from movies also the stacks `NAME.mrc`
+    (weighted), `NAME_unweighted.mrc`, `NAME_even.mrc` and `NAME_odd.mrc` (frames), `motion.json`, `ctf.json`. The same
+    command run again does only what is not yet done; a movie that is missing or broken costs its own tilt alone, and a
+    series that fails does not stop the next one.
 
     Parameters
     ----------
@@ -138,7 +138,8 @@ def process(
         fitted.
     halves
         What the two tomograms are made of that are compared; from movies with two frames or more, of frames, else of
-        tilts.
+        tilts. Of a stack as it was recorded, counts split each tilt in two with noise of their own: of these, `restore`
+        learns more than of tilts.
     axis
         Tilt-axis angle in degrees, IMOD's: from the image's y axis, counter-clockwise; searched for if not given.
     refine_axis
@@ -229,7 +230,7 @@ def process(
     loading = Loading(source, frames, gain, angles, tilts, mdoc, pixel, name, exposure)
     all_ready, failures = load_all(stacks, loading)
     if halves == "frames" and any(not ready.from_movies for ready in all_ready):
-        raise UsageError("--halves frames needs movies: a stack has no frames any more. Use --halves tilts.")
+        raise UsageError("--halves frames needs movies: a stack has no frames any more. Use --halves tilts, or counts.")
     outcomes = []
     if all_ready:
         with Session.create_or_open(output, reporter=reporter()) as session:

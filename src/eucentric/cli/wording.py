@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 def describe(outcome: "ProcessOutcome") -> Iterator[str]:
     """Say in a few lines what was found and where it lies."""
+    from eucentric.assessment import BOTH_HALVES
+
     depth, rows, columns = outcome.shape_zyx
     total = outcome.tilts_used + len(outcome.tilts_left_out)
     uncertainty = outcome.tilt_axis_uncertainty_deg
@@ -22,7 +24,7 @@ def describe(outcome: "ProcessOutcome") -> Iterator[str]:
         yield f"  left out: section {section}, {reason}"
     if outcome.movies:
         yield from _of_movies(outcome.movies)
-    halves = f"even and odd {outcome.halves}"
+    halves = BOTH_HALVES[outcome.halves]
     known = [
         f"{halves} agree to {outcome.resolution_A:.0f} Å (FSC 0.143)" if outcome.resolution_A else "",
         f"thickness {outcome.thickness_A / 10:.0f} nm from counts" if outcome.thickness_A else "",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eucentric.report.figures.halves import of_what
+from eucentric.assessment import BOTH_HALVES
 from eucentric.report.inputs import ReportInput, summarise_alignment
 from eucentric.report.words import degrees, seconds
 
@@ -90,8 +90,8 @@ def notices(data: ReportInput) -> tuple[str, ...]:
 
 
 def _resolution(data: ReportInput) -> Number:
-    label, halves = "Halves agree to", f"even and odd {of_what(data)}"
-    bound = "a lower bound" if of_what(data) == "tilts" else "of what was recorded"
+    label, halves = "Halves agree to", BOTH_HALVES[data.halves]
+    bound = "a lower bound" if data.halves == "tilts" else "of what was recorded"
     if data.fsc is None:
         return Number("fsc", label, "–", "no halves were compared")
     resolution = data.fsc.resolution_A(0.143)

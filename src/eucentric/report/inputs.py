@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eucentric.assessment import FSC, Sharpness, ThicknessFit
+from eucentric.assessment import FSC, HalvesOf, Sharpness, ThicknessFit
 from eucentric.core import InputError, Record, TiltSeries
 from eucentric.processing.alignment import AlignmentResult
 from eucentric.report.certificate import Convention
@@ -22,6 +22,7 @@ class ReportInput:
     `images` (n, y, x) and `mean_counts` (n,) follow the sections of `series`, as `result` does; `tomogram` is
     (z, y, x) with voxels of `pixel_A`. Memory maps do: only what is drawn is read. `settings` holds the settings
     of each stage, `timings` its seconds, `inputs` each input file with its digest (empty where not taken).
+    `halves` says of what the tomograms are that `fsc` compares.
     What is None was not assessed, and the report says so; but for `movies`: without them nothing is said of them.
 
     Raises
@@ -37,6 +38,7 @@ class ReportInput:
     tomogram: NDArray[Any]
     pixel_A: float
     fsc: FSC | None = None
+    halves: HalvesOf = "tilts"
     thickness: ThicknessFit | None = None
     sharpness: Sharpness | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """What a report shows of a series that started from movies."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -42,8 +42,6 @@ class MoviesShown:
         How many movies the series has; the stack may have fewer.
     tracks
         How the frames of each section moved.
-    halves
-        What the tomograms are made of whose agreement is shown.
     gain
         How the gain reference lies, in words; None where there is none.
     defects
@@ -58,7 +56,6 @@ class MoviesShown:
 
     tilts: int
     tracks: tuple[MotionTrack, ...]
-    halves: Literal["tilts", "frames"]
     gain: str | None
     defects: int
     ctf: SeriesCTF | None

@@ -4,6 +4,7 @@ import warnings
 
 import torch
 
+from eucentric.assessment import HalvesOf
 from eucentric.core import SILENT, DataWarning, InputError, Reporter, TiltSeries, write_text
 from eucentric.design import Plan
 from eucentric.io import LoadedSeries, open_mrc
@@ -16,7 +17,7 @@ from eucentric.workflow.movie_frames import MovieFrames
 from eucentric.workflow.movie_gain import find_gain
 from eucentric.workflow.plan_check import compared_with_plan, planned
 from eucentric.workflow.process import VERSIONS, SeriesRun
-from eucentric.workflow.records import HalvesOf, MotionStage, ProcessOutcome, ProcessSettings, Sums, SumsStage
+from eucentric.workflow.records import MotionStage, ProcessOutcome, ProcessSettings, Sums, SumsStage
 from eucentric.workflow.stages import Stages, read_record
 from eucentric.workflow.summed_movies import SummedMovies
 from eucentric.workflow.summing import sum_series
@@ -171,11 +172,13 @@ class _MoviesRun:
         short = [section for section, n in zip(sums.sections, sums.frames, strict=True) if n < 2]
         if not short:
             return self._settings.halves or "frames"
+        if self._settings.halves == "counts":
+            return "counts"
         if self._settings.halves == "frames":
             raise InputError(
                 f"{self._series.name}: halves of frames need two frames in every movie, and those of sections "
                 f"{short[:5]} have one; the sums were made, and no tomogram.",
-                "Use --halves tilts.",
+                "Use --halves tilts, or counts.",
             )
         if self._settings.halves is None:
             self._reporter.say(f"{self._series.name}: {len(short)} movies have one frame: the halves are of tilts.")

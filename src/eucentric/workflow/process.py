@@ -5,12 +5,14 @@ import warnings
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from eucentric.assessment import HalvesOf
 from eucentric.core import SILENT, DataWarning, Reporter, write_text
 from eucentric.io import LoadedSeries, open_mrc, write_alignment, write_tlt, write_xf
 from eucentric.optics import SeriesCTF
 from eucentric.processing.alignment import AlignmentResult, PreparedImages, align_series, prepare_images
-from eucentric.processing.reconstruction import ReconstructSettings, reconstruct
+from eucentric.processing.reconstruction import Halves, ReconstructSettings, reconstruct
 from eucentric.report import summarise_alignment, write_report
 from eucentric.session import Session, StageRun
 from eucentric.workflow.about import about_file
@@ -33,7 +35,7 @@ from eucentric.workflow.records import (
 from eucentric.workflow.reporting import report_input
 from eucentric.workflow.stages import Stages, read_record
 from eucentric.workflow.summed_movies import CTFFound, SummedMovies
-from eucentric.workflow.volumes import VOLUMES, reconstruct_sums, voxel_A, write_volumes
+from eucentric.workflow.volumes import VOLUMES, halves_of_counts, reconstruct_sums, voxel_A, write_volumes
 
 # Raised whenever a stage's code gives other results, so that sessions made before are outdated.
 VERSIONS = {
@@ -94,6 +96,11 @@ def process_series(
     return outcome
 
 
+def _halves_of_stack(settings: ProcessSettings) -> HalvesOf:
+    """Return what halves a stack is reconstructed in: of its frames nothing is left."""
+    return "counts" if settings.halves == "counts" else "tilts"
+
+
 class SeriesRun:
     """One pass over the stages from the alignment on, of a stack or of the sums of movies."""
 
@@ -116,6 +123,7 @@ class SeriesRun:
         self._reporter = reporter
         self._noticed = noticed
         self._movies = movies
+        self._halves = movies.halves if movies else _halves_of_stack(settings)
         self._folder = stages.folder
         self._ready: PreparedImages | None = None
         sections = movies.sums.sections if movies else range(len(self._series.tilts))
@@ -132,12 +140,7 @@ class SeriesRun:
         evidence = read_record(evidence_path, Evidence)
         ctf = CTFFound()
         if self._movies is None:
-            self._stages.run(
-                "reconstruct",
-                self._reconstruct_settings(evidence.result),
-                (self._stack, alignment_path),
-                lambda run: self._reconstruct(run, evidence.result),
-            )
+            self._reconstruct(evidence.result, alignment_path)
         else:
             self._ready = None  # from here on other stacks are read, and two need not be in memory
             ctf = fit_ctf(self._stages, self._movies, alignment_path, self._settings.ctf, self._device, self._reporter)
@@ -211,11 +214,21 @@ class SeriesRun:
         depth_A = max(0.1, round(result.specimen_depth_A, 1))
         return settings if settings.thickness_A else settings.replace(thickness_A=depth_A)
 
-    def _reconstruct(self, run: StageRun, result: AlignmentResult) -> None:
-        settings, images = self._reconstruct_settings(result), self._prepared().images
-        with about_file(self._stack):
-            halves = reconstruct(images, result.alignment, settings, device=self._device, reporter=self._reporter)
-        write_volumes(run, halves, self._series.name, "tilts", self._reporter)
+    def _reconstruct(self, result: AlignmentResult, alignment_path: Path) -> None:
+        settings = self._reconstruct_settings(result)
+
+        def one(images: Tensor) -> Halves:
+            return reconstruct(images, result.alignment, settings, device=self._device, reporter=self._reporter)
+
+        def work(run: StageRun) -> None:
+            images = self._prepared().images
+            with about_file(self._stack):
+                halves = halves_of_counts(images, one, self._reporter) if self._halves == "counts" else one(images)
+            write_volumes(run, halves, self._series.name, self._halves, self._reporter)
+
+        split = ReconstructStage(reconstruct=settings, ctf_correction="none", halves="counts")
+        known_by = split if self._halves == "counts" else settings
+        self._stages.run("reconstruct", known_by, (self._stack, alignment_path), work)
 
     def _reconstruct_movies(
         self, movies: SummedMovies, result: AlignmentResult, alignment_path: Path, ctf: SeriesCTF | None
@@ -223,16 +236,16 @@ class SeriesRun:
         settings = ReconstructStage(
             reconstruct=self._reconstruct_settings(result),
             ctf_correction=self._settings.ctf_correction if ctf else "none",
-            halves=movies.halves,
+            halves=self._halves,
         )
-        stacks = (movies.even, movies.odd) if movies.halves == "frames" else (self._stack,)
+        stacks = (movies.even, movies.odd) if self._halves == "frames" else (self._stack,)
         corrected = (self._folder / "ctf.json",) if settings.ctf_correction != "none" else ()
 
         def work(run: StageRun) -> None:
             halves = reconstruct_sums(
                 stacks, result.alignment, ctf, settings, device=self._device, reporter=self._reporter
             )
-            write_volumes(run, halves, self._series.name, movies.halves, self._reporter)
+            write_volumes(run, halves, self._series.name, self._halves, self._reporter)
 
         self._stages.run("reconstruct", settings, (*stacks, alignment_path, *corrected), work)
 
@@ -276,6 +289,7 @@ class SeriesRun:
             tomogram,
             settings=self._settings,
             reconstruct=self._reconstruct_settings(evidence.result),
+            halves=self._halves,
             stages=self._stages,
             warnings=said,
             movies=self._movies,
@@ -314,7 +328,7 @@ class SeriesRun:
             thickness_A=assessment.thickness.thickness_A,
             stages=tuple(self._stages.outcomes),
             warnings=said,
-            halves=self._movies.halves if self._movies else "tilts",
+            halves=self._halves,
             movies=self._movies.outcome(self._stack, ctf) if self._movies else None,
         )
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from eucentric.assessment import FSC, OrderVerdict, Sharpness, ThicknessFit
+from eucentric.assessment import FSC, HalvesOf, OrderVerdict, Sharpness, ThicknessFit
 from eucentric.core import Angstrom, Record, TiltSeries
 from eucentric.optics import MEAN_FREE_PATH_A, HandVerdict, Lens
 from eucentric.processing.alignment import AlignmentResult, AlignSettings
@@ -15,7 +15,6 @@ from eucentric.processing.motion.records import MotionSettings
 from eucentric.processing.reconstruction import ReconstructSettings
 
 CTFCorrection = Literal["none", "phase-flip", "slabs"]
-HalvesOf = Literal["tilts", "frames"]
 QuarterTurns = Annotated[int, Field(ge=0, le=3)]
 
 
@@ -40,8 +39,8 @@ class LensSettings(Record):
 class ProcessSettings(Record):
     """Settings of all stages; `mean_free_path_A` turns counts into thickness (disputed: 2110 to 3950 Å at 300 kV).
 
-    From `gain` on they are of series that start from movies; `halves` is that of frames where it is absent and every
-    movie has two of them.
+    `halves` is that of frames where it is absent and every movie has two of them, else that of tilts. From `gain` on
+    the others are of series that start from movies.
     """
 
     align: AlignSettings = AlignSettings()
@@ -232,7 +231,10 @@ class CTFStage(Record):
 
 
 class ReconstructStage(Record):
-    """All that a tomogram of summed movies depends on besides the pixels, the alignment and the CTF."""
+    """All that a tomogram depends on besides the pixels, the alignment and the CTF.
+
+    Not of stacks with halves of tilts: of these, `reconstruct` is all.
+    """
 
     reconstruct: ReconstructSettings
     ctf_correction: CTFCorrection

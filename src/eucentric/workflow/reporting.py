@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from eucentric.assessment import HalvesOf
 from eucentric.io import LoadedSeries, open_mrc
 from eucentric.optics import SeriesCTF
 from eucentric.processing.reconstruction import ReconstructSettings
@@ -26,6 +27,7 @@ def report_input(
     *,
     settings: ProcessSettings,
     reconstruct: ReconstructSettings,
+    halves: HalvesOf,
     stages: Stages,
     warnings: tuple[str, ...],
     movies: SummedMovies | None,
@@ -42,9 +44,10 @@ def report_input(
         tomogram=open_mrc(tomogram).data,
         pixel_A=voxel_A(tomogram),
         fsc=assessment.fsc,
+        halves=halves,
         thickness=assessment.thickness,
         sharpness=assessment.sharpness,
-        settings=_settings_shown(settings, reconstruct, movies, ctf.series),
+        settings=_settings_shown(settings, reconstruct, halves, movies, ctf.series),
         timings={stage.stage: stage.seconds for stage in stages.outcomes},
         warnings=warnings,
         inputs=tuple((i.path, i.sha256) for i in aligned.inputs) if aligned else (),
@@ -57,7 +60,6 @@ def _movies_shown(movies: SummedMovies, folder: Path, ctf: CTFFound) -> MoviesSh
     return MoviesShown(
         tilts=movies.tilts,
         tracks=movies.tracks,
-        halves=movies.halves,
         gain=movies.gain.words(),
         defects=movies.gain.defects,
         ctf=ctf.series,
@@ -68,7 +70,11 @@ def _movies_shown(movies: SummedMovies, folder: Path, ctf: CTFFound) -> MoviesSh
 
 
 def _settings_shown(
-    settings: ProcessSettings, reconstruct: ReconstructSettings, movies: SummedMovies | None, ctf: SeriesCTF | None
+    settings: ProcessSettings,
+    reconstruct: ReconstructSettings,
+    halves: HalvesOf,
+    movies: SummedMovies | None,
+    ctf: SeriesCTF | None,
 ) -> dict[str, dict[str, Any]]:
     shown: dict[str, dict[str, Any]] = {}
     if movies:
@@ -78,9 +84,8 @@ def _settings_shown(
         if ctf:
             shown["ctf"] = {**settings.ctf.model_dump(mode="json"), "lens": ctf.lens.model_dump(mode="json")}
     shown["align"] = settings.align.model_dump(mode="json")
-    shown["reconstruct"] = reconstruct.model_dump(mode="json")
+    shown["reconstruct"] = {**reconstruct.model_dump(mode="json"), "halves": halves}
     if movies:
-        correction = settings.ctf_correction if ctf else "none"
-        shown["reconstruct"] |= {"ctf_correction": correction, "halves": movies.halves}
+        shown["reconstruct"]["ctf_correction"] = settings.ctf_correction if ctf else "none"
     shown["assess"] = {"mean_free_path_A": settings.mean_free_path_A}
     return shown

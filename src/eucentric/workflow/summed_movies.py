@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from eucentric.assessment import HalvesOf
 from eucentric.optics import Lens, SeriesCTF
 from eucentric.processing.motion.records import MotionTrack, SeriesMotion
-from eucentric.workflow.records import GainFound, HalvesOf, MoviesOutcome, Sums
+from eucentric.workflow.records import GainFound, MoviesOutcome, Sums
 
 _COARSEST_A = 12.0  # Nyquist beyond which two rings at most are seen at any usual defocus, and no fit can be trusted
 

@@ -1,18 +1,20 @@
-"""Tomograms as files, and the reconstruction of summed movies: corrected for the CTF, halves of tilts or of frames."""
+"""Tomograms as files, and the reconstruction of summed movies: corrected for the CTF, in halves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from eucentric.assessment import HalvesOf
 from eucentric.core import SILENT, Alignment, FormatError, Reporter
 from eucentric.io import open_mrc, write_mrc
 from eucentric.io.mrc_writer import mrc_sections
 from eucentric.io.ome_zarr import write_ome_zarr
 from eucentric.optics import SeriesCTF
 from eucentric.processing.alignment import prepare_images
+from eucentric.processing.count_halves import splitting_noise
 from eucentric.processing.reconstruction import (
     Halves,
     Images,
@@ -24,7 +26,7 @@ from eucentric.processing.reconstruction import (
 )
 from eucentric.session import StageRun
 from eucentric.workflow.about import VOLUME_LABELS, about_file
-from eucentric.workflow.records import HalvesOf, ReconstructStage
+from eucentric.workflow.records import ReconstructStage
 
 _SLAB_BYTES = 1 << 28  # of a slab of one volume
 
@@ -41,7 +43,7 @@ def reconstruct_sums(
     device: torch.device,
     reporter: Reporter = SILENT,
 ) -> Halves:
-    """Reconstruct one stack, with halves of its tilts, or two stacks of even and odd frames, which are the halves.
+    """Reconstruct one stack, with halves of its tilts or counts, or two of even and odd frames, which are the halves.
 
     One stack at a time is in memory.
 
@@ -55,14 +57,42 @@ def reconstruct_sums(
         with about_file(stack):
             tilts_deg = [tilt.tilt_deg for tilt in alignment.tilts]
             images = prepare_images(open_mrc(stack).data, tilts_deg, reporter=reporter).images
-            volumes.append(_corrected(images, alignment, ctf, settings, device, reporter))
+
+            def corrected(images: Tensor) -> Halves:
+                return _corrected(images, alignment, ctf, settings, device, reporter)
+
+            if settings.halves == "counts":
+                return halves_of_counts(images, corrected, reporter)
+            volumes.append(corrected(images))
             del images
-            if len(stacks) == 2:
-                full = volumes[-1].full()
-                volumes[-1] = Halves(full, full, volumes[-1].voxel_A)
-    if len(volumes) == 1:
-        return volumes[0]
-    return Halves(volumes[0].even, volumes[1].even, volumes[0].voxel_A)
+    return volumes[0] if len(volumes) == 1 else _each_a_half(*volumes)
+
+
+def halves_of_counts(images: Tensor, work: Callable[[Tensor], Halves], reporter: Reporter = SILENT) -> Halves:
+    """Reconstruct images that were split into halves of their counts, one after the other.
+
+    Parameters
+    ----------
+    images
+        (n, y, x) with noise as it was recorded; they are not changed.
+    work
+        Reconstructs images, which it may change.
+    reporter
+        Where progress goes.
+
+    Raises
+    ------
+    InputError
+        If the noise is not as that of counts, or what `work` raises.
+    """
+    noise = splitting_noise(images, reporter=reporter)
+    even = work(images + noise)
+    return _each_a_half(even, work(images - noise))
+
+
+def _each_a_half(even: Halves, odd: Halves) -> Halves:
+    """Return the two that are whole as halves of one."""
+    return Halves(even.full(), odd.full(), even.voxel_A)
 
 
 def _corrected(
@@ -87,7 +117,7 @@ def write_volumes(run: StageRun, halves: Halves, name: str, of: HalvesOf, report
         for half, volume in (("_even", halves.even), ("_odd", halves.odd), ("", halves.full())):
             path = run.folder / f"tomogram{half}.mrc"
             full = volume.cpu().numpy()
-            label = VOLUME_LABELS[half].replace("tilts", of)
+            label = VOLUME_LABELS[half].replace("tilts", "half of counts" if of == "counts" else of)
             write_mrc(path, full, halves.voxel_A, kind="volume", label=label)
             run.output(path)
             step()

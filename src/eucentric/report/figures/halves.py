@@ -1,29 +1,26 @@
 """How far the two halves agree."""
 
-from typing import Literal
-
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from eucentric.assessment import BOTH_HALVES, HalvesOf
 from eucentric.report.inputs import ReportInput
 from eucentric.report.style import ACCENT, INK, MUTED, Plot, panel, svg
 
 MARKS_A = (500, 200, 100, 60, 40, 30, 20, 15, 10, 8, 6, 5, 4, 3, 2)
 """Resolutions written along the axis, as far as they fit."""
 
-_WORDS = {
+_WORDS: dict[HalvesOf, str] = {
     "tilts": "These halves share neither wedge nor artefacts, each has half the views, and the differences of their "
     "sampling count against them: the resolution read here is a lower bound, not to be set beside that of frame "
     "halves.",
     "frames": "These halves share the views and their alignment, with its errors, but not the noise: what is read here "
     "is the resolution of what was recorded, not to be set beside that of tilt halves.",
+    "counts": "Each view was split at random into two of half its counts, so these halves share the views and their "
+    "alignment, with its errors, but not the noise: what is read here is the resolution of what was recorded, not to "
+    "be set beside that of tilt halves.",
 }
-
-
-def of_what(data: ReportInput) -> Literal["tilts", "frames"]:
-    """Return what the halves are made of."""
-    return data.movies.halves if data.movies else "tilts"
 
 
 def shell_correlation(data: ReportInput) -> tuple[Plot, ...]:
@@ -53,8 +50,8 @@ def shell_correlation(data: ReportInput) -> tuple[Plot, ...]:
     axes.legend(loc="upper right")
     where = "" if fsc.tilt_range_deg is None else ", counted only where some view has looked"
     words = (
-        f"Agreement of the tomograms of the even and of the odd {of_what(data)} over "
-        f"{' × '.join(map(str, fsc.box_zyx))} voxels{where}. {_WORDS[of_what(data)]} A curve that stays above zero up "
+        f"Agreement of the tomograms of {BOTH_HALVES[data.halves]} over "
+        f"{' × '.join(map(str, fsc.box_zyx))} voxels{where}. {_WORDS[data.halves]} A curve that stays above zero up "
         "to the end is shared noise or a shared edge."
     )
     return (Plot("fsc", svg(figure, "fsc"), words),)

@@ -186,7 +186,10 @@ class _Work:
         check_halves(subject.pair)
         views = split_views(subject.pair)
         if views is not None:
-            self._how.reporter.say(f"{subject.name}: its halves are of tilts, {len(views)} in the even one.")
+            self._how.reporter.say(
+                f"{subject.name}: its halves are of tilts, {len(views)} in the even one. Of its movies, or by "
+                "`eucentric process --halves counts` of a stack as it was recorded, halves are made that teach more."
+            )
         return replace(subject, pair=replace(subject.pair, even_views=views))
 
     def each(self, items: Iterable[tuple[str, T]], work: Callable[[T], R]) -> list[R]:
