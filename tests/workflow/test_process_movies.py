@@ -174,7 +174,7 @@ def test_the_report_shows_movement_and_contrast_transfer(processed_movies: Proce
     page = processed_movies.report.read_text(encoding="utf-8")
     for name in ("motion-tracks", "motion-order", "spectrum-0", "spectrum-1"):
         assert f'<figure id="{name}"' in page.replace(' class="wide"', "")
-    assert "Agreement of the tomograms the tomograms of even and odd frames" in page
+    assert "Agreement of the tomograms of even and odd frames" in page
     assert 'id="number-motion"' in page
     assert 'id="number-defocus"' in page
 
