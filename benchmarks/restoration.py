@@ -2,6 +2,7 @@
 
 Run: python benchmarks/restoration.py make FOLDER [--specimen cell] [--seed 1]
      python benchmarks/restoration.py score FOLDER... [--method noise2noise wedge cryogen] [--minutes 10] [--together]
+     python benchmarks/restoration.py halve FOLDER... --of counts    # or tilts, frames: other halves of the same series
 
 `make` simulates a series (41 tilts of 3 e/Å², ±60°, 384² pixels of 3.6 Å, 4 frames; cell or lamella 1100 Å thick, which
 does not dome, so that there is one truth), processes its movies, and reconstructs the halves of the frames by the true
@@ -26,17 +27,27 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eucentric.assessment import HalvesOf
 from eucentric.io import open_mrc, read_alignment, write_mrc
 from eucentric.optics import SeriesCTF
 from eucentric.processing.reconstruction import ReconstructSettings
-from eucentric.processing.restoration import HalfTomograms, RestoreSettings, Trained, restore, train, transfer
+from eucentric.processing.restoration import (
+    HalfTomograms,
+    RestoreSettings,
+    Trained,
+    restore,
+    split_views,
+    train,
+    transfer,
+)
 from eucentric.session import Session
 from eucentric.workflow.records import ReconstructStage
 from eucentric.workflow.restoration.gain import gain_of_series
@@ -58,10 +69,14 @@ def main() -> None:
     make.add_argument("folder", type=Path)
     make.add_argument("--specimen", choices=tuple(PRE_TILT_DEG), default="cell")
     make.add_argument("--seed", type=int, default=1)
+    halved = verbs.add_parser("halve")
+    halved.add_argument("folders", type=Path, nargs="+")
+    halved.add_argument("--of", choices=get_args(HalvesOf), default="frames")
     scored = verbs.add_parser("score")
     scored.add_argument("folders", type=Path, nargs="+")
     scored.add_argument("--method", nargs="*", default=["noise2noise", "wedge", "cryogen"])
     scored.add_argument("--minutes", type=float, nargs="*", default=[10.0], help="of each method, or one for all")
+    scored.add_argument("--steps", type=int, default=100_000, help="end after so many, if minutes are not over before")
     scored.add_argument("--together", action="store_true", help="one model of all folders, not one of each")
     scored.add_argument("--threads", type=int, default=2)
     scored.add_argument("--seed", type=int, default=0)
@@ -69,32 +84,48 @@ def main() -> None:
     if options.verb == "make":
         make_set(options.folder, options.specimen, options.seed)
         return
+    if options.verb == "halve":
+        for folder in options.folders:
+            halve_set(folder, options.of)
+        return
     torch.set_num_threads(options.threads)
     minutes = options.minutes * len(options.method) if len(options.minutes) == 1 else options.minutes
     sets = [ScoredSet.read(folder) for folder in options.folders]
     for group in [sets] if options.together else [[one] for one in sets]:
-        score_sets(group, dict(zip(options.method, minutes, strict=True)), options.seed)
+        score_sets(group, dict(zip(options.method, minutes, strict=True)), options.steps, options.seed)
 
 
 def make_set(folder: Path, specimen: str, seed: int) -> None:
     """Simulate, process and reconstruct one set, and put its truth on the same grid."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    plan, thickness_A = folder.with_name(f"{folder.name}.yaml"), SIDE * BINNING * PIXEL_A
+    plan = folder.with_name(f"{folder.name}.yaml")
     tilt = f"--pre-tilt {PRE_TILT_DEG[specimen]} --range 60" if PRE_TILT_DEG[specimen] else "--range 60"
     _run(f"design --thickness 1100 --pixel {PIXEL_A} --exposure 123 --frames 4 --defocus 40000 {tilt} --output {plan}")
     _run(
         f"simulate {plan} --specimen {specimen} --size {SIDE * BINNING} --seed {seed} "
         f"--effects no-doming,no-local-motion --output {folder}"
     )
-    _run(f"process {folder} --bin {BINNING} --thickness {thickness_A:.0f} --axis {AXIS_DEG} --halves frames")
+    halve_set(folder, "frames")
+
+
+def halve_set(folder: Path, of: HalvesOf) -> None:
+    """Process a set, reconstruct its halves by the true alignment, and put the truth on the same grid.
+
+    Halves of tilts and counts are of sums that are not weighted by exposure: counts of weighted ones cannot be split.
+    """
+    thickness_A = SIDE * BINNING * PIXEL_A
+    _run(
+        f"process {folder} --bin {BINNING} --thickness {thickness_A:.0f} --axis {AXIS_DEG} --halves {of} "
+        f"--{'' if of == 'frames' else 'no-'}dose-weighting"
+    )
     series, truth = folder / "series" / "TS_001", folder / "truth" / "TS_001"
     ctf = SeriesCTF.model_validate_json((series / "ctf.json").read_text())
     settings = ReconstructStage(
         reconstruct=ReconstructSettings(binning=BINNING, thickness_A=thickness_A - 1, size_yx=(SIDE, SIDE)),
         ctf_correction="phase-flip",
-        halves="frames",
+        halves=of,
     )
-    stacks = [series / f"TS_001_{half}.mrc" for half in ("even", "odd")]
+    stacks = [series / f"TS_001{half}.mrc" for half in (("_even", "_odd") if of == "frames" else ("",))]
     halves = reconstruct_sums(
         stacks, read_alignment(truth / "alignment.json"), ctf, settings, device=torch.device("cpu")
     )
@@ -287,9 +318,8 @@ class ScoredSet:
         unit = scoring.unit((even + odd) / 2, through)
         scoring.report("wiener, true spectra", scoring.wiener(even, odd, through, unit))
         scoring.report("linear, by the truth", scoring.linear((even + odd) / 2))
-        return cls(
-            folder, HalfTomograms(folder.name, even, odd, voxel_A, tilts, gain, field_A=SIDE * voxel_A), scoring, unit
-        )
+        pair = HalfTomograms(folder.name, even, odd, voxel_A, tilts, gain, field_A=SIDE * voxel_A)
+        return cls(folder, replace(pair, even_views=split_views(pair)), scoring, unit)
 
     def score(self, trained: Trained, began_s: float) -> None:
         """Restore by a model, write the result, and print what is right."""
@@ -303,12 +333,12 @@ class ScoredSet:
             write_mrc(path, volume, self.pair.voxel_A, kind="volume", label=f"{method} {name}")
 
 
-def score_sets(sets: list[ScoredSet], methods: dict[str, float], seed: int) -> None:
+def score_sets(sets: list[ScoredSet], methods: dict[str, float], most_steps: int, seed: int) -> None:
     """Learn one model from all sets by each method, and score each set."""
     for method, minutes in methods.items():
         begun = time.perf_counter()
         settings = RestoreSettings.model_validate(
-            {"method": method, "minutes": minutes, "most_steps": 100_000, "seed": seed}
+            {"method": method, "minutes": minutes, "most_steps": most_steps, "seed": seed}
         )
         trained = train([one.pair for one in sets], settings)
         for one in sets:

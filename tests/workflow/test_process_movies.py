@@ -192,6 +192,7 @@ def test_nothing_is_run_twice(done: Path, movie_session: Path) -> None:
     ("settings", "first", "not_run"),
     [
         (SETTINGS.replace(dose_weighting=False), "sums", ("gain", "motion")),
+        (SETTINGS.replace(dose_weighting=False, halves="counts"), "sums", ("gain", "motion")),
         (SETTINGS.replace(lens=LensSettings(cs_mm=1.2)), "ctf", tuple(FROM_MOVIES)),
         (SETTINGS.replace(halves="tilts"), "reconstruct", (*FROM_MOVIES, "ctf")),
     ],
@@ -274,6 +275,8 @@ def test_without_gain_voltage_or_second_frames_the_series_is_processed_all_the_s
         outcome = process_movies(session, movies, SETTINGS)
         with pytest.raises(InputError, match=r"two frames in every movie.*--halves tilts"):
             process_movies(session, movies, SETTINGS.replace(halves="frames"))
+        with pytest.raises(InputError, match=r"weighted by exposure cannot be split.*--no-dose-weighting"):
+            process_movies(session, movies, SETTINGS.replace(halves="counts"))
     assert outcome.halves == "tilts"
     assert outcome.movies is not None
     assert outcome.movies.gain is None

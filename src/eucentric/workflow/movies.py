@@ -169,20 +169,23 @@ class _MoviesRun:
         run.metric("left_out", motion.reasons)
 
     def _halves(self, sums: Sums) -> HalvesOf:
+        asked = self._settings.halves
         short = [section for section, n in zip(sums.sections, sums.frames, strict=True) if n < 2]
-        if not short:
-            return self._settings.halves or "frames"
-        if self._settings.halves == "counts":
-            return "counts"
-        if self._settings.halves == "frames":
+        if asked == "counts" and self._settings.dose_weighting:
+            raise InputError(
+                f"{self._series.name}: counts that were weighted by exposure cannot be split into halves; the sums "
+                "were made, and no tomogram.",
+                "Use --halves tilts, or counts with --no-dose-weighting." if short else "Use --halves frames.",
+            )
+        if asked == "frames" and short:
             raise InputError(
                 f"{self._series.name}: halves of frames need two frames in every movie, and those of sections "
                 f"{short[:5]} have one; the sums were made, and no tomogram.",
-                "Use --halves tilts, or counts.",
+                "Use --halves tilts.",
             )
-        if self._settings.halves is None:
+        if asked is None and short:
             self._reporter.say(f"{self._series.name}: {len(short)} movies have one frame: the halves are of tilts.")
-        return "tilts"
+        return asked or ("tilts" if short else "frames")
 
     def _target_defocus_A(self, sums: Sums) -> tuple[float | None, ...]:
         meant = planned(self._series, self._plan) if self._plan else (None,) * len(self._series.tilts)
