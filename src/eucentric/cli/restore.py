@@ -76,9 +76,9 @@ def restore(
     series
         Only these series of the session.
     half1
-        MRC volume of even frames or tilts, y along the tilt axis; again for more pairs.
+        MRC volume of even frames or tilts or of half the counts, y along the tilt axis; again for more pairs.
     half2
-        That of odd ones, with noise of its own; again for more pairs, in the same order.
+        That of the others, with noise of its own; again for more pairs, in the same order.
     tilts
         Tilt angles of all views, of both halves (.tlt, .rawtlt), or an alignment.json; one file for all pairs,
         or one for each.

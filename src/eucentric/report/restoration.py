@@ -77,6 +77,11 @@ def _list(sentences: tuple[str, ...]) -> str:
     return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"
 
 
+def _of_what(data: RestorationShown) -> str:
+    """Say of what the halves are, as far as they tell."""
+    return "of frames or counts, each with all tilts" if data.pair.even_views is None else "of tilts, every other one"
+
+
 def _provenance(data: RestorationShown) -> str:
     settings = data.trained.settings.model_dump(mode="json")
     tilts = data.pair.tilts_deg
@@ -85,7 +90,7 @@ def _provenance(data: RestorationShown) -> str:
         ("voxels", f"{' × '.join(map(str, data.pair.shape))} (z y x)"),
         ("voxel", f"{data.pair.voxel_A:g} Å"),
         ("tilts", f"{len(tilts)}, {min(tilts):g}° to {max(tilts):g}°".replace("-", "−")),
-        ("halves", "of frames, each with all tilts" if data.pair.even_views is None else "of tilts, every other one"),
+        ("halves", _of_what(data)),
         ("what views let through", "all of everything" if data.pair.gain is None else "by their CTF and exposure"),
     )
     tables = [

@@ -1,4 +1,4 @@
-"""How a pair of half tomograms saw its specimen: alike if both are of frames, each by its own tilts if of tilts."""
+"""How a pair of half tomograms saw its specimen: of frames or counts alike, of tilts each half by its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
