@@ -15,6 +15,8 @@ noise is told too strong: halves then agree less than they might. Where the nois
 share some.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ _CORNERS = (0.5, 0.8)  # cycles per pixel
 _INNER, _OUTER = (0.5, 0.57), (0.61, 0.8)  # parts of the corners that white noise fills alike
 _EVEN_POWER = (0.85, 1.25)  # outer by inner: 1 to 1.17 of views as recorded, .3 to .75 of shifted or turned ones
 _EDGE = 0.01  # of bands, soft, lest what is told of one place be of all places along its row
+_LARGEST_PX = 1024  # side of the middle of a view that is looked at for that
 _BLOCK_PX = 16  # side of the blocks of which noise and level are told
 _BLOCKS_OF_PART, _MOST_PARTS = 12, 10  # by level
 _FAR_FROM_MEAN = (0.25, 4.0)  # times the view's own, that the straight line is believed
@@ -61,36 +64,44 @@ def splitting_noise(images: Tensor, *, seed: int = 0, reporter: Reporter = SILEN
         image = images[section].to("cpu", torch.float32)
         if float(image.std()) == 0:
             continue
-        variance, even = _noise_variance(image - image.mean())
-        evenness.append(even)
+        image = image - image.mean()
+        evenness.append(_evenness(image))
         drawn = stream(seed, "halves of counts", section).standard_normal(tuple(image.shape), dtype=np.float32)
-        noise[section] = variance.sqrt() * torch.from_numpy(drawn)
+        noise[section] = _noise_variance(image).sqrt() * torch.from_numpy(drawn)
     _refuse_coloured(float(np.median(evenness)) if evenness else 1.0)
     return noise
 
 
-def _noise_variance(image: Tensor) -> tuple[Tensor, float]:
-    """Return the variance of the noise of an image of mean zero in each pixel, and how even its power is."""
-    spectrum = torch.fft.rfft2(image)
-    k = torch.hypot(torch.fft.fftfreq(image.shape[0])[:, None], torch.fft.rfftfreq(image.shape[1])[None])
-    corners, inner, outer = (_power_of_blocks(spectrum, k, image, *band) for band in (_CORNERS, _INNER, _OUTER))
+def _noise_variance(image: Tensor) -> Tensor:
+    """Return the variance of the noise of an image of mean zero in each pixel, on a straight line over the level."""
+    (corners,) = _power_of_blocks(image, _CORNERS)
     level = _blocks(image)
     slope, at_zero = _line(level.flatten().numpy(), corners.flatten().numpy())
     smooth = functional.interpolate(level[None, None], tuple(image.shape), mode="bilinear", align_corners=False)[0, 0]
     low, high = (float(corners.median()) * times for times in _FAR_FROM_MEAN)
-    return (slope * smooth + at_zero).clamp(low, high), float((outer / inner.clamp(min=1e-30)).median())
+    return (slope * smooth + at_zero).clamp(low, high)
 
 
-def _power_of_blocks(spectrum: Tensor, k: Tensor, image: Tensor, low: float, high: float) -> Tensor:
-    """Return the variance of white noise that has the power which blocks of an image have in a band.
+def _evenness(image: Tensor) -> float:
+    """Return how much power noise has in the outer part of the corners over that in the inner one, in the middle."""
+    y, x = (slice(max(0, n - _LARGEST_PX) // 2, (n + _LARGEST_PX) // 2) for n in image.shape)
+    inner, outer = _power_of_blocks(image[y, x], _INNER, _OUTER)
+    return float((outer / inner.clamp(min=1e-30)).median())
+
+
+def _power_of_blocks(image: Tensor, *bands: tuple[float, float]) -> Iterator[Tensor]:
+    """Give, for each band, the variance of white noise that has the power which blocks of an image have in it.
 
     The median of such is that of the noise, though beads with sharp edges lie in some blocks: a chi-square's with as
     many degrees of freedom, by the formula of Wilson and Hilferty.
     """
-    band = torch.sigmoid((k - low) / _EDGE) * torch.sigmoid((high - k) / _EDGE)
-    share, square = (2 * float((band**power).sum()) / image.numel() for power in (2, 4))
-    power = _blocks(torch.fft.irfft2(spectrum * band, s=image.shape).square()) / share
-    return power / (1 - 2 / (9 * _BLOCK_PX**2 * share**2 / square)) ** 3
+    spectrum = torch.fft.rfft2(image)
+    k = torch.hypot(torch.fft.fftfreq(image.shape[0])[:, None], torch.fft.rfftfreq(image.shape[1])[None])
+    for low, high in bands:
+        band = torch.sigmoid((k - low) / _EDGE) * torch.sigmoid((high - k) / _EDGE)
+        share, square = (2 * float((band**power).sum()) / image.numel() for power in (2, 4))
+        power = _blocks(torch.fft.irfft2(spectrum * band, s=image.shape).square()) / share
+        yield power / (1 - 2 / (9 * _BLOCK_PX**2 * share**2 / square)) ** 3
 
 
 def _blocks(image: Tensor) -> Tensor:
