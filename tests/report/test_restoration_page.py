@@ -172,6 +172,12 @@ def test_what_is_supported_is_said_from_the_figures() -> None:
     assert "1600 steps in 4 min 00 s" in number(shown(), "method").note
 
 
+def test_of_halves_of_tilts_it_is_said_that_less_can_be_trusted() -> None:
+    data = shown()
+    (said,) = warnings(replace(data, pair=replace(data.pair, even_views=tuple(range(0, 41, 2)))))
+    assert "stated uncertainty is too small" in said
+
+
 def test_of_halves_that_do_not_agree_nothing_is_supported() -> None:
     data = shown(found(supported_A=None, fsc_before=curve(0.01)))
     assert any("nothing in the restored tomogram is supported" in said for said in warnings(data))

@@ -58,6 +58,11 @@ def warnings(data: RestorationShown) -> tuple[str, ...]:
     found = list(data.warnings)
     if data.examination.supported_A is None:
         found.append("The halves agree at no detail: nothing in the restored tomogram is supported by these data.")
+    if data.pair.even_views is not None:
+        found.append(
+            "The halves are of tilts, and share few of their planes: less was learned than from halves of frames or "
+            "counts, and the stated uncertainty is too small."
+        )
     found += [
         f"{_between(band)} the restored tomogram does not keep to the data: it leaves up to {_times(band.most)} what "
         f"noise would leave ({_percent(band.most_of_power)} of the data's power). Structure was lost or made up "

@@ -187,8 +187,8 @@ class _Work:
         views = split_views(subject.pair)
         if views is not None:
             self._how.reporter.say(
-                f"{subject.name}: its halves are of tilts, {len(views)} in the even one. Of its movies, or by "
-                "`eucentric process --halves counts` of a stack as it was recorded, halves are made that teach more."
+                f"{subject.name}: its halves are of tilts, {len(views)} in the even one, of which little is learned. "
+                "Better ones are made of movies, or by `eucentric process --halves counts` of a stack as recorded."
             )
         return replace(subject, pair=replace(subject.pair, even_views=views))
 
