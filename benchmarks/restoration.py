@@ -35,7 +35,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eucentric.assessment import HalvesOf
+from eucentric.assessment import HalvesOf, fourier_shell_correlation
 from eucentric.io import open_mrc, read_alignment, write_mrc
 from eucentric.optics import SeriesCTF
 from eucentric.processing.reconstruction import ReconstructSettings
@@ -310,7 +310,10 @@ class ScoredSet:
                     beads.append((z, y, x))
         scoring = Scoring(np.asarray(truth.data), beads, voxel_A, tilts)
         even, odd = -np.asarray(half1.data), -np.asarray(half2.data)  # dense matter is dark in them
-        print(json.dumps({"set": folder.name, "beads": len(beads)}), flush=True)
+        agree = fourier_shell_correlation(even, odd, voxel_A, tilt_range_deg=(min(tilts), max(tilts)))
+        shells = zip(agree.frequency_1_A, agree.correlation, strict=True)
+        halves_agree = {round(1 / frequency): round(value, 2) for frequency, value in shells}
+        print(json.dumps({"set": folder.name, "beads": len(beads), "halves_agree": halves_agree}), flush=True)
         scoring.report("wbp", (even + odd) / 2)
         with Session.create_or_open(folder) as session:
             gain = gain_of_series(session, "TS_001", alignment, SIDE * voxel_A)

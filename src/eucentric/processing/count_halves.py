@@ -27,7 +27,7 @@ from eucentric.core import SILENT, InputError, Reporter, stream
 
 _CORNERS = (0.5, 0.8)  # cycles per pixel
 _INNER, _OUTER = (0.5, 0.57), (0.61, 0.8)  # parts of the corners that white noise fills alike
-_EVEN_POWER = (0.85, 1.25)  # outer by inner: 1 to 1.17 of views as recorded, .3 to .75 of shifted or turned ones
+_EVEN_POWER = (0.85, 1.25)  # outer by inner: 1 to 1.16 of views as recorded, .2 to .75 of shifted or turned ones
 _EDGE = 0.01  # of bands, soft, lest what is told of one place be of all places along its row
 _LARGEST_PX = 1024  # side of the middle of a view that is looked at for that
 _BLOCK_PX = 16  # side of the blocks of which noise and level are told
@@ -59,17 +59,19 @@ def splitting_noise(images: Tensor, *, seed: int = 0, reporter: Reporter = SILEN
         If the noise is not as strong at all frequencies, so that what is drawn would not match it.
     """
     noise = torch.zeros(images.shape, dtype=torch.float32)
-    evenness = []
-    for section in reporter.each(range(len(images)), "Splitting counts"):
-        image = images[section].to("cpu", torch.float32)
-        if float(image.std()) == 0:
-            continue
-        image = image - image.mean()
-        evenness.append(_evenness(image))
+    there = [section for section, image in enumerate(images) if float(image.std()) > 0]
+    if there:
+        _refuse_coloured(float(np.median([_evenness(_without_mean(images[section])) for section in there])))
+    for section in reporter.each(there, "Splitting counts"):
+        image = _without_mean(images[section])
         drawn = stream(seed, "halves of counts", section).standard_normal(tuple(image.shape), dtype=np.float32)
         noise[section] = _noise_variance(image).sqrt() * torch.from_numpy(drawn)
-    _refuse_coloured(float(np.median(evenness)) if evenness else 1.0)
     return noise
+
+
+def _without_mean(image: Tensor) -> Tensor:
+    image = image.to("cpu", torch.float32)
+    return image - image.mean()
 
 
 def _noise_variance(image: Tensor) -> Tensor:

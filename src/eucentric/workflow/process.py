@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from eucentric.assessment import HalvesOf
-from eucentric.core import SILENT, DataWarning, Reporter, write_text
+from eucentric.core import SILENT, DataWarning, Record, Reporter, write_text
 from eucentric.io import LoadedSeries, open_mrc, write_alignment, write_tlt, write_xf
 from eucentric.optics import SeriesCTF
 from eucentric.processing.alignment import AlignmentResult, PreparedImages, align_series, prepare_images
@@ -226,8 +226,9 @@ class SeriesRun:
                 halves = halves_of_counts(images, one, self._reporter) if self._halves == "counts" else one(images)
             write_volumes(run, halves, self._series.name, self._halves, self._reporter)
 
-        split = ReconstructStage(reconstruct=settings, ctf_correction="none", halves="counts")
-        known_by = split if self._halves == "counts" else settings
+        known_by: Record = settings
+        if self._halves == "counts":
+            known_by = ReconstructStage(reconstruct=settings, ctf_correction="none", halves="counts")
         self._stages.run("reconstruct", known_by, (self._stack, alignment_path), work)
 
     def _reconstruct_movies(
